@@ -1,0 +1,1 @@
+//! Criterion benchmarks of our own code, beside the Python workloads.

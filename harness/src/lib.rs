@@ -1,0 +1,1 @@
+//! Runs workloads across interpreters and tiers, and judges the results.

@@ -1,0 +1,1 @@
+//! The interface between the JIT's front end and its back ends.

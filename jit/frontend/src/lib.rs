@@ -1,0 +1,1 @@
+//! From CPython's bytecode and its inline caches to the IR.

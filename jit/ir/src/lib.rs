@@ -1,0 +1,1 @@
+//! The JIT's intermediate representation, its passes and its reference interpreter.

@@ -1,0 +1,1 @@
+//! The Python module pepjit: everything that touches CPython.

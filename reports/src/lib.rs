@@ -1,0 +1,1 @@
+//! Evidence in, documents out: tables, Markdown, HTML and plots.
