@@ -1,0 +1,257 @@
+//! The records of a run: what was measured, where, with which interpreters, and how each process ended.
+//!
+//! One run is one directory (see [`crate::store::RunDir`]): `manifest.json` holds a [`Manifest`],
+//! `journal.jsonl` one [`JournalRecord`] per finished process, and `raw/TIER/WORKLOAD.json` the times as
+//! pyperf JSON (see [`crate::pyperf`]). Everything else in the directory is derived and can be rebuilt.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::store::RunDir;
+
+/// The version of `manifest.json` that this crate writes, and the only one that it reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Keys of the free metadata that the runner adds to each pyperf run, and that the analysis reads back.
+///
+/// Sizes are in KiB as the kernel gives them; a key that couldn't be read is left out, never zero.
+pub mod meta {
+    /// The round of this process, from 1 (int).
+    pub const ROUND: &str = "round";
+    /// The process's position inside its block, from 0 (int).
+    pub const ORDER: &str = "order";
+    /// The tier's name (str).
+    pub const TIER: &str = "tier";
+    /// 1 when the process proved that its JIT compiled and ran something, 0 when it did not (int). Only on
+    /// tiers that [need proof](super::TierRecord::needs_proof).
+    pub const JIT_ACTIVE: &str = "jit_active";
+    /// What the proof consists of, in words (str), such as `42 functions compiled, 1201 native entries`.
+    pub const JIT_PROOF: &str = "jit_proof";
+    /// Prefix of the JIT's own counters (ints): `jit_functions_compiled`, `jit_exits`, `jit_code_bytes`, ...
+    /// A counter by reason keeps its colon: `jit_exit:overflow`.
+    pub const JIT_PREFIX: &str = "jit_";
+    /// Peak resident set, `VmHWM` of `/proc/PID/status` (int, KiB).
+    pub const VM_HWM: &str = "vm_hwm_kib";
+    /// Proportional set size at the end of the timed part (int, KiB).
+    pub const PSS: &str = "pss_kib";
+    /// `Private_Clean` + `Private_Dirty` at the end of the timed part (int, KiB).
+    pub const USS: &str = "uss_kib";
+    /// Seconds from the start of the process to the end of its first iteration (float), where known.
+    pub const FIRST_RESULT: &str = "first_result_s";
+}
+
+/// `manifest.json`: everything about a run that isn't a time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Unique name of the run, also the name of its directory: `20261123T040000Z-1a2b3c`.
+    pub run_id: String,
+    /// Version of the tool that measured.
+    pub tool_version: String,
+    /// Commit of the tool's sources, when they are a git checkout.
+    pub commit: Option<String>,
+    /// Whether that checkout had local changes.
+    pub dirty: bool,
+    /// When the run began, RFC 3339 in UTC.
+    pub created: String,
+    /// The command that began the run, program first.
+    pub command_line: Vec<String>,
+    /// Target triple of the machine: `x86_64-unknown-linux-gnu`.
+    pub platform: String,
+    /// The machine.
+    pub host: Host,
+    /// How processes are arranged.
+    pub design: Design,
+    /// Seed of every shuffle of the run.
+    pub seed: u64,
+    /// Name of the suite.
+    pub suite: String,
+    /// The workloads, in the suite's order.
+    pub workloads: Vec<WorkloadRecord>,
+    /// The tiers, the baseline included.
+    pub tiers: Vec<TierRecord>,
+    /// Name of the tier that the others are compared with.
+    pub baseline: String,
+}
+
+impl Manifest {
+    /// The tier of this name.
+    pub fn tier(&self, name: &str) -> Option<&TierRecord> {
+        self.tiers.iter().find(|t| t.name == name)
+    }
+}
+
+/// The machine of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// The processor's name as the system gives it.
+    pub cpu_model: String,
+    /// Logical processors this process may use.
+    pub cores: u32,
+    /// System and kernel version: `Linux 6.1.0`.
+    pub kernel: String,
+    /// Physical memory in bytes.
+    pub memory_bytes: u64,
+}
+
+/// How the processes of a run are arranged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Design {
+    /// Which design.
+    pub kind: DesignKind,
+    /// Rounds planned: process pairs per workload and tier.
+    pub rounds: u32,
+    /// Timed values per process; in the co-scheduled design the fewest that a window must hold.
+    pub values: u32,
+    /// Warm-up iterations per process.
+    pub warmups: u32,
+    /// Seconds of the common window of a co-scheduled block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_s: Option<f64>,
+}
+
+/// The two designs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DesignKind {
+    /// One process at a time; the tiers of a block follow each other in shuffled order. For quiet machines.
+    Interleaved,
+    /// All tiers of a block run at once on one processor, timed by thread CPU time over a common window. For
+    /// shared machines.
+    Coscheduled,
+}
+
+/// One workload of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkloadRecord {
+    /// Its name, unique in the run; also the name of its raw files.
+    pub name: String,
+    /// What it stresses, one line.
+    #[serde(default)]
+    pub description: String,
+    /// The suite's tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// The script.
+    pub script: PathBuf,
+    /// SHA-256 of the script, hexadecimal.
+    #[serde(default)]
+    pub sha256: String,
+    /// Inner loops of one value, calibrated once on the baseline tier; 0 while not calibrated.
+    #[serde(default)]
+    pub loops: u64,
+}
+
+/// One tier of a run: an interpreter, and how it is told to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TierRecord {
+    /// Its name, unique in the run; also the name of its raw directory.
+    pub name: String,
+    /// The interpreter's executable.
+    pub interpreter: PathBuf,
+    /// Its version as it states it: `3.15.0`.
+    pub version: String,
+    /// Its build flags, as far as they bear on speed: optimisation, LTO, PGO, `free-threaded`, `jit`.
+    #[serde(default)]
+    pub build_flags: Vec<String>,
+    /// SHA-256 of the executable, hexadecimal.
+    #[serde(default)]
+    pub sha256: String,
+    /// Arguments before the script.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Environment variables beyond the common ones.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Whether each process of the tier must prove that a JIT was at work.
+    #[serde(default)]
+    pub needs_proof: bool,
+}
+
+/// One line of `journal.jsonl`: one finished process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JournalRecord {
+    /// Round, from 1.
+    pub round: u32,
+    /// Workload's name.
+    pub workload: String,
+    /// Tier's name.
+    pub tier: String,
+    /// Position inside the block, from 0.
+    pub order: u32,
+    /// Start, seconds since the Unix epoch.
+    pub start: f64,
+    /// End, seconds since the Unix epoch.
+    pub end: f64,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// One-minute load average at the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<f64>,
+    /// Ticks stolen by the hypervisor, over all processors, while the process ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steal_ticks: Option<u64>,
+    /// The processor the process was pinned to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
+    /// The raw file that holds its values, relative to the run directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Its values are in the raw file.
+    Ok,
+    /// It gave no usable values.
+    Failed {
+        /// What kind of failure.
+        kind: FailureKind,
+        /// Cause and cure, with the end of the worker's stderr where that helps.
+        message: String,
+    },
+}
+
+/// Why a process gave no usable values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// It couldn't be started.
+    Spawn,
+    /// It exited with a status other than 0.
+    Exit,
+    /// A signal ended it.
+    Signal,
+    /// It passed its time limit.
+    Timeout,
+    /// It exited with 0 and wrote no file.
+    NoOutput,
+    /// Its file isn't pyperf JSON with one run of positive values.
+    BadOutput,
+    /// Its result differs from the one expected.
+    WrongResult,
+    /// It ran, but its JIT compiled nothing.
+    JitInactive,
+}
+
+impl FailureKind {
+    /// The kind in a few words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Spawn => "could not be started",
+            Self::Exit => "exited with an error",
+            Self::Signal => "was ended by a signal",
+            Self::Timeout => "passed its time limit",
+            Self::NoOutput => "wrote no results",
+            Self::BadOutput => "wrote unusable results",
+            Self::WrongResult => "computed a wrong result",
+            Self::JitInactive => "ran without JIT activity",
+        }
+    }
+}
