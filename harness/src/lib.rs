@@ -1,5 +1,11 @@
 //! Runs workloads across interpreters and tiers, and judges the results.
+//!
+//! Data flows one way: [`interpreters`] -> tiers and workloads -> runner -> raw files
+//! ([`model`], [`pyperf`], [`store`]) -> statistics -> verdicts.
 
+pub mod interpreters;
+pub mod machine;
 pub mod model;
 pub mod pyperf;
+pub mod stats;
 pub mod store;
