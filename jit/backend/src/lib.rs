@@ -1,1 +1,297 @@
 //! The interface between the JIT's front end and its back ends.
+//!
+//! A back end turns a verified [`Function`] into something callable by the runtime. It knows CPython only through a [`Layout`] and
+//! the addresses in [`Linkage`]; it never dereferences any of them itself.
+//!
+//! # The native calling convention
+//!
+//! All entries use the platform's C convention.
+//!
+//! - **direct entry** (functions): `(tstate, arg_0, ..., arg_n-1) -> (payload, tag)`: unboxed ints and borrowed objects as 64-bit
+//!   integers, unboxed doubles as doubles; the result in the two return registers, `tag` as for `call_direct` in the instruction table:
+//!   0 int, 1 object (null: an exception is set), 2 double bits.
+//! - **vectorcall entry** (functions): `(callable, args, nargsf, kwnames) -> object`: checks that the call has exactly the right number of
+//!   positional arguments and no keywords, that each is of the class the direct entry wants, and that the function is still valid;
+//!   otherwise it tail-calls [`Linkage::fallback`] with the same arguments.
+//! - **fallback entry** (functions): like the direct entry, but boxes the arguments and calls the callable through
+//!   `Linkage::fallback`. The runtime stores it in the callee's entry cell when the compiled code becomes invalid.
+//! - **loop entry** (loops): `(tstate, frame, values, handle) -> (payload, tag)`, `values` the frame's locals and stack, owned, as an array of
+//!   pointers, `handle` the [`Compiled::handle`] (a back end without machine code finds its function by it). Tags 0-2 mean that the function returned; tag [`TAG_RESUME`] that the frame has been written back by `exit_loop` and the
+//!   interpreter goes on there; tag [`TAG_RAISE`] the same with an exception set.
+//!
+//! An exit stores each live value (as 64 raw bits) into a buffer on the native stack and calls `exit_function(tstate, light_frame or
+//! null, exit_record, buffer)` or `exit_loop(tstate, frame, exit_record, buffer)`, whose result it returns. The exit's record is an
+//! [`ExitRecord`], flattened by the runtime (`Linkage::add_exit`) into an address before code is made.
+
+use pepjit_ir::{Field, Function, Helper, Value, op::Reason};
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// The tag of a loop that has left for the interpreter.
+pub const TAG_RESUME: i64 = 3;
+/// The tag of a loop that has left for the interpreter with an exception set.
+pub const TAG_RAISE: i64 = 4;
+
+/// Where CPython keeps things, told by the runtime's C shim for the interpreter it was compiled for.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// The byte offset of each field, in the order of [`Field::ALL`].
+    pub fields: Vec<i32>,
+    /// The addresses of `None`, `True` and `False`.
+    pub none: u64,
+    /// `True`.
+    pub true_object: u64,
+    /// `False`.
+    pub false_object: u64,
+    /// The class `int`.
+    pub int_type: u64,
+    /// The class `float`.
+    pub float_type: u64,
+    /// The first of the cached small ints (-5), and the size of one.
+    pub small_ints: u64,
+    /// The size in bytes of one cached small int.
+    pub small_int_size: u64,
+    /// The thread state's field offsets and the frame's, for [`pepjit_ir::Op::Enter`], `PushFrame`, `SetInstruction` and the pops.
+    pub frame: FrameLayout,
+}
+
+impl Layout {
+    /// A field's byte offset.
+    pub fn offset(&self, field: Field) -> i32 {
+        self.fields[field as usize]
+    }
+}
+
+/// Offsets in bytes that the light frame needs (`_PyInterpreterFrame`, `PyThreadState`).
+#[derive(Clone, Debug, Default)]
+pub struct FrameLayout {
+    /// `tstate->current_frame`.
+    pub current_frame: i32,
+    /// `tstate->datastack_top`.
+    pub datastack_top: i32,
+    /// `tstate->datastack_limit`.
+    pub datastack_limit: i32,
+    /// `tstate->py_recursion_remaining` (4 bytes).
+    pub py_recursion_remaining: i32,
+    /// `frame->previous`.
+    pub previous: i32,
+    /// `frame->instr_ptr`.
+    pub instr_ptr: i32,
+    /// `frame->frame_obj`.
+    pub frame_obj: i32,
+    /// `frame->localsplus`.
+    pub localsplus: i32,
+    /// 64-bit words to write into a new light frame: (byte offset, value); covers code, function, globals, builtins, locals, owner, stack
+    /// pointer where it doesn't depend on the frame's address.
+    pub template: Vec<(i32, u64)>,
+    /// For 3.14 and later: the offset of `stackpointer`, which is set to the address of `localsplus[nlocalsplus]`.
+    pub stackpointer: Option<i32>,
+    /// The size of the frame in bytes (`co_framesize` words).
+    pub frame_size: i32,
+    /// The address of the code's first unit.
+    pub code_start: u64,
+}
+
+/// How an exit makes one value of the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitKind {
+    /// A pointer of which the exit takes the unit (null stays null).
+    Steal,
+    /// A pointer of which the exit makes a new reference (null stays null).
+    Borrow,
+    /// An unboxed int.
+    Int,
+    /// An unboxed double.
+    Float,
+    /// An unboxed truth value.
+    Bool,
+    /// The payload of a pair, whose tag is the next value in the buffer.
+    Pair,
+}
+
+/// What a slot of the rebuilt frame holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitSlot {
+    /// Null.
+    Empty,
+    /// The object at this address, of which the exit makes a reference.
+    Object(u64),
+    /// The value at this index of `ExitRecord::values`. An unboxed value that several slots name is boxed once.
+    Value(u32, ExitKind),
+}
+
+/// Everything that an exit needs to rebuild the frame from the buffer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExitRecord {
+    /// The reason, which is counted.
+    pub reason: Reason,
+    /// Whether the exception that is set is to be handled at the instruction (else the instruction is executed).
+    pub throw: bool,
+    /// The instruction, in code units.
+    pub offset: u32,
+    /// Whether `Enter` has already taken one off the recursion limit.
+    pub entered: bool,
+    /// The locals, then the stack.
+    pub slots: Vec<ExitSlot>,
+    /// How many of the slots are locals.
+    pub locals: u32,
+    /// How many words of the buffer are used.
+    pub words: u32,
+    /// Indices of buffer words with owned pointers that the exit gives up.
+    pub drops: Vec<u32>,
+}
+
+/// What a back end asks of the runtime while it compiles one function.
+pub trait Linkage {
+    /// The address of a helper.
+    fn helper(&self, helper: Helper) -> u64;
+    /// Where CPython keeps things, for this function.
+    fn layout(&self) -> &Layout;
+    /// Keeps an exit record as long as the code lives and returns its address, which the exit passes on.
+    fn add_exit(&mut self, record: ExitRecord) -> u64;
+    /// The addresses that have no row in the helper table.
+    fn addresses(&self) -> &Addresses;
+}
+
+/// Addresses of the runtime, of this function and of the process.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses {
+    /// `exit_function(tstate, light_frame, record, buffer) -> (payload, tag)`.
+    pub exit_function: u64,
+    /// `exit_loop(tstate, frame, record, buffer) -> (payload, tag)`.
+    pub exit_loop: u64,
+    /// The original vectorcall of Python functions: `(callable, args, nargsf, kwnames) -> object`.
+    pub fallback: u64,
+    /// `current_tstate() -> tstate`.
+    pub current_tstate: u64,
+    /// `dealloc(object)`, called when a reference count falls to 0.
+    pub dealloc: u64,
+    /// `box_int(i64) -> object`; never null.
+    pub box_int: u64,
+    /// `box_float(f64) -> object`; never null.
+    pub box_float: u64,
+    /// `unbox_big_int(object) -> (i64, ok)` for an exact int of more than one digit.
+    pub unbox_big_int: u64,
+    /// `poll(tstate) -> int`: 0 go on, 1 leave, -1 an exception is set.
+    pub poll: u64,
+    /// The word that `tstate->eval_breaker` must equal for code to go on without polling.
+    pub quiet_breaker: u64,
+    /// `pop_frame(tstate, light_frame)` for a light frame of which somebody took a frame object.
+    pub pop_frame: u64,
+    /// The scratch array in which helpers leave further results.
+    pub scratch: u64,
+    /// The byte that is 1 as long as all of the function's assumptions hold.
+    pub valid: u64,
+    /// The function object (entry functions).
+    pub function: u64,
+    /// The native stack's soft limit (address of a word): below it `Enter` leaves.
+    pub stack_limit: u64,
+    /// If not 0: the address of a word which every guard counts down and leaves at 0 (the stress mode).
+    pub stress: u64,
+}
+
+/// A compiled function.
+#[derive(Clone, Debug, Default)]
+pub struct Compiled {
+    /// The direct entry, or the loop entry.
+    pub entry: u64,
+    /// The vectorcall entry (functions only).
+    pub vectorcall: u64,
+    /// The fallback entry (functions only).
+    pub fallback: u64,
+    /// What identifies the code when it's freed.
+    pub handle: u64,
+    /// Bytes of machine code (or of what stands for it).
+    pub code_bytes: usize,
+    /// Text dumps by name (`clif`, `asm`), if asked for.
+    pub dumps: BTreeMap<String, String>,
+}
+
+/// Why a function could not be compiled.
+#[derive(Debug, Error)]
+pub enum BackendError {
+    /// Something that this back end doesn't do; the function stays interpreted.
+    #[error("the {backend} back end doesn't support {what}")]
+    Unsupported {
+        /// The back end.
+        backend: &'static str,
+        /// What it doesn't do.
+        what: String,
+    },
+    /// A bug of the compiler.
+    #[error("internal error of the {backend} back end: {what}; please report it with the function's `dump(func, \"hir\")`")]
+    Internal {
+        /// The back end.
+        backend: &'static str,
+        /// What went wrong.
+        what: String,
+    },
+    /// The code arena is full.
+    #[error("the code arena is full ({bytes} bytes); raise PEPJIT_ARENA")]
+    ArenaFull {
+        /// The arena's size.
+        bytes: usize,
+    },
+}
+
+/// A code-generation strategy.
+pub trait Backend {
+    /// The name by which it's selected.
+    fn name(&self) -> &'static str;
+
+    /// Compiles a verified function.
+    ///
+    /// # Errors
+    /// [`BackendError::Unsupported`] leaves the function interpreted; the others are reported.
+    fn compile(&mut self, func: &Function, linkage: &mut dyn Linkage, dumps: bool) -> Result<Compiled, BackendError>;
+
+    /// Frees code that is no longer running or reachable.
+    fn free(&mut self, handle: u64);
+}
+
+/// Lays out the buffer of an exit: which value goes to which word, and the record that reads it.
+#[derive(Clone, Debug)]
+pub struct ExitPlan {
+    /// The values to store, by word. A pair takes two words, payload first.
+    pub stores: Vec<(u32, Value)>,
+    /// The record.
+    pub record: ExitRecord,
+}
+
+/// Plans an exit from its frame state.
+pub fn plan_exit(func: &Function, state: &pepjit_ir::FrameState, reason: Reason, throw: bool, entered: bool) -> ExitPlan {
+    use pepjit_ir::{Ownership, Slot, Type};
+    let mut words: BTreeMap<Value, u32> = BTreeMap::new();
+    let mut stores = Vec::new();
+    let mut next = 0;
+    let mut word = |value: Value, width: u32| {
+        *words.entry(value).or_insert_with(|| {
+            let word = next;
+            next += width;
+            stores.push((word, value));
+            word
+        })
+    };
+    let mut slots = Vec::with_capacity(state.locals.len() + state.stack.len());
+    for slot in state.slots() {
+        slots.push(match *slot {
+            Slot::Empty => ExitSlot::Empty,
+            Slot::Object(object) => ExitSlot::Object(func.objects[object.index()].address),
+            Slot::Value(value, ownership) => {
+                let kind = match func.ty(value) {
+                    Type::C_INT => ExitKind::Int,
+                    Type::C_FLOAT => ExitKind::Float,
+                    Type::C_BOOL => ExitKind::Bool,
+                    Type::PAIR => ExitKind::Pair,
+                    _ if ownership == Ownership::Steal => ExitKind::Steal,
+                    _ => ExitKind::Borrow,
+                };
+                ExitSlot::Value(word(value, if kind == ExitKind::Pair { 2 } else { 1 }), kind)
+            }
+        });
+    }
+    let drops = state.drops.iter().filter(|value| func.ty(**value).is_object()).map(|value| word(*value, 1)).collect();
+    let record =
+        ExitRecord { reason, throw, offset: state.offset, entered, slots, locals: state.locals.len() as u32, words: next, drops };
+    ExitPlan { stores, record }
+}

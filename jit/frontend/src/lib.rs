@@ -1,1 +1,10 @@
 //! From CPython's bytecode and its inline caches to the IR.
+//!
+//! [`input::CodeInput`] is a code object as plain data, [`world::World`] answers what else the front end wants to know of the running
+//! process (globals, classes, callees) and takes note of what the compiled code then assumes. [`build`] makes the IR.
+
+pub mod input;
+pub mod world;
+
+pub use input::{CodeInput, Entry, Handler, LocalKind, PyVersion};
+pub use world::{Attribute, Builtin, CalleeInfo, ClassCall, Shadow, World};

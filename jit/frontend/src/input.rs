@@ -1,0 +1,107 @@
+//! A code object as plain data.
+
+use pepjit_ir::{ObjRef, Type};
+
+/// The supported versions of CPython.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PyVersion {
+    /// CPython 3.13
+    V313,
+    /// CPython 3.14
+    V314,
+    /// CPython 3.15
+    V315,
+}
+
+/// What is to be compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// The whole function.
+    Function,
+    /// A loop of it, entered at its header from a running frame.
+    Loop {
+        /// The header, in code units.
+        header: u32,
+        /// How many values are on the stack there.
+        depth: u32,
+    },
+}
+
+/// The kind of a `localsplus` slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalKind {
+    /// A plain local (arguments included).
+    Local,
+    /// A cell (a local that closures share; may be an argument as well).
+    Cell,
+    /// A free variable.
+    Free,
+}
+
+/// An entry of the exception table (offsets in code units).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handler {
+    /// The first instruction covered.
+    pub start: u32,
+    /// The first one no longer covered.
+    pub end: u32,
+    /// Where the handler starts.
+    pub target: u32,
+    /// How many stack entries the handler keeps.
+    pub depth: u32,
+    /// Whether the handler gets the raising instruction's offset below the exception.
+    pub lasti: bool,
+}
+
+/// A code object, with what has been observed of its execution.
+#[derive(Clone, Debug)]
+pub struct CodeInput {
+    /// The interpreter.
+    pub version: PyVersion,
+    /// The qualified name, for dumps.
+    pub name: String,
+    /// The function object.
+    pub function: ObjRef,
+    /// What is to be compiled.
+    pub entry: Entry,
+    /// The code units without specialisation and instrumentation (`co_code`): opcode in the low byte, argument in the high byte.
+    pub code: Vec<u16>,
+    /// The units as they are in memory now: specialised opcodes and inline caches.
+    pub adaptive: Vec<u16>,
+    /// `co_consts`.
+    pub consts: Vec<ObjRef>,
+    /// `co_names`; each label is the name itself.
+    pub names: Vec<ObjRef>,
+    /// `localsplus`: kinds and names.
+    pub locals: Vec<(LocalKind, String)>,
+    /// The contents of the function's closure: the cells, one per free variable, in order.
+    pub closure: Vec<ObjRef>,
+    /// Positional parameters.
+    pub argcount: u32,
+    /// Keyword-only parameters.
+    pub kwonlyargcount: u32,
+    /// `co_flags`.
+    pub flags: u32,
+    /// `co_stacksize`.
+    pub stacksize: u32,
+    /// `_co_firsttraceable`, in code units.
+    pub first_traceable: u32,
+    /// The exception table.
+    pub handlers: Vec<Handler>,
+    /// For a function: the observed classes of its arguments (`Type::OBJECT` where unknown or varied). For a loop: of the frame's locals,
+    /// then stack (`Type::NULL` where unbound).
+    pub observed: Vec<Type>,
+    /// Sites (offsets of the bytecode in code units) where speculation failed too often: compile them without.
+    pub failed_sites: Vec<u32>,
+}
+
+/// `co_flags`: `*args`.
+pub const CO_VARARGS: u32 = 0x4;
+/// `co_flags`: `**kwargs`.
+pub const CO_VARKEYWORDS: u32 = 0x8;
+/// `co_flags`: a generator.
+pub const CO_GENERATOR: u32 = 0x20;
+/// `co_flags`: a coroutine.
+pub const CO_COROUTINE: u32 = 0x80;
+/// `co_flags`: an async generator.
+pub const CO_ASYNC_GENERATOR: u32 = 0x200;

@@ -1,0 +1,147 @@
+//! What the front end asks of the running process.
+//!
+//! Every answer that can change later is an assumption: the runtime watches it (dict, type and function watchers) and clears the function's
+//! validity byte when it changes, so the front end puts a `guard_valid` where it relies on one.
+
+use pepjit_ir::{Callee, ObjRef};
+
+/// How an attribute found on the class (not on the instance) could be hidden by the instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shadow {
+    /// Instances have no dict.
+    Impossible,
+    /// Instances have inline values: the name is not among the class's shared keys as long as these have the version, and the
+    /// instance's values are inline.
+    SharedKeys {
+        /// The address of the class's pointer to its shared keys.
+        keys_slot: u64,
+        /// The version of the keys.
+        version: u32,
+        /// The byte offset, from the instance, of the byte that says that its values are inline.
+        valid_offset: i32,
+    },
+}
+
+/// Where instances of a class have an attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Attribute {
+    /// In the instance's inline values (no data descriptor hides it).
+    InlineValue {
+        /// The byte offset of the pointer from the instance.
+        offset: i32,
+        /// The index among the inline values (for `inline_value_add`).
+        index: u32,
+        /// The byte offset of the byte that says that the values are inline.
+        valid_offset: i32,
+        /// The byte offset of the pointer to the instance's dict, which must be null for a store.
+        dict_offset: i32,
+    },
+    /// In a slot of the instance.
+    Slot {
+        /// The byte offset of the pointer.
+        offset: i32,
+    },
+    /// A function on the class: called with the instance first.
+    Method {
+        /// The Python function or the builtin method descriptor.
+        function: ObjRef,
+        /// How an instance could hide it.
+        shadow: Shadow,
+    },
+    /// A value on the class, not a descriptor.
+    ClassValue {
+        /// The value.
+        value: ObjRef,
+        /// How an instance could hide it.
+        shadow: Shadow,
+    },
+    /// A property with this getter.
+    Property {
+        /// The Python function.
+        getter: ObjRef,
+    },
+    /// Anything else: ask the generic helper.
+    Generic,
+}
+
+/// A Python function that can be called directly.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CalleeInfo {
+    /// Its entry.
+    pub callee: Callee,
+    /// Default values of the last parameters (constants as long as the function is unchanged).
+    pub defaults: Vec<ObjRef>,
+}
+
+/// What calling a class does, if it is the plain thing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassCall {
+    /// The Python function `__init__`, or none if it's `object.__init__`.
+    pub init: Option<ObjRef>,
+}
+
+/// Builtins that the front end knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Builtin {
+    /// `len`
+    Len,
+    /// `isinstance`
+    IsInstance,
+    /// `range`
+    Range,
+    /// `abs`
+    Abs,
+    /// `min`
+    Min,
+    /// `max`
+    Max,
+    /// `ord`
+    Ord,
+    /// `chr`
+    Chr,
+    /// `int`
+    Int,
+    /// `float`
+    Float,
+    /// `bool`
+    Bool,
+    /// `type`
+    Type,
+    /// `math.sqrt`
+    MathSqrt,
+    /// `list.append`
+    ListAppend,
+    /// A builtin that looks at the frame that calls it (`locals`, `eval`, `exec`, `dir`, `vars`, `super` ...): not to be called from compiled code.
+    LooksAtFrame,
+}
+
+/// What the front end asks of the running process.
+pub trait World {
+    /// Describes an object by its address.
+    fn describe(&mut self, address: u64) -> ObjRef;
+
+    /// The value of a global or builtin name of the function being compiled, if it's bound and fit to be relied on (not one that has been
+    /// seen changing).
+    fn global(&mut self, name: &ObjRef) -> Option<ObjRef>;
+
+    /// The class that has this version tag.
+    fn class_of_version(&mut self, version: u32) -> Option<ObjRef>;
+
+    /// Where exact instances of a class have an attribute.
+    fn attribute(&mut self, class: &ObjRef, name: &ObjRef) -> Attribute;
+
+    /// An attribute of a module or of a class object itself (`math.sqrt`, `Colour.RED`), if it can be relied on.
+    fn static_attribute(&mut self, owner: &ObjRef, name: &ObjRef) -> Option<ObjRef>;
+
+    /// The entry of a Python function that's compiled, or can be compiled now, for direct calls with this many positional arguments.
+    fn callee(&mut self, function: &ObjRef, arguments: usize) -> Option<CalleeInfo>;
+
+    /// What calling a class does.
+    fn class_call(&mut self, class: &ObjRef) -> Option<ClassCall>;
+
+    /// Which known builtin an object is.
+    fn builtin(&mut self, object: &ObjRef) -> Option<Builtin>;
+
+    /// The classes whose exact instances the IR's types name.
+    fn well_known(&mut self, ty: pepjit_ir::Type) -> Option<ObjRef>;
+}

@@ -1,0 +1,87 @@
+//! Named memory fields of CPython's objects. Their offsets are the runtime's business (`Layout`).
+
+use crate::types::Type;
+
+/// How many bytes a field has and how they are extended to a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// One byte, zero-extended.
+    U8,
+    /// Four bytes, zero-extended.
+    U32,
+    /// Eight bytes: a word or a pointer.
+    U64,
+    /// Eight bytes: a double.
+    F64,
+}
+
+macro_rules! fields {
+    ($($(#[$doc:meta])* $name:ident, $text:literal, $width:ident, $ty:expr;)*) => {
+        /// A named field of one of CPython's structures.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Field { $($(#[$doc])* $name),* }
+
+        impl Field {
+            /// Every field, in the order of the layout table.
+            pub const ALL: &[Field] = &[$(Field::$name),*];
+            /// The printed name.
+            pub const fn name(self) -> &'static str { match self { $(Field::$name => $text),* } }
+            /// The width in memory.
+            pub const fn width(self) -> Width { match self { $(Field::$name => Width::$width),* } }
+            /// The type of the loaded value.
+            pub const fn ty(self) -> Type { match self { $(Field::$name => $ty),* } }
+            /// The field of this printed name.
+            pub fn from_name(name: &str) -> Option<Field> { match name { $($text => Some(Field::$name),)* _ => None } }
+        }
+    };
+}
+
+fields! {
+    /// `ob_refcnt`, the lower 32 bits (negative: immortal).
+    RefCount, "refcount", U32, Type::C_WORD;
+    /// `ob_type`, as an address.
+    ObType, "ob_type", U64, Type::C_WORD;
+    /// `ob_size` of a variable-size object.
+    VarSize, "ob_size", U64, Type::C_WORD;
+    /// `lv_tag` of an int: sign in the low two bits, digit count above bit 3.
+    LongTag, "lv_tag", U64, Type::C_WORD;
+    /// The first 30-bit digit of an int.
+    LongDigit, "ob_digit", U32, Type::C_WORD;
+    /// `ob_fval` of a float.
+    FloatValue, "ob_fval", F64, Type::C_FLOAT;
+    /// The array of a list's items, as an address.
+    ListItems, "list.ob_item", U64, Type::C_WORD;
+    /// How many items a list has room for.
+    ListAllocated, "list.allocated", U64, Type::C_WORD;
+    /// The first item of a tuple (the array is in the object).
+    TupleItems, "tuple.ob_item", U64, Type::OBJECT;
+    /// A list iterator's index (negative: exhausted in 3.13 and later).
+    ListIterIndex, "list_iter.index", U64, Type::C_WORD;
+    /// A list iterator's list, null when exhausted.
+    ListIterSeq, "list_iter.seq", U64, Type::LIST.union(Type::NULL);
+    /// A tuple iterator's index.
+    TupleIterIndex, "tuple_iter.index", U64, Type::C_WORD;
+    /// A tuple iterator's tuple, null when exhausted.
+    TupleIterSeq, "tuple_iter.seq", U64, Type::TUPLE.union(Type::NULL);
+    /// A range iterator's next value.
+    RangeIterStart, "range_iter.start", U64, Type::C_WORD;
+    /// A range iterator's step.
+    RangeIterStep, "range_iter.step", U64, Type::C_WORD;
+    /// How many values a range iterator has left.
+    RangeIterLen, "range_iter.len", U64, Type::C_WORD;
+    /// A cell's contents.
+    CellContents, "cell.contents", U64, Type::NULLABLE;
+    /// `dk_version` of a dict-keys object.
+    KeysVersion, "keys.version", U32, Type::C_WORD;
+    /// `func_closure` of a function.
+    FunctionClosure, "function.closure", U64, Type::NULLABLE;
+    /// `ma_used` of a dict: its length.
+    DictUsed, "dict.used", U64, Type::C_WORD;
+    /// `length` of a str, in code points.
+    StrLength, "str.length", U64, Type::C_WORD;
+    /// `used` of a set: its length.
+    SetUsed, "set.used", U64, Type::C_WORD;
+    /// `eval_breaker` of the thread state.
+    EvalBreaker, "tstate.eval_breaker", U64, Type::C_WORD;
+}
