@@ -3,6 +3,7 @@
 //! Data flows one way: [`interpreters`] -> tiers and workloads -> runner -> raw files
 //! ([`model`], [`pyperf`], [`store`]) -> statistics -> verdicts.
 
+pub mod analysis;
 pub mod interpreters;
 pub mod machine;
 pub mod model;

@@ -1,0 +1,213 @@
+//! One tier against another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::data::{Cell, Process, RunData};
+use super::{Estimate, MemoryUse, Options, Proof, TierResult, Verdict, WorkloadResult};
+use crate::model::{TierRecord, WorkloadRecord, meta};
+use crate::stats::paired::{POWER, Paired, required_pairs};
+use crate::stats::warmup::{break_even, classify, consensus};
+use crate::stats::{mean, median, multiple, suite};
+
+/// A workload's pairs, in log ratios, one slot per round of the run.
+struct Pairs {
+    time: Vec<Option<f64>>,
+    first: Vec<Option<f64>>,
+    memory: Vec<Option<f64>>,
+}
+
+pub(super) fn tier(data: &RunData, tier: &TierRecord, against: &TierRecord, options: Options) -> TierResult {
+    let workloads = &data.manifest.workloads;
+    let cells: Vec<(Cell, Cell)> =
+        workloads.iter().map(|w| (data.cell(&tier.name, &w.name), data.cell(&against.name, &w.name))).collect();
+    let rounds: BTreeSet<u32> = cells.iter().flat_map(|(t, b)| t.processes.keys().chain(b.processes.keys())).copied().collect();
+    let pairs: Vec<Pairs> = cells.iter().map(|(t, b)| Pairs::new(t, b, &rounds)).collect();
+
+    let mut results: Vec<WorkloadResult> =
+        workloads.iter().zip(&cells).zip(&pairs).map(|((w, (t, b)), p)| workload(data, tier, w, t, b, p, options)).collect();
+    mark(&mut results, options);
+
+    let paired = |part: fn(&Pairs) -> &Vec<Option<f64>>| -> Option<Estimate> {
+        let known: Vec<Vec<Option<f64>>> = pairs.iter().map(part).filter(|d| d.iter().any(Option::is_some)).cloned().collect();
+        suite::over_rounds(&known).map(|p| Estimate::new(&p, options.alpha))
+    };
+    let time = paired(|p| &p.time);
+    let log_means: Vec<f64> = results.iter().filter_map(|w| Some(w.speedup.as_ref()?.log_mean)).collect();
+    let (covered, left_out) = results.iter().partition::<Vec<_>, _>(|w| w.speedup.is_some());
+    let names = |list: Vec<&WorkloadResult>| list.into_iter().map(|w| w.name.clone()).collect::<Vec<_>>();
+    TierResult {
+        tier: tier.name.clone(),
+        against: against.name.clone(),
+        control: same(tier, against),
+        verdict: match &time {
+            Some(estimate) => Verdict::of(&estimate.paired(), None, options),
+            None if results.iter().any(|w| w.verdict == Verdict::Failed) => Verdict::Failed,
+            None => Verdict::Missing,
+        },
+        suite: time,
+        covered: names(covered),
+        left_out: names(left_out),
+        beyond: suite::beyond(&log_means, options.alpha).map(|(low, high)| (low.exp(), high.exp())),
+        first_iteration: paired(|p| &p.first),
+        memory: paired(|p| &p.memory),
+        proof: results.iter().fold(Proof { needed: tier.needs_proof, ..Proof::default() }, |mut sum, w| {
+            sum.shown += w.proof.shown;
+            sum.lacking += w.proof.lacking;
+            sum.detail = sum.detail.or_else(|| w.proof.detail.clone());
+            sum
+        }),
+        workloads: results,
+    }
+}
+
+/// Whether two tiers are the same interpreter, told the same.
+fn same(a: &TierRecord, b: &TierRecord) -> bool {
+    a.interpreter == b.interpreter && a.args == b.args && a.env == b.env && !a.needs_proof && !b.needs_proof
+}
+
+impl Pairs {
+    fn new(tier: &Cell, base: &Cell, rounds: &BTreeSet<u32>) -> Self {
+        let each = |f: &dyn Fn(&Process) -> Option<f64>, sign: f64| -> Vec<Option<f64>> {
+            let pair = |r| Some(sign * (f(base.processes.get(r)?)? - f(tier.processes.get(r)?)?));
+            rounds.iter().map(pair).collect()
+        };
+        let size = |p: &Process| p.run.number(meta::VM_HWM).filter(|kib| *kib > 0.0).map(f64::ln);
+        Self {
+            time: each(&|p| Some(p.log_time), 1.0),
+            first: each(&|p| p.run.first_iteration().map(f64::ln), 1.0),
+            // Memory is stated as tier over baseline: more is above 1.
+            memory: each(&size, -1.0),
+        }
+    }
+}
+
+fn workload(
+    data: &RunData,
+    tier: &TierRecord,
+    workload: &WorkloadRecord,
+    cell: &Cell,
+    base: &Cell,
+    pairs: &Pairs,
+    options: Options,
+) -> WorkloadResult {
+    let estimate = |differences: &[Option<f64>]| {
+        let known: Vec<f64> = differences.iter().copied().flatten().collect();
+        Paired::new(&known).map(|p| Estimate::new(&p, options.alpha))
+    };
+    let speedup = estimate(&pairs.time);
+    let mut failures = cell.failures.clone();
+    // Without a baseline there is no pair, and the reason lies there.
+    if base.processes.is_empty() {
+        failures.extend(base.failures.iter().cloned().map(|mut f| {
+            f.message = format!("on the tier compared with: {}", f.message);
+            f
+        }));
+    }
+    let geometric = |c: &Cell| {
+        let logs: Vec<f64> = c.processes.values().map(|p| p.log_time).collect();
+        (!logs.is_empty()).then(|| mean(&logs).exp())
+    };
+    let classified: Vec<_> = cell.processes.values().filter_map(|p| classify(&p.iterations())).collect();
+    let steady: Vec<f64> = classified.iter().filter_map(|s| s.steady_from).map(|i| i as f64).collect();
+    WorkloadResult {
+        name: workload.name.clone(),
+        verdict: match &speedup {
+            Some(_) => Verdict::Inconclusive,
+            None if failures.is_empty() => Verdict::Missing,
+            None => Verdict::Failed,
+        },
+        q: None,
+        rounds_to_decide: None,
+        baseline_s: geometric(base),
+        tier_s: geometric(cell),
+        first_iteration: estimate(&pairs.first),
+        memory: estimate(&pairs.memory),
+        memory_use: MemoryUse {
+            vm_hwm_kib: mean_of(cell, meta::VM_HWM),
+            pss_kib: mean_of(cell, meta::PSS),
+            uss_kib: mean_of(cell, meta::USS),
+            baseline_vm_hwm_kib: mean_of(base, meta::VM_HWM),
+        },
+        warmup: consensus(&classified.iter().map(|s| s.class).collect::<Vec<_>>()),
+        steady_from: (!steady.is_empty()).then(|| median(&steady)),
+        break_even: pays_from(cell, base),
+        proof: Proof {
+            needed: tier.needs_proof,
+            shown: if tier.needs_proof { cell.processes.len() } else { 0 },
+            lacking: cell.lacking_proof,
+            detail: cell.processes.values().find_map(|p| Some(p.run.metadata.get(meta::JIT_PROOF)?.as_str()?.to_owned())),
+        },
+        counters: counters(cell),
+        failures,
+        command: command(data, tier, workload),
+        speedup,
+    }
+}
+
+/// Adjusts the p values over the suite and sets the verdicts.
+fn mark(results: &mut [WorkloadResult], options: Options) {
+    let tested: Vec<(usize, f64)> =
+        results.iter().enumerate().filter_map(|(i, w)| Some((i, w.speedup.as_ref()?.paired().p_two_sided()?))).collect();
+    let adjusted = multiple::benjamini_hochberg(&tested.iter().map(|t| t.1).collect::<Vec<_>>());
+    for ((i, _), q) in tested.iter().zip(adjusted) {
+        results[*i].q = Some(q);
+    }
+    for w in results {
+        let Some(speedup) = &w.speedup else { continue };
+        w.verdict = Verdict::of(&speedup.paired(), w.q, options);
+        if w.verdict == Verdict::Inconclusive {
+            let sd = speedup.log_sd.filter(|_| speedup.ci.is_some());
+            w.rounds_to_decide = sd.and_then(|sd| required_pairs(sd, options.margin.ln_1p(), options.alpha, POWER));
+        }
+    }
+}
+
+fn mean_of(cell: &Cell, key: &str) -> Option<f64> {
+    let known: Vec<f64> = cell.processes.values().filter_map(|p| p.run.number(key)).collect();
+    (!known.is_empty()).then(|| mean(&known))
+}
+
+fn counters(cell: &Cell) -> BTreeMap<String, f64> {
+    let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+    for process in cell.processes.values() {
+        for (key, value) in &process.run.metadata {
+            let Some(name) = key.strip_prefix(meta::JIT_PREFIX) else { continue };
+            if let (Some(number), false) = (value.as_f64(), key == meta::JIT_ACTIVE) {
+                *sums.entry(name.to_owned()).or_default() += number;
+            }
+        }
+    }
+    // A counter that a process doesn't mention stood at 0 there.
+    let processes = cell.processes.len() as f64;
+    sums.into_iter().map(|(name, sum)| (name, sum / processes)).collect()
+}
+
+/// Median over the pairs of the break-even iteration; pairs that never get there count as the longest.
+fn pays_from(cell: &Cell, base: &Cell) -> Option<f64> {
+    let each: Vec<f64> = cell
+        .processes
+        .iter()
+        .filter_map(|(round, p)| Some((p, base.processes.get(round)?)))
+        .map(|(p, b)| break_even(&b.iterations(), &p.iterations()).map_or(f64::INFINITY, |k| k as f64))
+        .collect();
+    Some(median(&each)).filter(|m| m.is_finite())
+}
+
+/// The command that runs one process of a row by hand.
+fn command(data: &RunData, tier: &TierRecord, workload: &WorkloadRecord) -> String {
+    let design = &data.manifest.design;
+    let mut words: Vec<String> = tier.env.iter().map(|(k, v)| format!("{k}={}", quoted(v))).collect();
+    words.push(quoted(&tier.interpreter.to_string_lossy()));
+    words.extend(tier.args.iter().map(|a| quoted(a)));
+    words.push(quoted(&workload.script.to_string_lossy()));
+    words.extend(["--worker", "--worker-task=0"].map(str::to_owned));
+    words.push(format!("--loops {} --warmups {} --values {}", workload.loops.max(1), design.warmups, design.values.max(1)));
+    words.push("-o out.json".to_owned());
+    words.join(" ")
+}
+
+/// A word for a POSIX shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
