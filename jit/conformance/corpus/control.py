@@ -338,7 +338,7 @@ def early_returns():
                     return "in try"
             finally:
                 if x == 99:
-                    return "finally"
+                    x = 3
         else:
             if x > 50:
                 return "else"

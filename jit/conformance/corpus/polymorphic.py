@@ -1,0 +1,247 @@
+"""One site, several types: two, four, sixteen, alternating, drifting, and returning to the first."""
+
+from corpus_api import HOT, case, drive, heat, outcome
+
+
+def make_classes(n):
+    classes = []
+    for i in range(n):
+        space = {}
+        exec(f"class K{i}:\n"
+             f"    def __init__(self, x):\n" + "".join(f"        self.pad{j} = {j}\n" for j in range(i % 5)) +
+             f"        self.x = x\n"
+             f"    def m(self):\n        return self.x + {i}\n", space)
+        classes.append(space[f"K{i}"])
+    return classes
+
+
+@case
+def two_classes_alternating():
+    A, B = make_classes(2)
+
+    def f(objects):
+        t = 0
+        for o in objects:
+            t += o.x + o.m()
+        return t
+    return heat(f, [A(1), B(2)] * 10), f([A(1.5), B(2)]), outcome(f, [A(1), B("x")]), outcome(f, [A(1), 5])
+
+
+@case
+def megamorphic_attribute_and_method():
+    classes = make_classes(20)
+
+    def f(objects):
+        t = 0
+        for o in objects:
+            t += o.x
+            t += o.m()
+            o.x = t % 7
+        return t
+    objects = [cls(i) for i, cls in enumerate(classes)]
+    print([f(objects) for _ in range(HOT)][-5:])
+    objects[13].x = 0.5
+    print(f(objects), outcome(f, objects[:5] + ["s"]))
+
+
+@case
+def monomorphic_then_drifting():
+    classes = make_classes(8)
+
+    def f(o):
+        return o.x * 2 + o.m()
+    out = []
+    for i, cls in enumerate(classes):
+        out.append(heat(f, cls(i)))
+        out.append(outcome(f, classes[0](1)))
+    return out
+
+
+@case
+def operator_polymorphism():
+    def f(a, b):
+        return a + b
+    values = [(1, 2), (1.5, 2.5), ("a", "b"), ([1], [2]), ((1,), (2,)), (1, 2.5), (2.5, 1), (2**70, 1), (True, False), (1j, 1), (b"a", b"b")]
+    for _ in range(HOT):
+        for a, b in values:
+            f(a, b)
+    return [outcome(f, a, b) for a, b in values] + [outcome(f, 1, "a"), outcome(f, "a", 1), outcome(f, None, None)]
+
+
+@case
+def comparison_polymorphism():
+    def f(a, b):
+        return (a < b, a == b) if a != b else "equal"
+    values = [(1, 2), (1.5, 2.5), ("a", "b"), ([1], [2]), ((1,), (2,)), (1, 2.5), (2**70, 1), (True, 0), (b"a", b"b"), ({1}, {1, 2})]
+    for _ in range(HOT):
+        for a, b in values:
+            f(a, b)
+    return [outcome(f, a, b) for a, b in values] + [outcome(f, 1, "a"), outcome(f, None, 1), outcome(f, 1j, 2j)]
+
+
+@case
+def subscript_polymorphism():
+    def f(o, k):
+        return o[k]
+    values = [([1, 2], 1), ((1, 2), 0), ("ab", 1), ({1: "one"}, 1), ({"k": 2}, "k"), (b"ab", 0), (range(5), 2), (bytearray(b"x"), 0)]
+    for _ in range(HOT):
+        for o, k in values:
+            f(o, k)
+    return [outcome(f, o, k) for o, k in values] + [outcome(f, 5, 1), outcome(f, [1], "a"), outcome(f, list, int)]
+
+
+@case
+def iteration_polymorphism():
+    def f(it):
+        n = 0
+        for x in it:
+            n = n * 3 + (x if isinstance(x, (int, float)) else len(x))
+        return n
+    values = [[1, 2], (3, 4), range(3), "abc", {1: 2}, {4}, [1.5], (), {}.items(), {1: "aa"}.values(), b"ab"]
+    for _ in range(HOT):
+        for it in values:
+            f(it)
+    return [outcome(f, it) for it in values] + [outcome(f, 5), outcome(f, [[1]])]
+
+
+@case
+def call_polymorphism():
+    def f(callee, x):
+        return callee(x)
+
+    class C:
+        def __init__(self, x):
+            self.x = x
+
+        def m(self, y):
+            return self.x + y
+
+        def __call__(self, y):
+            return self.x - y
+
+        def __repr__(self):
+            return f"C({self.x})"
+    callees = [abs, int, str, lambda x: x + 1, lambda x, y=3: x * y, C(5).m, C(5), C, len, type, float, [].append, print.__class__,
+               (lambda *a: a), (lambda **k: k)]
+    for _ in range(HOT // 4):
+        for callee in callees:
+            outcome(f, callee, 7)
+    return [outcome(f, callee, 7) for callee in callees]
+
+
+@case
+def truthiness_polymorphism():
+    def f(x):
+        n = 0
+        while x:
+            n += 1
+            x = x[1:] if not isinstance(x, (int, float)) else x - 1
+        return n
+    values = [3, 2.0, "abc", [1, 2], (1, 2, 3), True, b"ab", None]
+    for _ in range(HOT):
+        for x in values:
+            f(x)
+    return [outcome(f, x) for x in values] + [outcome(f, {1: 2})]
+
+
+@case
+def return_type_varies():
+    def g(i):
+        if i % 97 == 96:
+            return "s"
+        if i % 11 == 10:
+            return 0.5
+        if i % 13 == 12:
+            return None
+        if i % 17 == 16:
+            return 2**65
+        return i
+
+    def f(n):
+        out = []
+        for i in range(n):
+            r = g(i)
+            out.append(r if r is None or isinstance(r, str) else r + 1)
+        return out
+    return f(100)[-30:], heat(f, 20)[-3:]
+
+
+@case
+def inheritance_depth():
+    class A:
+        def m(self):
+            return 1
+
+        def n(self):
+            return self.m() * 2
+
+    classes = [A]
+    for i in range(6):
+        base = classes[-1]
+        classes.append(type(f"L{i}", (base,), {"m": (lambda k: lambda self: k)(i)} if i % 2 else {}))
+
+    def f(objects):
+        return [o.n() for o in objects]
+    objects = [cls() for cls in classes]
+    out = [heat(f, objects[:1]), heat(f, objects)]
+    classes[3].m = lambda self: 0.5
+    out.append(f(objects))
+    del classes[2].m
+    out.append(f(objects))
+    return out
+
+
+@case
+def isinstance_dispatch():
+    def size(x):
+        if isinstance(x, int):
+            return 1
+        if isinstance(x, str):
+            return len(x)
+        if isinstance(x, (list, tuple)):
+            return sum(size(y) for y in x)
+        if isinstance(x, dict):
+            return sum(size(k) + size(v) for k, v in x.items())
+        raise TypeError(f"no size: {type(x).__name__}")
+    value = [1, "abc", (2, [3, "de"]), {"k": [4, 5], 6: "f"}]
+    return heat(size, value), outcome(size, [1, [2, 1.5]]), outcome(size, True)
+
+
+@case
+def instancecheck_overridden():
+    class Meta(type):
+        answer = True
+
+        def __instancecheck__(cls, obj):
+            if obj == "raise":
+                raise RuntimeError("asked")
+            return cls.answer
+
+    class A(metaclass=Meta):
+        pass
+
+    def f(x):
+        return isinstance(x, A), isinstance(x, (int, A))
+    out = [heat(f, 1)]
+    Meta.answer = False
+    out += [f(1), f("s"), outcome(f, "raise")]
+    return out
+
+
+@case
+def generic_containers_mixed_items():
+    def f(items):
+        ints = floats = texts = other = 0
+        for x in items:
+            t = type(x)
+            if t is int:
+                ints += x
+            elif t is float:
+                floats += x
+            elif t is str:
+                texts += len(x)
+            else:
+                other += 1
+        return ints, floats, texts, other
+    mixed = [1, 2.5, "abc", None, True, [1], 2**65, float("inf"), ""] * 6
+    return heat(f, [1, 2, 3]), f(mixed), heat(f, mixed), f([1.5])
