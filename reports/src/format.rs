@@ -1,0 +1,155 @@
+//! Numbers and verdicts as text, the same in every document.
+
+use pepjit_harness::analysis::{Estimate, Failure, Verdict};
+use pepjit_harness::stats::warmup::{Class, Consensus};
+
+/// What stands where there is no number.
+pub const NONE: &str = "n/a";
+
+/// A ratio: `1.234x`.
+pub fn ratio(value: f64) -> String {
+    format!("{}x", bare_ratio(value))
+}
+
+fn bare_ratio(value: f64) -> String {
+    if value < 10.0 { format!("{value:.3}") } else { format!("{value:.2}") }
+}
+
+/// An interval of ratios: `[1.201, 1.267]`, or `n/a`.
+pub fn interval(ci: Option<(f64, f64)>) -> String {
+    ci.map_or_else(|| NONE.to_owned(), |(low, high)| format!("[{}, {}]", bare_ratio(low), bare_ratio(high)))
+}
+
+/// A ratio with its interval: `1.234x [1.201, 1.267]`.
+pub fn estimate(estimate: Option<&Estimate>) -> String {
+    estimate.map_or_else(|| NONE.to_owned(), |e| format!("{} {}", ratio(e.ratio), interval(e.ci)))
+}
+
+/// A share: `1.2 %`.
+pub fn percent(share: Option<f64>) -> String {
+    let Some(percent) = share.map(|s| s * 100.0) else { return NONE.to_owned() };
+    if percent.abs() < 10.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
+}
+
+/// A change: `+1.2 %`.
+pub fn change(ratio: f64) -> String {
+    let percent = (ratio - 1.0) * 100.0;
+    if percent.abs() < 100.0 { format!("{percent:+.1} %") } else { format!("{percent:+.0} %") }
+}
+
+/// A time with three significant digits: `12.3 ms`.
+pub fn seconds(value: Option<f64>) -> String {
+    let Some(value) = value else { return NONE.to_owned() };
+    let (scaled, unit) = match value {
+        v if v >= 1.0 => (v, "s"),
+        v if v >= 1e-3 => (v * 1e3, "ms"),
+        v if v >= 1e-6 => (v * 1e6, "us"),
+        v => (v * 1e9, "ns"),
+    };
+    let decimals = if scaled >= 100.0 {
+        0
+    } else if scaled >= 10.0 {
+        1
+    } else {
+        2
+    };
+    format!("{scaled:.decimals$} {unit}")
+}
+
+/// A span: `3 min 20 s`.
+pub fn span(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, m, _) => format!("{h} h {m} min"),
+    }
+}
+
+/// A size given in KiB: `12.3 MiB`.
+pub fn kib(value: Option<f64>) -> String {
+    let Some(value) = value else { return NONE.to_owned() };
+    match value.abs() {
+        v if v >= 1024.0 * 1024.0 => format!("{:.2} GiB", value / 1024.0 / 1024.0),
+        v if v >= 1024.0 => format!("{:.1} MiB", value / 1024.0),
+        v if v >= 10.0 || v == 0.0 => format!("{value:.0} KiB"),
+        _ => format!("{value:.1} KiB"),
+    }
+}
+
+/// A count, with thousands apart: `1,234,567`; small means keep a decimal.
+pub fn count(value: f64) -> String {
+    if value.fract() != 0.0 && value.abs() < 100.0 {
+        return format!("{value:.1}");
+    }
+    let digits = format!("{:.0}", value.abs());
+    let mut text = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(c);
+    }
+    if value < 0.0 { format!("-{text}") } else { text }
+}
+
+/// A sign for a verdict, so that no document needs colour.
+pub fn symbol(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Faster => "▲",
+        Verdict::Slower => "▼",
+        Verdict::NoChange => "=",
+        Verdict::Inconclusive => "?",
+        Verdict::Failed => "✗",
+        Verdict::Missing => "-",
+    }
+}
+
+/// How processes warm up, in words.
+pub fn warmup(consensus: Option<Consensus>) -> &'static str {
+    match consensus {
+        None => NONE,
+        Some(Consensus::All(Class::Flat)) => "flat",
+        Some(Consensus::All(Class::Warmup)) => "warm-up",
+        Some(Consensus::All(Class::Slowdown)) => "slowdown",
+        Some(Consensus::All(Class::NoSteadyState)) => "no steady state",
+        Some(Consensus::GoodInconsistent) => "flat or warm-up",
+        Some(Consensus::BadInconsistent) => "inconsistent",
+    }
+}
+
+/// A failure in a line: `round 2: passed its time limit: ...`.
+pub fn failure(failure: &Failure) -> String {
+    let round = failure.round.map(|r| format!("round {r}: ")).unwrap_or_default();
+    format!("{round}{}: {}", failure.kind.describe(), failure.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_three_digits() {
+        assert_eq!(seconds(Some(0.012_345)), "12.3 ms");
+        assert_eq!(seconds(Some(1.5)), "1.50 s");
+        assert_eq!(seconds(Some(3.2e-7)), "320 ns");
+        assert_eq!(ratio(1.0), "1.000x");
+        assert_eq!(ratio(12.345), "12.35x");
+        assert_eq!(percent(Some(0.0123)), "1.2 %");
+        assert_eq!(change(0.95), "-5.0 %");
+        assert_eq!(kib(Some(20_480.0)), "20.0 MiB");
+        assert_eq!(count(1_234_567.0), "1,234,567");
+        assert_eq!(count(-1234.0), "-1,234");
+        assert_eq!(count(2.5), "2.5");
+        assert_eq!(span(200.4), "3 min 20 s");
+        assert_eq!(span(7260.0), "2 h 1 min");
+    }
+
+    #[test]
+    fn nothing_is_called_so() {
+        assert_eq!(seconds(None), NONE);
+        assert_eq!(interval(None), NONE);
+        assert_eq!(estimate(None), NONE);
+        assert_eq!(percent(None), NONE);
+    }
+}
