@@ -81,6 +81,8 @@ pub struct FrameLayout {
     pub frame_obj: i32,
     /// `frame->localsplus`.
     pub localsplus: i32,
+    /// `frame->f_funcobj` (from 3.14 on with tags in the low bits, which the reader clears).
+    pub funcobj: i32,
     /// 64-bit words to write into a new light frame: (byte offset, value); covers code, function, globals, builtins, locals, owner, stack
     /// pointer where it doesn't depend on the frame's address.
     pub template: Vec<(i32, u64)>,
