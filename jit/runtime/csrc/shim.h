@@ -1,0 +1,336 @@
+/* The C side of the runtime: everything that needs the interpreter's own headers.
+ *
+ * The Rust side declares what it uses of this header by hand; all types here are plain C types of fixed layout (`PyObject *`,
+ * `PyThreadState *` and `struct _PyInterpreterFrame *` are opaque pointers to Rust). Every function needs the GIL. "Borrowed" results are
+ * valid as long as the object they come from. Unless said otherwise no function here raises, and `int` results are 0 or 1.
+ *
+ * Functions named `pepjit_rs_*` are defined by the Rust side and called from here; they must not raise or unwind.
+ */
+#ifndef PEPJIT_SHIM_H
+#define PEPJIT_SHIM_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+
+struct _PyInterpreterFrame;
+typedef struct _PyInterpreterFrame pepjit_frame;
+
+/* ------------------------------------------------------------------------------------------------ results of native code */
+
+/* Returned in the two return registers. */
+typedef struct pepjit_pair {
+    int64_t payload;
+    int64_t tag;
+} pepjit_pair;
+
+enum {
+    PEPJIT_TAG_INT = 0,    /* payload: an unboxed int */
+    PEPJIT_TAG_OBJECT = 1, /* payload: an owned object, or NULL with an exception set */
+    PEPJIT_TAG_FLOAT = 2,  /* payload: the bits of a double */
+    PEPJIT_TAG_RESUME = 3, /* loops: the frame has been written back */
+    PEPJIT_TAG_RAISE = 4,  /* loops: the same with an exception set (exit_loop never returns it; accepted from others) */
+};
+
+/* ------------------------------------------------------------------------------------------------ exits */
+
+enum {
+    PEPJIT_SLOT_EMPTY = 0,  /* NULL */
+    PEPJIT_SLOT_OBJECT = 1, /* the object at `address`: the exit makes a reference */
+    PEPJIT_SLOT_STEAL = 2,  /* the pointer in word `index`: the exit takes its unit; NULL stays NULL */
+    PEPJIT_SLOT_BORROW = 3, /* the pointer in word `index`: the exit makes a reference; NULL stays NULL */
+    PEPJIT_SLOT_INT = 4,    /* the unboxed int in word `index` */
+    PEPJIT_SLOT_FLOAT = 5,  /* the unboxed double in word `index` */
+    PEPJIT_SLOT_BOOL = 6,   /* the truth value in word `index` (the low byte) */
+    PEPJIT_SLOT_PAIR = 7,   /* payload in word `index`, tag in word `index` + 1 */
+};
+
+struct pepjit_slot {
+    uint32_t kind;
+    uint32_t index;
+    uint64_t address;
+};
+
+/* An exit record, flattened. Kept by the Rust side as long as the code can run. `count` is advanced by each exit. When `count` reaches
+ * `limit` (and `limit` is not 0), `pepjit_rs_exit_limit(record)` is called once, before the interpreter goes on. */
+struct pepjit_exit {
+    uint64_t count;        /* how often this exit was taken */
+    uint64_t limit;        /* 0: never ask */
+    uint64_t *reason;      /* advanced by one as well; may be NULL */
+    uint64_t user;         /* the Rust side's: which compiled function this belongs to */
+    PyObject *function;    /* exit_function: the function that runs; exit_loop: ignored */
+    PyObject *code;        /* its code object */
+    uint32_t offset;       /* the instruction, in code units */
+    uint8_t throw_;        /* 1: the exception that is set is handled at `offset`; 0: `offset` is executed */
+    uint8_t entered;       /* 1: `Enter` has taken one off py_recursion_remaining */
+    uint8_t recursion;     /* 1: the reason is Recursion (the Python limit or the C stack) */
+    uint8_t reserved;
+    uint32_t nlocals;      /* how many of the slots are locals (co_nlocalsplus) */
+    uint32_t nstack;       /* how many slots follow */
+    uint32_t nwords;       /* words of the buffer */
+    uint32_t ndrops;
+    const struct pepjit_slot *slots; /* nlocals + nstack */
+    const uint32_t *drops;           /* words with owned pointers (or NULL) which the exit gives up */
+};
+
+/* Leaves a compiled function: builds the interpreter's frame, runs it to its end and returns {object or NULL, PEPJIT_TAG_OBJECT}.
+ * `light` is the light frame if `PushFrame` has run, else NULL; it must be tstate->current_frame and the top of the data stack. An
+ * unboxed value that several slots name is boxed once. py_recursion_remaining ends as it was before `Enter`. */
+pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, struct pepjit_exit *record, const int64_t *buffer);
+
+/* Leaves a compiled loop: writes locals, stack, and the place to go on into the interpreter's frame. Returns {0, PEPJIT_TAG_RESUME}, with
+ * `throw_` too: then the traceback entry has been added and the frame points at the handler (or at a RERAISE). */
+pepjit_pair pepjit_exit_loop(PyThreadState *tstate, pepjit_frame *frame, struct pepjit_exit *record, const int64_t *buffer);
+
+/* Called when a record's count reaches its limit. May unhook and invalidate; must not free the code that is running. */
+void pepjit_rs_exit_limit(struct pepjit_exit *record);
+
+/* ------------------------------------------------------------------------------------------------ called by native code */
+
+PyThreadState *pepjit_current_tstate(void); /* also notes which thread runs now (for stack_limit): every vectorcall entry calls it */
+void pepjit_dealloc(PyObject *object);      /* the reference count has fallen to 0 */
+PyObject *pepjit_box_int(int64_t value);    /* never NULL: out of memory ends the process */
+PyObject *pepjit_box_float(double value);   /* the same */
+pepjit_pair pepjit_unbox_big_int(PyObject *exact_int); /* {value, 1}, or {0, 0} if it doesn't fit 64 bits */
+/* For an eval_breaker that differs from pepjit_quiet_breaker: 0 go on, 1 leave, -1 an exception is set (a signal handler raised). */
+int64_t pepjit_poll(PyThreadState *tstate);
+/* Pops a light frame of which somebody has taken a frame object (frame_obj != NULL); the frame object survives on its own. Keeps an
+ * exception that is set. Does not touch py_recursion_remaining. */
+void pepjit_pop_frame(PyThreadState *tstate, pepjit_frame *light);
+
+#define PEPJIT_SCRATCH 1024
+extern PyObject *pepjit_scratch[PEPJIT_SCRATCH]; /* `UnpackSequence` and `UnpackEx` of more values than this raise SystemError: don't compile them */
+extern uint64_t pepjit_quiet_breaker;            /* what eval_breaker holds when nothing is wanted */
+extern uint64_t pepjit_stack_limit;              /* the running thread's: native code below it leaves */
+extern vectorcallfunc pepjit_fallback;           /* the original vectorcall of Python functions (set by pepjit_init) */
+
+/* ------------------------------------------------------------------------------------------------ layout */
+
+extern const uint32_t pepjit_field_count;
+extern const char *const pepjit_field_names[];  /* in the order of pepjit_ir::Field::ALL, with Field::name(): compare at start */
+extern const int32_t pepjit_field_offsets[];    /* the same order */
+
+struct pepjit_helper {
+    const char *name; /* Helper::info().name */
+    void *address;
+};
+extern const uint32_t pepjit_helper_count;
+extern const struct pepjit_helper pepjit_helpers[]; /* in the order of pepjit_ir::Helper::ALL: compare the names at start */
+
+struct pepjit_process {
+    uint64_t none, true_object, false_object, int_type, float_type, small_ints, small_int_size;
+};
+void pepjit_process_layout(struct pepjit_process *out);
+
+struct pepjit_word {
+    int64_t offset;
+    uint64_t value;
+};
+struct pepjit_frame_layout {
+    int32_t current_frame, datastack_top, datastack_limit, py_recursion_remaining; /* in PyThreadState */
+    int32_t previous, instr_ptr, frame_obj, localsplus;                            /* in the frame */
+    int32_t stackpointer; /* -1 on 3.13 (where the template sets stacktop) */
+    int32_t frame_size;   /* bytes */
+    uint64_t code_start;
+    uint32_t nlocalsplus;
+    uint32_t ntemplate;
+    struct pepjit_word template_[12]; /* whole 64-bit words; don't cover previous, instr_ptr, stackpointer, localsplus */
+};
+/* The layout for a function object's frame; the template holds borrowed references to it and its code, globals, builtins. A light
+ * frame's localsplus must be all NULL (0; on every version). */
+void pepjit_frame_layout(PyObject *function, struct pepjit_frame_layout *out);
+
+/* ------------------------------------------------------------------------------------------------ start and end */
+
+/* "3.13", "3.14" or "3.15" the shim was compiled for as 13, 14, 15. */
+int pepjit_minor_version(void);
+/* Checks the running interpreter against the headers, looks up what the shim needs, reads the native stack's bounds. 0, or -1 with an ImportError
+ * that names cause and cure (a different minor version, a free-threaded build, offsets that disagree, a failed resume self-test). */
+int pepjit_init(void);
+
+/* Creates the module object `pepjit` (Rust: `#[no_mangle] extern "C" fn PyInit_pepjit` returns this). Calls pepjit_init, then
+ * pepjit_rs_init(module). New reference or NULL. */
+PyObject *pepjit_module_create(void);
+int pepjit_rs_init(PyObject *module); /* 0, or -1 with an exception */
+
+/* The methods of the module. All take METH_FASTCALL | METH_KEYWORDS arguments: positional ones first, then the values of `kwnames` (a tuple or
+ * NULL). */
+enum {
+    PEPJIT_METHOD_ENABLE = 0, PEPJIT_METHOD_DISABLE = 1, PEPJIT_METHOD_IS_ENABLED = 2, PEPJIT_METHOD_COMPILE = 3,
+    PEPJIT_METHOD_IS_COMPILED = 4, PEPJIT_METHOD_EXPLAIN = 5, PEPJIT_METHOD_STATS = 6, PEPJIT_METHOD_DUMP = 7,
+};
+PyObject *pepjit_rs_method(int method, PyObject *const *args, int64_t nargs, PyObject *kwnames); /* new reference or NULL; may raise */
+
+/* ------------------------------------------------------------------------------------------------ monitoring */
+
+enum { PEPJIT_EVENT_START = 1, PEPJIT_EVENT_JUMP = 2 };
+/* Takes tool id 5 (OPTIMIZER_ID) as "pepjit" and registers the callbacks; no event is on yet. 0, or -1 with an exception (id taken). */
+int pepjit_monitoring_begin(void);
+/* Switches the global events on (a set of PEPJIT_EVENT_*) or off (0). 0, or -1 with an exception. */
+int pepjit_monitoring_events(int events);
+/* Re-arms what callbacks have disabled (sys.monitoring.restart_events: of all tools). 0, or -1. */
+int pepjit_monitoring_restart(void);
+/* Off means off: events off, callbacks removed, tool id freed. Idempotent. */
+void pepjit_monitoring_end(void);
+/* Whether anybody else monitors, traces or profiles (then compiled code must not be entered). */
+int pepjit_others_monitor(PyThreadState *tstate);
+
+enum { PEPJIT_VERDICT_NOTHING = 0, PEPJIT_VERDICT_DISABLE = 1, PEPJIT_VERDICT_ENTERED = 2 };
+/* A backward jump of an unoptimised frame (from >= to, code units). Return ENTERED after pepjit_run_loop has run. Not called while others monitor. */
+int pepjit_rs_jump(PyThreadState *tstate, pepjit_frame *frame, PyObject *code, uint32_t from, uint32_t to);
+/* A Python function starts in the interpreter (function: borrowed, its func_code is `code`). Not called for other kinds of frames. DISABLE
+ * disables the event for this code object. Locals: pepjit_frame_values. */
+int pepjit_rs_start(PyThreadState *tstate, pepjit_frame *frame, PyObject *code, PyObject *function);
+
+/* Copies the frame's locals and stack as borrowed pointers (NULL: unbound; on 3.14 and later a stack entry that isn't an object, such as a
+ * tagged int, gives NULL as well) to `out` and returns how many there are (nlocalsplus + depth). `out` needs nlocalsplus + stacksize entries. */
+int64_t pepjit_frame_values(pepjit_frame *frame, PyObject **out);
+/* nlocalsplus + depth, and whether every stack entry is an object (else a loop can't be entered: -1). */
+int64_t pepjit_frame_count(pepjit_frame *frame);
+PyObject *pepjit_frame_function(pepjit_frame *frame); /* borrowed; NULL if it isn't a function */
+/* Points the frame at the loop header (code units), moves the frame's locals and stack into an array and calls
+ * entry(tstate, frame, values, handle). What the loop returns by tags 0-2 is pushed and the frame is pointed at a RETURN_VALUE. Callees see
+ * monitoring events as usual. Only from inside pepjit_rs_jump; return ENTERED afterwards. */
+typedef pepjit_pair (*pepjit_loop_entry)(PyThreadState *, pepjit_frame *, PyObject **, uint64_t);
+void pepjit_run_loop(PyThreadState *tstate, pepjit_frame *frame, uint32_t header, pepjit_loop_entry entry, uint64_t handle);
+
+/* ------------------------------------------------------------------------------------------------ watchers */
+
+/* Registers the four watchers. 0, or -1 with an exception (all slots taken). */
+int pepjit_watchers_begin(void);
+void pepjit_watchers_end(void);
+int pepjit_watch_dict(PyObject *dict);   /* 0 or -1 with an exception; exact dicts; idempotent */
+void pepjit_unwatch_dict(PyObject *dict);
+int pepjit_watch_type(PyObject *type);   /* 0 or -1 with an exception; assigns a version tag if need be */
+void pepjit_unwatch_type(PyObject *type);
+
+enum { PEPJIT_DICT_ADDED = 0, PEPJIT_DICT_MODIFIED = 1, PEPJIT_DICT_DELETED = 2, PEPJIT_DICT_CLONED = 3, PEPJIT_DICT_CLEARED = 4, PEPJIT_DICT_DEALLOCATED = 5 };
+void pepjit_rs_dict_event(int event, PyObject *dict, PyObject *key, PyObject *new_value); /* before the change */
+void pepjit_rs_type_event(PyObject *type);                                                /* before the change */
+enum { PEPJIT_FUNCTION_CODE = 0, PEPJIT_FUNCTION_DEFAULTS = 1, PEPJIT_FUNCTION_KWDEFAULTS = 2, PEPJIT_FUNCTION_DESTROYED = 3 };
+void pepjit_rs_function_event(int event, PyObject *function, PyObject *new_value); /* before the change; creation isn't reported */
+void pepjit_rs_code_destroyed(PyObject *code);
+
+/* ------------------------------------------------------------------------------------------------ hooks */
+
+/* Makes calls of the function go to `entry`. Returns the func_version it had (0: none), to be handed to pepjit_unhook. */
+uint32_t pepjit_hook(PyObject *function, void *entry);
+/* The original vectorcall again; `version` (if not 0 and still unused) makes specialised call sites fit again. */
+void pepjit_unhook(PyObject *function, uint32_t version);
+void *pepjit_vectorcall(PyObject *function);
+
+/* The C stack or (3.13) the C recursion counter is nearly exhausted: un-hook every compiled function, so that calls between interpreted
+ * functions take no C stack. The calls nest: only the first suspends, only the last resumes (counted here). Functions that get compiled in
+ * between must not be hooked before the resume. */
+void pepjit_rs_suspend_hooks(void);
+void pepjit_rs_resume_hooks(void);
+int pepjit_hooks_suspended(void);
+
+/* ------------------------------------------------------------------------------------------------ world: objects */
+
+/* The one bit of pepjit_ir::Type for an object's exact class (1 << n), Type::OTHER for others. */
+uint32_t pepjit_object_type(PyObject *object);
+/* The same for a class: what its exact instances are. */
+uint32_t pepjit_class_type(PyObject *type);
+/* The class whose exact instances have this one bit; borrowed; NULL if there is none (NULL, OTHER, unboxed). */
+PyObject *pepjit_well_known(uint32_t bit);
+
+enum { PEPJIT_CONSTANT_NONE = 0, PEPJIT_CONSTANT_BOOL = 1, PEPJIT_CONSTANT_INT = 2, PEPJIT_CONSTANT_FLOAT = 3, PEPJIT_CONSTANT_OPAQUE = 4 };
+struct pepjit_description {
+    uint32_t type;     /* one bit */
+    uint32_t constant; /* PEPJIT_CONSTANT_* */
+    int64_t int_value; /* INT (fits 64 bits), BOOL (0 or 1) */
+    double float_value;
+    uint32_t immortal;
+    uint32_t reserved;
+};
+void pepjit_describe(PyObject *object, struct pepjit_description *out);
+/* A stable name for dumps, no address: the name of a class, function, module, the text of a str, the value of a number, else "<class>". UTF-8,
+ * cut to `size` - 1 bytes at a character boundary, NUL-terminated; returns the length. */
+int64_t pepjit_label(PyObject *object, char *buffer, int64_t size);
+/* An exact str as UTF-8 (borrowed, kept by the str; NULL for lone surrogates). */
+const char *pepjit_utf8(PyObject *str, int64_t *length);
+int pepjit_is_function(PyObject *object);
+int pepjit_is_code(PyObject *object);
+int pepjit_is_class(PyObject *object);
+int pepjit_is_module(PyObject *object); /* exactly a module */
+void pepjit_incref(PyObject *object);
+void pepjit_decref(PyObject *object);   /* may run finalisers */
+PyObject *pepjit_type_of(PyObject *object); /* borrowed */
+
+/* The value of an exact str key in a dict; borrowed, NULL if absent; never raises, never runs Python code for dicts with str keys only
+ * (other dicts: NULL). */
+PyObject *pepjit_dict_get(PyObject *dict, PyObject *key);
+PyObject *pepjit_module_dict(PyObject *module); /* borrowed */
+
+/* ------------------------------------------------------------------------------------------------ world: functions, code */
+
+struct pepjit_function {
+    PyObject *code, *globals, *builtins; /* borrowed, not NULL; builtins or globals may be no exact dict */
+    PyObject *defaults;                  /* tuple or NULL */
+    PyObject *kwdefaults;                /* dict or NULL */
+    PyObject *closure;                   /* tuple of cells or NULL */
+    PyObject *qualname;
+    void *vectorcall;
+    uint32_t version;
+    uint32_t plain_dicts; /* globals and builtins are exact dicts */
+};
+void pepjit_function_info(PyObject *function, struct pepjit_function *out);
+int64_t pepjit_tuple_size(PyObject *tuple);
+PyObject *pepjit_tuple_item(PyObject *tuple, int64_t index); /* borrowed */
+
+struct pepjit_handler {
+    uint32_t start, end, target, depth, lasti; /* code units; lasti 0 or 1 */
+};
+enum { PEPJIT_LOCAL = 0, PEPJIT_CELL = 1, PEPJIT_FREE = 2 };
+struct pepjit_code {
+    uint16_t *base;     /* nunits: co_code; opcode in the low byte */
+    uint16_t *adaptive; /* nunits: as in memory now; instrumented instructions show their base opcode */
+    struct pepjit_handler *handlers;
+    uint8_t *local_kinds; /* nlocalsplus: PEPJIT_LOCAL (arguments that aren't cells too), _CELL, _FREE */
+    PyObject *consts, *names, *localsplusnames; /* tuples, borrowed */
+    PyObject *qualname, *filename;              /* borrowed */
+    uint64_t code_start;
+    uint32_t nunits, nhandlers, nlocals, nlocalsplus, argcount, posonlyargcount, kwonlyargcount, stacksize, flags, first_traceable,
+        first_line, framesize; /* framesize in words */
+    uint32_t has_executors;    /* CPython's own JIT has replaced instructions: don't compile */
+};
+/* 0, or -1 without an exception (out of memory). Free the arrays with pepjit_code_release. */
+int pepjit_code_info(PyObject *code, struct pepjit_code *out);
+void pepjit_code_release(struct pepjit_code *info);
+
+/* ------------------------------------------------------------------------------------------------ world: classes */
+
+PyObject *pepjit_class_of_version(uint32_t version); /* borrowed or NULL. 3.13: walks all classes; remember the answer */
+uint32_t pepjit_class_version(PyObject *type);       /* 0: none */
+
+enum {
+    PEPJIT_ATTRIBUTE_GENERIC = 0, PEPJIT_ATTRIBUTE_INLINE = 1, PEPJIT_ATTRIBUTE_SLOT = 2, PEPJIT_ATTRIBUTE_METHOD = 3,
+    PEPJIT_ATTRIBUTE_CLASS_VALUE = 4, PEPJIT_ATTRIBUTE_PROPERTY = 5,
+};
+struct pepjit_attribute {
+    uint32_t kind;
+    int32_t offset;       /* INLINE, SLOT: bytes from the instance to the pointer */
+    uint32_t index;       /* INLINE: among the inline values */
+    int32_t valid_offset; /* INLINE, and METHOD or CLASS_VALUE if shared_keys: bytes to the byte that says that values are inline */
+    int32_t dict_offset;  /* INLINE: bytes to the instance's dict pointer */
+    uint32_t storable;    /* INLINE, SLOT: the class's tp_setattro is the generic one, so stores may go there too */
+    PyObject *object;     /* METHOD: function or method descriptor; CLASS_VALUE: the value; PROPERTY: the getter (a function); borrowed */
+    uint32_t shared_keys; /* METHOD, CLASS_VALUE: Shadow::SharedKeys, else Shadow::Impossible */
+    uint32_t keys_version;
+    uint64_t keys_slot;   /* the address of the class's pointer to its shared keys */
+};
+/* Where exact instances of the class have an attribute. Watch the class (and so its bases) to rely on it. */
+void pepjit_attribute(PyObject *type, PyObject *name, struct pepjit_attribute *out);
+/* An attribute of a class object itself (`Colour.RED`) that is a plain value, function or method descriptor found through its MRO, with nothing
+ * on the metaclass in the way. Borrowed or NULL. Watch the class. */
+PyObject *pepjit_class_attribute(PyObject *type, PyObject *name);
+/* Whether calling the class is: allocate with object.__new__, then call __init__. 1 with *init the Python function (borrowed) or NULL for
+ * object.__init__; else 0. Watch the class. */
+int pepjit_class_call(PyObject *type, PyObject **init);
+
+/* The position in pepjit_frontend's enum Builtin (Len 0, IsInstance 1, Range 2, Abs 3, Min 4, Max 5, Ord 6, Chr 7, Int 8, Float 9, Bool 10,
+ * Type 11, MathSqrt 12, ListAppend 13, LooksAtFrame 14), or -1. */
+int pepjit_builtin(PyObject *object);
+
+#endif
