@@ -115,7 +115,7 @@ helpers! {
     SetItem "set_item" (Obj, Obj, Obj) plain -> Int [READS WRITES CALLS RAISES];
     /// `PyObject_DelItem`: 0 or -1.
     DelItem "del_item" (Obj, Obj) plain -> Int [READS WRITES CALLS RAISES];
-    /// `d[k]` of an exact dict, with KeyError.
+    /// `d[k]` of an exact dict, with `KeyError`.
     DictGetItem "dict_get_item" (Obj, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
     /// `s[i]` of an exact str with an index in range, for Latin-1 results (cached objects); null without an exception otherwise.
     StrIndex "str_index" (Obj, Int) plain -> NewOrNull [READS];

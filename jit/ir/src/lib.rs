@@ -12,6 +12,8 @@ pub mod field;
 pub mod function;
 pub mod helper;
 pub mod op;
+pub mod parse;
+pub mod print;
 pub mod types;
 
 pub use builder::Builder;
@@ -22,4 +24,6 @@ pub use function::{
 };
 pub use helper::Helper;
 pub use op::{ArgKind, Cond, Effects, Imm, ImmKind, Op, OpInfo, ResultKind};
+pub use parse::{ParseError, parse};
+pub use print::{InstText, Text};
 pub use types::{Constant, Type};

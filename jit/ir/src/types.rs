@@ -131,23 +131,55 @@ impl Type {
         }
     }
 
+    /// The type that is printed as this text: names joined by `|`, or taken away by `-`.
+    pub fn from_text(text: &str) -> Option<Type> {
+        let mut ty = Type::EMPTY;
+        let mut rest = text;
+        let mut add = true;
+        loop {
+            let end = rest.find(['|', '-']).unwrap_or(rest.len());
+            let named = match &rest[..end] {
+                "Empty" => Type::EMPTY,
+                "Object" => Type::OBJECT,
+                "Nullable" => Type::NULLABLE,
+                name => Type::NAMED.iter().find(|(_, known)| *known == name)?.0,
+            };
+            ty = if add { ty.union(named) } else { ty.without(named) };
+            match rest[end..].chars().next() {
+                None => return Some(ty),
+                Some(operator) => add = operator == '|',
+            }
+            rest = &rest[end + 1..];
+        }
+    }
+
     /// The raw bits, for hashing and serialisation.
     pub const fn bits(self) -> u32 {
         self.0
     }
 }
 
+/// Prints `Int|Str`, or what an object lacks: `Nullable-Int`. [`Type::from_text`] reads it back.
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Type::EMPTY => return f.write_str("Empty"),
-            Type::OBJECT => return f.write_str("Object"),
-            Type::NULLABLE => return f.write_str("Nullable"),
-            _ => {}
+        if self.is_empty() {
+            return f.write_str("Empty");
         }
-        let mut separator = "";
+        let named = Type::NAMED.iter().fold(Type::EMPTY, |all, (bit, _)| all.union(*bit));
+        let (mut separator, mut rest) = ("", *self);
+        // The bits without a name are only in what was any object.
+        if !self.is_subtype(named) {
+            let (all, name) = if self.may_be_null() { (Type::NULLABLE, "Nullable") } else { (Type::OBJECT, "Object") };
+            f.write_str(name)?;
+            for (bit, name) in Type::NAMED {
+                if bit.is_subtype(all.without(*self)) {
+                    write!(f, "-{name}")?;
+                }
+            }
+            (separator, rest) = ("|", self.without(all));
+        }
         for (bit, name) in Type::NAMED {
-            if bit.is_subtype(*self) {
+            if bit.is_subtype(rest) {
                 write!(f, "{separator}{name}")?;
                 separator = "|";
             }
