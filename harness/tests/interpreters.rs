@@ -179,7 +179,7 @@ fn a_real_interpreter_answers() {
     let Some(python) = found.interpreters.first() else { return };
     assert_eq!(python.version.major, 3);
     assert_eq!(python.sha256.len(), 64);
-    assert!(python.ext_suffix.ends_with(".so"), "{python:?}");
+    assert!(python.ext_suffix.contains(".so"), "{python:?}");
     if python.version.minor < 13 {
         assert_eq!(python.own_jit, OwnJit::Absent);
     }

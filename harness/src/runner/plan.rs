@@ -1,0 +1,167 @@
+//! What a run is to be, before it begins: its size against the time there is, and its manifest.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use git2::{Repository, StatusOptions};
+
+use super::coscheduled;
+use crate::machine;
+use crate::model::{Design, DesignKind, Manifest, SCHEMA_VERSION, TierRecord, WorkloadRecord};
+use crate::store::{rfc3339, run_id};
+use crate::tiers::BASELINE;
+
+/// The fewest rounds that give an interval at all worth reading: with two, t is 12.7 standard errors wide.
+const MIN_ROUNDS: u32 = 3;
+
+/// More rounds than this are for who asks for them.
+const MAX_ROUNDS: u32 = 10;
+
+/// Processor seconds of each tier's share of a co-scheduled window.
+const WINDOW_SHARE: f64 = 0.3;
+
+/// The same with `--quick`.
+const QUICK_WINDOW_SHARE: f64 = 0.12;
+
+/// The seconds that one process of the interleaved design is taken to last for each value or warm-up, before
+/// anything is measured: workloads are sized at 50 to 150 ms.
+const USUAL_VALUE: f64 = 0.09;
+
+/// What the user fixed of a design; what is left open is chosen to fit the time.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sizes {
+    /// Process pairs per workload and tier.
+    pub rounds: Option<u32>,
+    /// Timed values per process.
+    pub values: Option<u32>,
+    /// Warm-ups per process.
+    pub warmups: Option<u32>,
+    /// Seconds of a co-scheduled block's window.
+    pub window: Option<f64>,
+    /// Short processes, for a first look.
+    pub quick: bool,
+}
+
+/// A design of `kind` for this many workloads and tiers that ends within about `budget`.
+pub fn fit(kind: DesignKind, sizes: Sizes, workloads: usize, tiers: usize, jobs: usize, budget: Duration) -> Design {
+    let share = if sizes.quick { QUICK_WINDOW_SHARE } else { WINDOW_SHARE };
+    let mut design = Design {
+        kind,
+        rounds: 1,
+        values: sizes.values.unwrap_or(if sizes.quick { 3 } else { 5 }),
+        warmups: sizes.warmups.unwrap_or(if sizes.quick { 2 } else { 4 }),
+        window_s: (kind == DesignKind::Coscheduled).then(|| sizes.window.unwrap_or(share * tiers as f64)),
+    };
+    let rounds = budget.as_secs_f64() / round_duration(&design, workloads, tiers, jobs).as_secs_f64().max(0.001);
+    design.rounds = sizes.rounds.unwrap_or((rounds as u32).clamp(MIN_ROUNDS, MAX_ROUNDS));
+    design
+}
+
+/// How long one round usually takes.
+pub fn round_duration(design: &Design, workloads: usize, tiers: usize, jobs: usize) -> Duration {
+    let block = match design.kind {
+        DesignKind::Coscheduled => coscheduled::usual_block(design, tiers),
+        DesignKind::Interleaved => {
+            let iterations = f64::from(design.warmups + design.values + 1);
+            Duration::from_secs_f64((0.12 + iterations * USUAL_VALUE) * tiers as f64)
+        }
+    };
+    block.mul_f64(workloads as f64 / jobs.max(1) as f64)
+}
+
+/// Everything that a new run is made of.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The suite's name.
+    pub suite: String,
+    /// Its workloads.
+    pub workloads: Vec<WorkloadRecord>,
+    /// The tiers, the baseline among them.
+    pub tiers: Vec<TierRecord>,
+    /// The design.
+    pub design: Design,
+    /// The seed of every shuffle.
+    pub seed: u64,
+    /// The command that the user typed.
+    pub command_line: Vec<String>,
+}
+
+impl Plan {
+    /// The manifest of a run that begins now, with the tool's sources in `root`.
+    pub fn manifest(self, root: &Path) -> Manifest {
+        let now = SystemTime::now();
+        let (commit, dirty) = checkout(root);
+        let mut workloads = self.workloads;
+        if self.design.kind == DesignKind::Coscheduled {
+            // Each iteration of a window is a value: there is nothing to calibrate.
+            for workload in &mut workloads {
+                workload.loops = 1;
+            }
+        }
+        Manifest {
+            schema_version: SCHEMA_VERSION,
+            run_id: run_id(now, self.seed),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit,
+            dirty,
+            created: rfc3339(now),
+            command_line: self.command_line,
+            platform: machine::platform(),
+            host: machine::host(),
+            design: self.design,
+            seed: self.seed,
+            suite: self.suite,
+            workloads,
+            tiers: self.tiers,
+            baseline: BASELINE.to_owned(),
+        }
+    }
+}
+
+/// The commit of the checkout at `root` and whether it has changes of its own; nothing if it is no checkout.
+pub fn checkout(root: &Path) -> (Option<String>, bool) {
+    let Ok(repository) = Repository::open(root) else { return (None, false) };
+    let commit = repository.head().and_then(|head| head.peel_to_commit()).map(|commit| commit.id().to_string()).ok();
+    let dirty =
+        repository.statuses(Some(StatusOptions::new().include_untracked(true))).is_ok_and(|statuses| !statuses.is_empty());
+    (commit, dirty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIVE_MINUTES: Duration = Duration::from_mins(5);
+
+    #[test]
+    fn rounds_follow_from_the_time_unless_given() {
+        let fit = |sizes, workloads| fit(DesignKind::Coscheduled, sizes, workloads, 5, 1, FIVE_MINUTES);
+        let small = fit(Sizes::default(), 2);
+        assert_eq!(small.rounds, MAX_ROUNDS);
+        let all = fit(Sizes::default(), 24);
+        assert!((3..=4).contains(&all.rounds), "{all:?}");
+        assert!(round_duration(&all, 24, 5, 1) * all.rounds < FIVE_MINUTES.mul_f64(1.3), "{all:?}");
+        assert_eq!(fit(Sizes { rounds: Some(40), ..Sizes::default() }, 24).rounds, 40);
+        assert_eq!(fit(Sizes::default(), 500).rounds, MIN_ROUNDS);
+    }
+
+    #[test]
+    fn each_design_has_its_own_sizes() {
+        let interleaved = fit(DesignKind::Interleaved, Sizes::default(), 24, 5, 1, FIVE_MINUTES);
+        assert_eq!(interleaved.window_s, None);
+        let window = Sizes { window: Some(2.0), ..Sizes::default() };
+        let coscheduled = fit(DesignKind::Coscheduled, window, 24, 5, 1, FIVE_MINUTES);
+        assert_eq!(coscheduled.window_s, Some(2.0));
+        assert!(round_duration(&interleaved, 24, 5, 2) < round_duration(&interleaved, 24, 5, 1));
+    }
+
+    #[test]
+    fn a_folder_without_git_has_no_commit() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(checkout(dir.path()), (None, false));
+        let repository = Repository::init(dir.path()).unwrap();
+        std::fs::write(dir.path().join("new"), "").unwrap();
+        assert_eq!(checkout(dir.path()), (None, true));
+        drop(repository);
+    }
+}

@@ -1,0 +1,9 @@
+import json, sys
+
+own = getattr(sys, "_jit", None)
+module = sys.modules.get("pepjit")
+print(json.dumps({
+    "loaded": module is not None,
+    "enabled": bool(module is not None and module.is_enabled()),
+    "own_jit": bool(own is not None and own.is_enabled()),
+}))

@@ -1,0 +1,196 @@
+//! What a finished process proves about the JIT: that it ran where it should, and nowhere else.
+//!
+//! Published runs have measured "JIT" where no JIT was on. Here a process whose JIT wasn't loaded gives no values,
+//! and one whose JIT was loaded but compiled nothing says so.
+
+use std::path::Path;
+
+use super::process::Failure;
+use crate::model::{FailureKind, meta};
+use crate::pyperf::{MetaValue, Metadata, Run};
+use crate::tiers::TierKind;
+
+/// How our worker's metadata names the counters of our module.
+const COUNTER: &str = "pepjit_";
+
+/// Facts that the worker notes under the same prefix and that are no counters.
+const NOT_COUNTERS: [&str; 3] = ["pepjit_first_iteration", "pepjit_design", "pepjit_timed_"];
+
+/// Checks what `kind` owes, and notes proof, counters and memory under the names of [`meta`].
+///
+/// `stats` is the file that the module writes at exit: all there is for scripts that don't use our worker.
+///
+/// # Errors
+/// [`FailureKind::JitInactive`] if the JIT wasn't loaded or not on, [`FailureKind::BadOutput`] if one was at work where
+/// none may be.
+pub(super) fn note(kind: TierKind, run: &mut Run, stats: &Path) -> Result<(), Failure> {
+    note_memory(&mut run.metadata);
+    let counters = counters(&run.metadata, stats);
+    let count =
+        |names: &[&str]| -> i64 { names.iter().filter_map(|name| Some(counters.iter().find(|(key, _)| key == name)?.1)).sum() };
+    run.metadata.retain(|key, _| !is_counter(key));
+    for (key, value) in &counters {
+        run.metadata.insert(format!("{}{key}", meta::JIT_PREFIX), (*value).into());
+    }
+    let own = |key: &str| run.metadata.get(key).and_then(MetaValue::as_int);
+    let own_enabled = own("cpython_jit_enabled").unwrap_or(0) != 0;
+    let inactive = |message: &str| Err(Failure::new(FailureKind::JitInactive, message));
+    let intruder = |message: &str| Err(Failure::new(FailureKind::BadOutput, message));
+    let loaded = !counters.is_empty();
+    let compiled = count(&["functions_compiled", "loops_compiled"]);
+    let entries = count(&["native_entries", "osr_entries"]);
+    let (active, proof) = match kind {
+        TierKind::Interpreter => {
+            if loaded {
+                return intruder(
+                    "pepjit was loaded in a process of the interpreter: remove its .pth file from this interpreter's site-packages",
+                );
+            }
+            if own_enabled {
+                return intruder("CPython's own JIT was on in a process of the interpreter: PYTHON_JIT=0 had no effect");
+            }
+            return Ok(());
+        }
+        TierKind::PepjitIdle | TierKind::Pepjit if !loaded => {
+            return inactive(
+                "pepjit was not loaded: its module refused this interpreter or could not be imported. \
+                 Try `cargo xtask run --python PYTHON -- -c pass`, which shows why",
+            );
+        }
+        TierKind::PepjitIdle if compiled > 0 => {
+            return intruder("pepjit compiled code although PEPJIT_IDLE=1 asks it not to");
+        }
+        TierKind::PepjitIdle => return Ok(()),
+        TierKind::Pepjit => (
+            compiled > 0 && entries > 0,
+            format!(
+                "{} functions and {} loops compiled, {} native entries, {} OSR entries, {} exits",
+                count(&["functions_compiled"]),
+                count(&["loops_compiled"]),
+                count(&["native_entries"]),
+                count(&["osr_entries"]),
+                count(&["exits"])
+            ),
+        ),
+        TierKind::CpythonJit => {
+            if own("cpython_jit_enabled") == Some(0) {
+                return inactive("CPython's own JIT was off although PYTHON_JIT=1: this build leaves it out");
+            }
+            match (own("cpython_jit_executors"), own("cpython_jit_active")) {
+                (Some(executors), _) if executors > 0 => (true, format!("{executors} executors in the workload's code")),
+                // Traces of a workload may all lie in the standard library; a hot loop of the process is proof too.
+                (_, Some(1)) => (true, "a hot loop of the process ran in machine code".to_owned()),
+                (None, None) => (true, "sys._jit was enabled when the tier was checked".to_owned()),
+                _ => (false, "enabled, but no executor was found".to_owned()),
+            }
+        }
+    };
+    run.metadata.insert(meta::JIT_ACTIVE.to_owned(), i64::from(active).into());
+    run.metadata.insert(meta::JIT_PROOF.to_owned(), proof.as_str().into());
+    Ok(())
+}
+
+fn is_counter(key: &str) -> bool {
+    key.starts_with(COUNTER) && !NOT_COUNTERS.iter().any(|fact| key.starts_with(fact))
+}
+
+/// The module's counters by their own names, from the worker's metadata or else from the file.
+fn counters(metadata: &Metadata, stats: &Path) -> Vec<(String, i64)> {
+    let noted: Vec<(String, i64)> = metadata
+        .iter()
+        .filter(|(key, _)| is_counter(key))
+        .filter_map(|(key, value)| Some((key.strip_prefix(COUNTER)?.to_owned(), value.as_int()?)))
+        .collect();
+    if !noted.is_empty() {
+        return noted;
+    }
+    let text = std::fs::read_to_string(stats).unwrap_or_default();
+    let Ok(serde_json::Value::Object(all)) = serde_json::from_str(&text) else { return Vec::new() };
+    all.into_iter().filter_map(|(key, value)| Some((key, value.as_i64()?))).collect()
+}
+
+/// Our worker notes bytes under pyperf's name and others; the analysis reads KiB.
+fn note_memory(metadata: &mut Metadata) {
+    let names = [("mem_max_rss", meta::VM_HWM), ("mem_pss", meta::PSS), ("mem_uss", meta::USS)];
+    for (from, to) in names {
+        if let Some(bytes) = metadata.get(from).and_then(MetaValue::as_int) {
+            metadata.insert(to.to_owned(), (bytes / 1024).into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_FILE: &str = "/nowhere/stats.json";
+
+    fn noted(kind: TierKind, facts: &[(&str, i64)]) -> Result<Metadata, Failure> {
+        let mut run = Run { values: vec![1.0], ..Run::default() };
+        run.metadata = facts.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
+        note(kind, &mut run, Path::new(NO_FILE)).map(|()| run.metadata)
+    }
+
+    #[test]
+    fn compiled_and_entered_code_is_proof() {
+        let facts = [
+            ("pepjit_functions_compiled", 2),
+            ("pepjit_loops_compiled", 1),
+            ("pepjit_native_entries", 40),
+            ("pepjit_exit:overflow", 3),
+            ("pepjit_timed_exits", 1),
+            ("mem_max_rss", 2048),
+        ];
+        let metadata = noted(TierKind::Pepjit, &facts).unwrap();
+        assert_eq!(metadata[meta::JIT_ACTIVE].as_int(), Some(1));
+        assert_eq!(metadata["jit_functions_compiled"].as_int(), Some(2));
+        assert_eq!(metadata["jit_exit:overflow"].as_int(), Some(3));
+        assert_eq!(metadata["pepjit_timed_exits"].as_int(), Some(1));
+        assert_eq!(metadata[meta::VM_HWM].as_int(), Some(2));
+        assert!(!metadata.contains_key("pepjit_native_entries"));
+        assert!(metadata[meta::JIT_PROOF].as_str().unwrap().contains("40 native entries"));
+    }
+
+    #[test]
+    fn code_that_was_never_entered_is_no_proof() {
+        let metadata = noted(TierKind::Pepjit, &[("pepjit_functions_compiled", 2), ("pepjit_native_entries", 0)]);
+        assert_eq!(metadata.unwrap()[meta::JIT_ACTIVE].as_int(), Some(0));
+    }
+
+    #[test]
+    fn a_jit_that_was_not_loaded_fails_the_process() {
+        assert_eq!(noted(TierKind::Pepjit, &[]).unwrap_err().kind, FailureKind::JitInactive);
+        assert_eq!(noted(TierKind::PepjitIdle, &[]).unwrap_err().kind, FailureKind::JitInactive);
+        let off = noted(TierKind::CpythonJit, &[("cpython_jit_enabled", 0)]);
+        assert_eq!(off.unwrap_err().kind, FailureKind::JitInactive);
+    }
+
+    #[test]
+    fn a_jit_where_none_may_be_fails_the_process() {
+        for intruder in ["pepjit_functions_compiled", "cpython_jit_enabled"] {
+            assert_eq!(noted(TierKind::Interpreter, &[(intruder, 1)]).unwrap_err().kind, FailureKind::BadOutput);
+        }
+        let busy = noted(TierKind::PepjitIdle, &[("pepjit_functions_compiled", 1)]);
+        assert_eq!(busy.unwrap_err().kind, FailureKind::BadOutput);
+        assert!(noted(TierKind::PepjitIdle, &[("pepjit_functions_compiled", 0)]).is_ok());
+        assert!(noted(TierKind::Interpreter, &[("pepjit_first_iteration", 1)]).is_ok());
+    }
+
+    #[test]
+    fn the_modules_own_file_serves_scripts_that_do_not_use_our_worker() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("stats.json");
+        std::fs::write(&file, r#"{"functions_compiled": 1, "osr_entries": 5, "exits": 0}"#).unwrap();
+        let mut run = Run { values: vec![1.0], ..Run::default() };
+        note(TierKind::Pepjit, &mut run, &file).unwrap();
+        assert_eq!(run.metadata[meta::JIT_ACTIVE].as_int(), Some(1));
+    }
+
+    #[test]
+    fn executors_prove_cpythons_own_jit() {
+        let proof = |facts: &[(&str, i64)]| noted(TierKind::CpythonJit, facts).unwrap()[meta::JIT_ACTIVE].as_int();
+        assert_eq!(proof(&[("cpython_jit_enabled", 1), ("cpython_jit_executors", 7)]), Some(1));
+        let idle = [("cpython_jit_enabled", 1), ("cpython_jit_executors", 0), ("cpython_jit_active", 0)];
+        assert_eq!(proof(&idle), Some(0));
+    }
+}

@@ -1,0 +1,143 @@
+//! The order of a run, drawn from its seed alone: the same seed gives the same order, so a resumed run goes on
+//! where the interrupted one stopped.
+
+use std::collections::HashSet;
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+
+use crate::model::Manifest;
+
+/// All tiers of one workload in one round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Block {
+    /// The round, from 1.
+    pub(super) round: u32,
+    /// Index into the manifest's workloads.
+    pub(super) workload: usize,
+    /// Indices into the manifest's tiers, in the order of this block.
+    pub(super) tiers: Vec<usize>,
+    /// `PYTHONHASHSEED` of every process of the block.
+    pub(super) hash_seed: u32,
+}
+
+/// Every block of a run: in each round all workloads in a new order, in each block all tiers in a new order.
+pub(super) fn blocks(manifest: &Manifest) -> Vec<Block> {
+    let mut all = Vec::new();
+    for round in 1..=manifest.design.rounds {
+        // Each round has a generator of its own: raising the number of rounds leaves the earlier ones alone.
+        let mut random = StdRng::seed_from_u64(manifest.seed ^ (u64::from(round) << 32));
+        let mut workloads: Vec<usize> = (0..manifest.workloads.len()).collect();
+        workloads.shuffle(&mut random);
+        for workload in workloads {
+            let mut tiers: Vec<usize> = (0..manifest.tiers.len()).collect();
+            tiers.shuffle(&mut random);
+            all.push(Block { round, workload, tiers, hash_seed: random.random() });
+        }
+    }
+    all
+}
+
+/// What is left of `blocks` when `done` (round, workload, tier) is measured.
+///
+/// With `whole`, a block that lacks one tier is run again as a whole, since its tiers only mean something
+/// together; its earlier values are replaced.
+pub(super) fn remaining(
+    blocks: Vec<Block>,
+    manifest: &Manifest,
+    done: &HashSet<(u32, String, String)>,
+    whole: bool,
+) -> Vec<Block> {
+    let is_done = |block: &Block, tier: usize| {
+        let (workload, tier) = (&manifest.workloads[block.workload].name, &manifest.tiers[tier].name);
+        done.contains(&(block.round, workload.clone(), tier.clone()))
+    };
+    blocks
+        .into_iter()
+        .filter_map(|mut block| {
+            let missing: Vec<usize> = block.tiers.iter().copied().filter(|tier| !is_done(&block, *tier)).collect();
+            if missing.is_empty() {
+                return None;
+            }
+            if !whole {
+                block.tiers = missing;
+            }
+            Some(block)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Design, DesignKind, Host, SCHEMA_VERSION, TierRecord, WorkloadRecord};
+
+    fn manifest(rounds: u32, seed: u64) -> Manifest {
+        let workload = |name: &str| WorkloadRecord { name: name.to_owned(), ..WorkloadRecord::default() };
+        let tier = |name: &str| TierRecord { name: name.to_owned(), ..TierRecord::default() };
+        Manifest {
+            schema_version: SCHEMA_VERSION,
+            run_id: "r".to_owned(),
+            tool_version: String::new(),
+            commit: None,
+            dirty: false,
+            created: String::new(),
+            command_line: vec![],
+            platform: String::new(),
+            host: Host::default(),
+            design: Design { kind: DesignKind::Interleaved, rounds, values: 1, warmups: 0, window_s: None },
+            seed,
+            suite: String::new(),
+            workloads: ["a", "b", "c", "d", "e"].map(workload).to_vec(),
+            tiers: ["interp", "interp-aa", "pepjit"].map(tier).to_vec(),
+            baseline: "interp".to_owned(),
+        }
+    }
+
+    #[test]
+    fn each_round_runs_each_pair_once_and_in_a_new_order() {
+        let all = blocks(&manifest(4, 7));
+        assert_eq!(all.len(), 20);
+        for round in 1..=4 {
+            let mut seen: Vec<usize> = all.iter().filter(|block| block.round == round).map(|block| block.workload).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, [0, 1, 2, 3, 4]);
+        }
+        for block in &all {
+            let mut tiers = block.tiers.clone();
+            tiers.sort_unstable();
+            assert_eq!(tiers, [0, 1, 2]);
+        }
+        let order =
+            |round: u32| -> Vec<usize> { all.iter().filter(|block| block.round == round).map(|block| block.workload).collect() };
+        assert!((2..=4).any(|round| order(round) != order(1)), "the order is shuffled");
+        assert!(all.iter().any(|block| block.tiers != all[0].tiers));
+        let seeds: HashSet<u32> = all.iter().map(|block| block.hash_seed).collect();
+        assert!(seeds.len() > 15, "each block has a hash seed of its own");
+    }
+
+    #[test]
+    fn a_seed_fixes_the_order_and_more_rounds_only_add() {
+        assert_eq!(blocks(&manifest(3, 7)), blocks(&manifest(3, 7)));
+        assert_ne!(blocks(&manifest(3, 7)), blocks(&manifest(3, 8)));
+        assert_eq!(blocks(&manifest(5, 7))[..15], blocks(&manifest(3, 7))[..]);
+    }
+
+    #[test]
+    fn what_is_done_is_left_out() {
+        let manifest = manifest(2, 1);
+        let all = blocks(&manifest);
+        let first = all[0].clone();
+        let name = manifest.workloads[first.workload].name.clone();
+        let mut done = HashSet::from([(first.round, name.clone(), "interp".to_owned())]);
+        let rest = remaining(all.clone(), &manifest, &done, false);
+        assert_eq!(rest.len(), 10);
+        assert_eq!(rest[0].tiers.len(), 2);
+        assert!(!rest[0].tiers.contains(&0));
+        assert_eq!(remaining(all.clone(), &manifest, &done, true)[0], first, "co-scheduled blocks stay whole");
+        done.insert((first.round, name.clone(), "interp-aa".to_owned()));
+        done.insert((first.round, name, "pepjit".to_owned()));
+        assert_eq!(remaining(all, &manifest, &done, true).len(), 9);
+    }
+}
