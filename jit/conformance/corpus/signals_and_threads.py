@@ -1,0 +1,390 @@
+"""Signals, threads and thread switches while hot loops run; all results independent of timing."""
+
+import signal
+import sys
+import threading
+import time
+
+from corpus_api import HOT, case, heat, outcome
+
+
+class Interrupted(Exception):
+    """Raised by the handlers."""
+
+
+def with_timer(handler, function, *args, delay=0.002):
+    """Runs `function` with a SIGALRM coming `delay` seconds later."""
+    old = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, delay)
+    try:
+        return function(*args)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+
+
+@case
+def handler_raises_in_a_while_loop():
+    def handler(number, frame):
+        raise Interrupted(number == signal.SIGALRM)
+
+    def spin():
+        i = 0
+        while True:
+            i += 1
+
+    def f():
+        try:
+            with_timer(handler, spin)
+        except Interrupted as error:
+            names = []
+            tb = error.__traceback__
+            while tb:
+                names.append(tb.tb_frame.f_code.co_name)
+                tb = tb.tb_next
+            return str(error), names
+    return [f() for _ in range(4)][-1]
+
+
+@case
+def handler_raises_in_a_for_loop():
+    def handler(number, frame):
+        raise Interrupted("now")
+
+    def spin():
+        total = 0.5
+        for i in range(10**12):
+            total += 1.0
+        return "finished"
+    return [outcome(with_timer, handler, spin).partition(" at ")[0] for _ in range(3)]
+
+
+@case
+def handler_stops_the_loop_through_a_global():
+    def handler(number, frame):
+        global STOP
+        STOP = True
+
+    def spin():
+        global STOP
+        STOP = False
+        n = 0
+        while not STOP:
+            n += 1
+        return n > 0
+    return [with_timer(handler, spin) for _ in range(3)]
+
+
+@case
+def handler_stops_the_loop_through_a_list_and_an_attribute():
+    class Flag:
+        up = False
+
+    def handler(number, frame):
+        flag[0] = 1
+        o.up = True
+    flag = [0]
+    o = Flag()
+
+    def by_list():
+        flag[0] = 0
+        while not flag[0]:
+            pass
+        return "list"
+
+    def by_attribute():
+        o.up = False
+        n = 0
+        while not o.up:
+            n += 1
+        return "attribute"
+    return [(with_timer(handler, by_list), with_timer(handler, by_attribute)) for _ in range(2)]
+
+
+@case
+def handler_changes_a_local_cell():
+    def f():
+        done = False
+        count = 0
+
+        def handler(number, frame):
+            nonlocal done
+            done = True
+        old = signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.002)
+        try:
+            while not done:
+                count += 1
+        finally:
+            signal.signal(signal.SIGALRM, old)
+        return count > 0
+    return [f() for _ in range(3)]
+
+
+@case
+def handler_sees_the_interrupted_frame():
+    seen = []
+
+    def handler(number, frame):
+        seen.append((frame.f_code.co_name, sorted(k for k in frame.f_locals if k in ("i", "total"))))
+        raise Interrupted
+
+    def spin():
+        total = 0
+        i = 0
+        while True:
+            total += i
+            i = (i + 1) & 1023
+    for _ in range(3):
+        outcome(with_timer, handler, spin)
+    return seen
+
+
+@case
+def synchronous_signals():
+    log = []
+
+    def handler(number, frame):
+        log.append(frame.f_code.co_name)
+
+    def f(n):
+        total = 0
+        for i in range(n):
+            if i % 20 == 0:
+                signal.raise_signal(signal.SIGUSR1)
+            total += len(log)
+        return total
+    old = signal.signal(signal.SIGUSR1, handler)
+    try:
+        out = [f(1)]
+        del log[:]
+        out.append(f(100))
+    finally:
+        signal.signal(signal.SIGUSR1, old)
+    return out, len(log), set(log)
+
+
+@case
+def handler_runs_hot_code_itself():
+    def work(n):
+        t = 0
+        for i in range(n):
+            t += i * i
+        return t
+
+    def handler(number, frame):
+        results.append(work(50))
+    results = []
+
+    def spin():
+        t = 0
+        while not results:
+            t += work(10)
+        return t % 285
+    heat(work, 10)
+    out = with_timer(handler, spin)
+    return out, results
+
+
+@case
+def recursion_interrupted():
+    def handler(number, frame):
+        raise Interrupted("deep")
+
+    def f(n):
+        if n < 2:
+            return 1
+        return f(n - 1) + f(n - 2)
+    return [outcome(with_timer, handler, f, 80).partition(" at ")[0] for _ in range(2)], f(12)
+
+
+@case
+def two_threads_in_hot_loops():
+    def work(n, start):
+        total = start
+        for i in range(n):
+            total += i ^ start
+        return total
+
+    results = {}
+
+    def run(k):
+        results[k] = [work(2000, k) for _ in range(10)][-1]
+    old = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=run, args=(k,)) for k in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(old)
+    return sorted(results.items()), work(2000, 3) == results[3]
+
+
+@case
+def threads_with_different_types_in_the_same_code():
+    def work(x, n):
+        for _ in range(n):
+            x = x + x
+            if len(str(x)) > 30:
+                x = x if isinstance(x, str) else x / 3
+                break
+        return x
+    results = {}
+
+    def run(k, x):
+        for _ in range(HOT // 4):
+            results[k] = work(x, 40)
+    old = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=run, args=args) for args in enumerate((1, 0.1, "ab", 2**40))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(old)
+    return sorted((k, str(v)[:20]) for k, v in results.items())
+
+
+@case
+def thread_waits_for_a_hot_loop():
+    class Shared:
+        done = False
+
+    def f():
+        shared = Shared()
+
+        def setter():
+            time.sleep(0.002)
+            shared.done = True
+        thread = threading.Thread(target=setter)
+        thread.start()
+        n = 0
+        while not shared.done:
+            n += 1
+        thread.join()
+        return n >= 0
+    return [f() for _ in range(3)]
+
+
+@case
+def lock_protected_counter():
+    class Counter:
+        def __init__(self):
+            self.n = 0
+            self.lock = threading.Lock()
+
+        def bump(self):
+            with self.lock:
+                old = self.n
+                self.n = old + 1
+
+    def run(counter, n):
+        for _ in range(n):
+            counter.bump()
+    counter = Counter()
+    run(counter, HOT)
+    old = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=run, args=(counter, 500)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(old)
+    return counter.n - HOT
+
+
+@case
+def other_thread_changes_class_and_global():
+    class K:
+        def m(self):
+            return 0
+
+    def f(k):
+        n = 0
+        while not k.m():
+            n += 1
+        return "seen"
+
+    def change():
+        time.sleep(0.002)
+        K.m = lambda self: 1
+    out = []
+    for _ in range(3):
+        K.m = lambda self: 0
+        thread = threading.Thread(target=change)
+        thread.start()
+        out.append(f(K()))
+        thread.join()
+    return out
+
+
+@case
+def thread_local_storage():
+    local = threading.local()
+    results = []
+
+    def f(n):
+        local.x = 0
+        for i in range(n):
+            local.x += i
+        return local.x
+
+    def run():
+        results.append(f(100))
+        results.append(outcome(lambda: local.missing))
+    heat(f, 5)
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return results, local.x
+
+
+@case
+def exception_in_a_thread():
+    messages = []
+
+    def f(n):
+        return 10 // (n - 20)
+
+    def run():
+        for n in range(50):
+            f(n)
+    old = threading.excepthook
+    threading.excepthook = lambda info: messages.append((info.exc_type.__name__, str(info.exc_value), info.exc_traceback.tb_next.tb_lineno > 0))
+    try:
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+    finally:
+        threading.excepthook = old
+    return messages
+
+
+@case
+def asynchronous_exception_in_a_thread():
+    import ctypes
+    state = []
+
+    def spin():
+        state.append("running")
+        try:
+            n = 0
+            while True:
+                n += 1
+        except Interrupted:
+            state.append("interrupted")
+    thread = threading.Thread(target=spin)
+    thread.start()
+    while not state:
+        time.sleep(0.0005)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Interrupted))
+    thread.join()
+    return state
