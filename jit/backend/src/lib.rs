@@ -109,6 +109,8 @@ pub enum ExitKind {
     Bool,
     /// The payload of a pair, whose tag is the next value in the buffer.
     Pair,
+    /// A machine word that the interpreter keeps as a tagged integer on its stack (the index of 3.15's iterations).
+    TaggedInt,
 }
 
 /// What a slot of the rebuilt frame holds.
@@ -285,6 +287,7 @@ pub fn plan_exit(func: &Function, state: &pepjit_ir::FrameState, reason: Reason,
                     Type::C_FLOAT => ExitKind::Float,
                     Type::C_BOOL => ExitKind::Bool,
                     Type::PAIR => ExitKind::Pair,
+                    Type::C_WORD => ExitKind::TaggedInt,
                     _ if ownership == Ownership::Steal => ExitKind::Steal,
                     _ => ExitKind::Borrow,
                 };

@@ -144,4 +144,16 @@ pub trait World {
 
     /// The classes whose exact instances the IR's types name.
     fn well_known(&mut self, ty: pepjit_ir::Type) -> Option<ObjRef>;
+
+    /// `None`.
+    fn none(&mut self) -> Option<ObjRef>;
+
+    /// `True` or `False`.
+    fn truth(&mut self, value: bool) -> Option<ObjRef>;
+
+    /// A cached small int.
+    fn small_int(&mut self, value: u32) -> Option<ObjRef>;
+
+    /// A constant of `LOAD_COMMON_CONSTANT`.
+    fn common_constant(&mut self, number: u32) -> Option<ObjRef>;
 }

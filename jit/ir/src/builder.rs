@@ -57,7 +57,7 @@ fn helper_result(imm: Imm) -> Option<Type> {
         Helper::BuildTuple | Helper::ListToTuple => Type::TUPLE,
         Helper::BuildMap => Type::DICT,
         Helper::BuildSet => Type::SET,
-        Helper::BuildString | Helper::StrConcat | Helper::StrIndex | Helper::ConvertValue => Type::STR,
+        Helper::BuildString | Helper::StrConcat | Helper::StrAppend | Helper::StrIndex | Helper::ConvertValue => Type::STR,
         Helper::MakeFunction => Type::FUNCTION,
         Helper::MakeCell => Type::CELL,
         Helper::RangeIter => Type::RANGE_ITER,

@@ -195,4 +195,6 @@ helpers! {
     NewInstance "new_instance" (Obj) plain -> NewOrNull [ALLOCATES RAISES];
     /// Writes an attribute into an instance's inline values where it has no value yet (instance, value taken, index): 0, or -1 if it can't (then nothing was taken).
     InlineValueAdd "inline_value_add" (Obj, Own, Int) plain -> Int [WRITES];
+    /// `left + right` of exact strings where nobody else will use `left` again: grows it in place if it can.
+    StrAppend "str_append" (Own, Obj) plain -> NewOrNull [ALLOCATES WRITES RAISES];
 }

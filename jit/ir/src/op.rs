@@ -442,6 +442,12 @@ ops! {
     LoadItem "load_item" (Word, Word) None -> RefOrNull [READS];
     /// Writes a pointer at an array's address plus 8 x index; takes a unit.
     StoreItem "store_item" (Word, Word, Own) None -> None [WRITES];
+    /// Writes a pointer to a named field and gives the old one with its unit.
+    SwapField "swap_field" (Obj, OwnNullable) Field -> NewOrNull [READS WRITES];
+    /// Writes a pointer at a byte offset from an object and gives the old one with its unit.
+    SwapAt "swap_at" (Obj, OwnNullable) Int -> NewOrNull [READS WRITES];
+    /// Writes a pointer at an array's address plus 8 x index and gives the old one with its unit.
+    SwapItem "swap_item" (Word, Word, Own) None -> NewOrNull [READS WRITES];
     /// The address of an object's byte at this offset.
     AddressOf "address_of" (Obj) Int -> Word [];
     /// The byte at an address.
@@ -478,6 +484,14 @@ ops! {
     PairToInt "pair_to_int" (Pair) None -> Int [EXITS];
     /// The result as an unboxed double; leaves if it is anything else (the state holds the pair itself).
     PairToFloat "pair_to_float" (Pair) None -> Float [EXITS];
+    /// A pair with tag 0.
+    PairFromInt "pair_from_int" (Int) None -> Pair [];
+    /// A pair with tag 2.
+    PairFromFloat "pair_from_float" (Float) None -> Pair [];
+    /// A pair with tag 1 that takes the object's unit; null stands for an unbound variable.
+    PairFromObject "pair_from_object" (OwnNullable) None -> Pair [];
+    /// Gives up what a pair holds.
+    PairDrop "pair_drop" (Pair) None -> None [COUNTS WRITES CALLS];
 
     // The frame
     /// Enters the function: takes one off the recursion limit, compares the C stack, and leaves (before the first instruction) if either is exhausted. First instruction of every entry function.

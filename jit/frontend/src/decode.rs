@@ -1,0 +1,233 @@
+//! Bytecode to a list of instructions with their specialised names, and its control flow.
+
+use crate::input::{CodeInput, PyVersion};
+use crate::opcodes::OpcodeTable;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// An instruction with its argument and what its specialisation tells.
+#[derive(Clone, Debug)]
+pub struct Insn {
+    /// Where it starts, `EXTENDED_ARG` included, in code units.
+    pub offset: u32,
+    /// Where its own opcode is.
+    pub unit: u32,
+    /// Where the next one starts.
+    pub next: u32,
+    /// The opcode's name.
+    pub name: &'static str,
+    /// The argument.
+    pub arg: u32,
+    /// The specialised opcode's name; the plain one if it isn't specialised.
+    pub spec: &'static str,
+}
+
+impl Insn {
+    /// The jump's target.
+    pub fn target(&self) -> Option<u32> {
+        match self.name {
+            "JUMP_FORWARD" | "POP_JUMP_IF_FALSE" | "POP_JUMP_IF_TRUE" | "POP_JUMP_IF_NONE" | "POP_JUMP_IF_NOT_NONE" => {
+                Some(self.next + self.arg)
+            }
+            // At the end of the iteration the interpreter goes past the END_FOR.
+            "FOR_ITER" => Some(self.next + self.arg + 1),
+            "JUMP_BACKWARD" | "JUMP_BACKWARD_NO_INTERRUPT" => self.next.checked_sub(self.arg),
+            _ => None,
+        }
+    }
+
+    /// Whether the next instruction is never reached from this one.
+    pub fn ends_flow(&self) -> bool {
+        matches!(
+            self.name,
+            "JUMP_FORWARD"
+                | "JUMP_BACKWARD"
+                | "JUMP_BACKWARD_NO_INTERRUPT"
+                | "RETURN_VALUE"
+                | "RETURN_CONST"
+                | "RAISE_VARARGS"
+                | "RERAISE"
+                | "INTERPRETER_EXIT"
+        )
+    }
+
+    /// The local variables that the instruction binds or clears.
+    pub fn stores(&self) -> Vec<u32> {
+        match self.name {
+            "STORE_FAST" | "DELETE_FAST" | "LOAD_FAST_AND_CLEAR" | "STORE_FAST_MAYBE_NULL" | "MAKE_CELL" => vec![self.arg],
+            "STORE_FAST_STORE_FAST" => vec![self.arg >> 4, self.arg & 15],
+            "STORE_FAST_LOAD_FAST" => vec![self.arg >> 4],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A stretch of instructions entered only at its start.
+#[derive(Clone, Debug, Default)]
+pub struct Region {
+    /// Indices of its instructions.
+    pub insns: std::ops::Range<usize>,
+    /// Where control goes from its end.
+    pub successors: Vec<u32>,
+}
+
+/// A loop: its header and everything that reaches a back edge to it.
+#[derive(Clone, Debug, Default)]
+pub struct Loop {
+    /// The starts of its regions.
+    pub body: BTreeSet<u32>,
+    /// The locals that it binds or clears.
+    pub stores: BTreeSet<u32>,
+}
+
+/// A function's instructions and control flow, as far as it's reached without exceptions.
+#[derive(Debug)]
+pub struct Bytecode {
+    /// Every instruction.
+    pub insns: Vec<Insn>,
+    /// The reachable regions by their start.
+    pub regions: BTreeMap<u32, Region>,
+    /// The regions in reverse post-order.
+    pub order: Vec<u32>,
+    /// The loops by their header.
+    pub loops: BTreeMap<u32, Loop>,
+    /// How many loops each region is in.
+    pub depth: HashMap<u32, u32>,
+}
+
+/// Reads the instructions.
+pub fn decode(input: &CodeInput) -> Vec<Insn> {
+    let table = OpcodeTable::of(input.version);
+    let mut insns = Vec::new();
+    let mut position = 0;
+    while position < input.code.len() {
+        let start = position;
+        let mut arg = 0u32;
+        loop {
+            let [opcode, low] = input.code[position].to_le_bytes();
+            arg = arg << 8 | u32::from(low);
+            if table.name(opcode) != "EXTENDED_ARG" || position + 1 >= input.code.len() {
+                break;
+            }
+            position += 1;
+        }
+        let [opcode, _] = input.code[position].to_le_bytes();
+        let name = table.name(opcode);
+        let live = input.adaptive.get(position).map_or(opcode, |unit| unit.to_le_bytes()[0]);
+        let spec = match table.name(live) {
+            "" => name,
+            other if other.starts_with("INSTRUMENTED") => name,
+            other => other,
+        };
+        let next = position + 1 + table.caches(opcode) as usize;
+        insns.push(Insn { offset: start as u32, unit: position as u32, next: next as u32, name, arg, spec });
+        position = next;
+    }
+    insns
+}
+
+impl Bytecode {
+    /// Finds what is reachable from an offset.
+    pub fn new(input: &CodeInput, entry: u32) -> Bytecode {
+        let insns = decode(input);
+        let index: HashMap<u32, usize> = insns.iter().enumerate().map(|(index, insn)| (insn.offset, index)).collect();
+        let mut leaders = BTreeSet::from([entry]);
+        for insn in &insns {
+            if let Some(target) = insn.target() {
+                leaders.insert(target);
+                leaders.insert(insn.next);
+            }
+        }
+        let mut regions = BTreeMap::new();
+        let mut work = vec![entry];
+        while let Some(start) = work.pop() {
+            if regions.contains_key(&start) {
+                continue;
+            }
+            let Some(&first) = index.get(&start) else { continue };
+            let mut last = first;
+            while !insns[last].ends_flow() && insns[last].target().is_none() && last + 1 < insns.len() && !leaders.contains(&insns[last + 1].offset)
+            {
+                last += 1;
+            }
+            let end = &insns[last];
+            // The fall-through comes first: it's the likelier one in a loop.
+            let mut successors = Vec::new();
+            if !end.ends_flow() {
+                successors.push(end.next);
+            }
+            successors.extend(end.target());
+            work.extend(&successors);
+            regions.insert(start, Region { insns: first..last + 1, successors });
+        }
+        let order = reverse_post_order(&regions, entry);
+        let loops = find_loops(&regions, &order, &insns);
+        let mut depth = HashMap::new();
+        for body in loops.values() {
+            for region in &body.body {
+                *depth.entry(*region).or_insert(0) += 1;
+            }
+        }
+        Bytecode { insns, regions, order, loops, depth }
+    }
+}
+
+fn reverse_post_order(regions: &BTreeMap<u32, Region>, entry: u32) -> Vec<u32> {
+    let mut order = Vec::new();
+    let mut seen = BTreeSet::from([entry]);
+    let mut stack = vec![(entry, 0)];
+    while let Some((region, next)) = stack.pop() {
+        let successors = regions.get(&region).map_or(&[][..], |data| &data.successors);
+        if let Some(successor) = successors.get(next) {
+            stack.push((region, next + 1));
+            if regions.contains_key(successor) && seen.insert(*successor) {
+                stack.push((*successor, 0));
+            }
+        } else {
+            order.push(region);
+        }
+    }
+    order.reverse();
+    order
+}
+
+/// Natural loops: a back edge goes to a region that comes no later in reverse post-order (Python's flow graphs are reducible).
+fn find_loops(regions: &BTreeMap<u32, Region>, order: &[u32], insns: &[Insn]) -> BTreeMap<u32, Loop> {
+    let position: HashMap<u32, usize> = order.iter().enumerate().map(|(position, region)| (*region, position)).collect();
+    let mut predecessors: HashMap<u32, Vec<u32>> = HashMap::new();
+    for region in order {
+        for successor in &regions[region].successors {
+            predecessors.entry(*successor).or_default().push(*region);
+        }
+    }
+    let mut loops: BTreeMap<u32, Loop> = BTreeMap::new();
+    for region in order {
+        for successor in &regions[region].successors {
+            if position.get(successor).is_some_and(|target| *target <= position[region]) {
+                let body = &mut loops.entry(*successor).or_default().body;
+                body.insert(*successor);
+                let mut work = vec![*region];
+                while let Some(member) = work.pop() {
+                    if body.insert(member) {
+                        work.extend(predecessors.get(&member).into_iter().flatten());
+                    }
+                }
+            }
+        }
+    }
+    for body in loops.values_mut() {
+        for region in &body.body {
+            for insn in &insns[regions[region].insns.clone()] {
+                body.stores.extend(insn.stores());
+            }
+        }
+    }
+    loops
+}
+
+/// How many stack entries an iterator takes: 3.15 keeps an index beside it.
+pub const fn iterator_width(version: PyVersion) -> usize {
+    match version {
+        PyVersion::V313 | PyVersion::V314 => 1,
+        PyVersion::V315 => 2,
+    }
+}

@@ -1,0 +1,120 @@
+//! Locals, cells, free variables.
+
+use crate::input::LocalKind;
+use crate::state::{Entry, Owner};
+use crate::translate::{Step, Translator, unsupported};
+use pepjit_ir::op::Reason;
+use pepjit_ir::{Field, Helper, Imm, Op, Type, Value};
+
+impl Translator<'_> {
+    pub(super) fn load_fast(&mut self, local: u32) -> Step {
+        let entry = match self.frame.locals[local as usize] {
+            // The compiler proves that the local is bound.
+            Entry::Null => return unsupported("unbound local"),
+            Entry::Value(value, Owner::Slot) => Entry::Value(value, Owner::Local(local)),
+            other => other,
+        };
+        self.push(entry);
+        Ok(())
+    }
+
+    pub(super) fn load_fast_check(&mut self, local: u32) -> Step {
+        let entry = self.frame.locals[local as usize];
+        if entry == Entry::Null {
+            self.leave(Reason::Unbound);
+            return Ok(());
+        }
+        if self.ty(entry).may_be_null() {
+            let value = self.value(entry);
+            self.guard(Op::GuardBound, &[value], Imm::Reason(Reason::Unbound));
+        }
+        self.load_fast(local)
+    }
+
+    pub(super) fn store_fast(&mut self, local: u32) -> Step {
+        let entry = self.pop()?;
+        self.store_local(local, entry);
+        Ok(())
+    }
+
+    pub(super) fn load_fast_and_clear(&mut self, local: u32) -> Step {
+        let entry = std::mem::replace(&mut self.frame.locals[local as usize], Entry::Null);
+        // Who borrowed from the local now borrows from the stack entry, which may go first: give them units.
+        for index in 0..self.frame.stack.len() {
+            if let Entry::Value(value, Owner::Local(owner)) = self.frame.stack[index]
+                && owner == local
+            {
+                self.build().effect(Op::IncRef, &[value], Imm::None);
+                self.frame.stack[index] = Entry::Value(value, Owner::Slot);
+            }
+        }
+        self.push(entry);
+        Ok(())
+    }
+
+    pub(super) fn delete_fast(&mut self, local: u32) -> Step {
+        let entry = self.frame.locals[local as usize];
+        if entry == Entry::Null {
+            self.leave(Reason::Unbound);
+            return Ok(());
+        }
+        if self.ty(entry).may_be_null() {
+            let value = self.value(entry);
+            self.guard(Op::GuardBound, &[value], Imm::Reason(Reason::Unbound));
+        }
+        self.store_local(local, Entry::Null);
+        Ok(())
+    }
+
+    pub(super) fn make_cell(&mut self, local: u32) -> Step {
+        let content = std::mem::replace(&mut self.frame.locals[local as usize], Entry::Null);
+        let content = self.owned(content);
+        let cell = self.build().call(Helper::MakeCell, &[content]);
+        let failed = self.op(Op::IsNull, &[cell]);
+        self.throw_if(failed);
+        self.func.values[cell.index()].ty = Type::CELL;
+        self.frame.locals[local as usize] = Entry::Value(cell, Owner::Slot);
+        Ok(())
+    }
+
+    pub(super) fn copy_free_vars(&mut self, count: u32) -> Step {
+        let count = count as usize;
+        if self.input.closure.len() != count {
+            return unsupported("closure");
+        }
+        let first = self.frame.locals.len() - count;
+        for index in 0..count {
+            let cell = self.input.closure[index].clone();
+            let cell = self.object(cell);
+            self.frame.locals[first + index] = Entry::Const(cell);
+        }
+        Ok(())
+    }
+
+    fn cell(&mut self, local: u32) -> Step<Value> {
+        let entry = self.frame.locals[local as usize];
+        if entry == Entry::Null || self.input.locals[local as usize].0 == LocalKind::Local {
+            return unsupported("cell");
+        }
+        Ok(self.value(entry))
+    }
+
+    pub(super) fn load_deref(&mut self, local: u32) -> Step {
+        let cell = self.cell(local)?;
+        let content = self.op_imm(Op::LoadField, &[cell], Imm::Field(Field::CellContents));
+        self.guard(Op::GuardBound, &[content], Imm::Reason(Reason::Unbound));
+        self.func.values[content.index()].ty = Type::OBJECT;
+        self.push(Entry::Value(content, Owner::Memory));
+        Ok(())
+    }
+
+    pub(super) fn store_deref(&mut self, local: u32) -> Step {
+        let entry = self.pop()?;
+        self.secure();
+        let cell = self.cell(local)?;
+        let value = self.owned(entry);
+        let old = self.op_imm(Op::SwapField, &[cell, value], Imm::Field(Field::CellContents));
+        self.build().effect(Op::DecRef, &[old], Imm::None);
+        Ok(())
+    }
+}

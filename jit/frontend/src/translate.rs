@@ -1,0 +1,768 @@
+//! The driver: regions in reverse post-order, merges, loops, and what every instruction needs.
+
+use crate::decode::{Bytecode, Insn};
+use crate::input::{CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CO_VARKEYWORDS, CodeInput, Entry as CodeEntry, LocalKind};
+use crate::state::{Entry, Frame, Owner};
+use crate::world::World;
+use pepjit_ir::op::{Effects, Reason};
+use pepjit_ir::{Block, BlockCall, Builder, Cond, Function, FunctionKind, Helper, Imm, ObjId, ObjRef, Op, StateId, Type, Value};
+use std::collections::{BTreeMap, HashMap};
+use thiserror::Error;
+
+/// Why a function or loop stays interpreted.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum BuildError {
+    /// Something that isn't compiled; the text is a counter's name (`unsupported:TEXT`).
+    #[error("not compiled: {0}")]
+    Unsupported(String),
+}
+
+/// The result of every step.
+pub type Step<T = ()> = Result<T, BuildError>;
+
+/// Refuses the function, naming what isn't compiled.
+pub(crate) fn unsupported<T>(what: impl Into<String>) -> Step<T> {
+    Err(BuildError::Unsupported(what.into()))
+}
+
+/// A forward edge whose target isn't translated yet.
+struct Pending {
+    block: Block,
+    frame: Frame,
+}
+
+/// A loop header's parameters: which entries they are.
+struct Header {
+    block: Block,
+    /// The locals that are parameters.
+    locals: Vec<u32>,
+    /// The stack entries that are parameters.
+    stack: Vec<usize>,
+    /// The frame at the header.
+    frame: Frame,
+}
+
+/// The translation of one function or loop.
+pub(crate) struct Translator<'a> {
+    pub(crate) input: &'a CodeInput,
+    pub(crate) world: &'a mut dyn World,
+    pub(crate) bytecode: &'a Bytecode,
+    pub(crate) func: Function,
+    pub(crate) block: Block,
+    pub(crate) frame: Frame,
+    pub(crate) insn: Insn,
+    /// The state before the current instruction, made when first needed.
+    before: Option<StateId>,
+    frame_before: Frame,
+    /// Whether control has left the region.
+    pub(crate) reached_end: bool,
+    pending: HashMap<u32, Vec<Pending>>,
+    headers: BTreeMap<u32, Header>,
+    well_known: HashMap<Type, Option<ObjId>>,
+    /// How many generic calls there are, and how many instructions that gain: the policy looks at them.
+    pub(crate) generic: u32,
+    pub(crate) specialised: u32,
+}
+
+/// A function in the IR, with what the policy wants to know of it.
+#[derive(Debug)]
+pub struct Built {
+    /// The function.
+    pub func: Function,
+    /// Instructions compiled to fast paths.
+    pub specialised: u32,
+    /// Instructions compiled to calls of generic helpers.
+    pub generic: u32,
+}
+
+/// Translates a function or a loop.
+///
+/// # Errors
+/// [`BuildError::Unsupported`] if something in it isn't compiled.
+pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildError> {
+    if input.flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR) != 0 {
+        return unsupported("generator");
+    }
+    let (entry, kind) = match input.entry {
+        CodeEntry::Function => {
+            if input.flags & (CO_VARARGS | CO_VARKEYWORDS) != 0 || input.kwonlyargcount > 0 {
+                return unsupported("signature");
+            }
+            (0, FunctionKind::Entry)
+        }
+        CodeEntry::Loop { header, .. } => (header, FunctionKind::Loop { header }),
+    };
+    let bytecode = Bytecode::new(input, entry);
+    let mut func = Function::new(input.name.clone(), kind, input.locals.len() as u32, input.stacksize);
+    func.first_traceable = input.first_traceable;
+    let nothing = Frame { locals: vec![Entry::Null; input.locals.len()], stack: Vec::new() };
+    let insn = Insn { offset: entry, unit: entry, next: entry, name: "NOP", arg: 0, spec: "NOP" };
+    let mut translator = Translator {
+        input,
+        world,
+        bytecode: &bytecode,
+        func,
+        block: Function::ENTRY,
+        frame: nothing.clone(),
+        insn,
+        before: None,
+        frame_before: nothing,
+        reached_end: false,
+        pending: HashMap::new(),
+        headers: BTreeMap::new(),
+        well_known: HashMap::new(),
+        generic: 0,
+        specialised: 0,
+    };
+    translator.enter(entry)?;
+    translator.regions()?;
+    let Translator { mut func, generic, specialised, .. } = translator;
+    drop_unneeded_frame(&mut func, !bytecode.loops.is_empty());
+    Ok(Built { func, specialised, generic })
+}
+
+/// A function that never runs Python code needs no frame of its own.
+fn drop_unneeded_frame(func: &mut Function, loops: bool) {
+    let calls = |op: Op, imm: Imm| match op {
+        Op::DecRef | Op::Poll | Op::StoreFloatInPlace | Op::StoreIntInPlace => false,
+        _ => effects(op, imm).has(Effects::CALLS),
+    };
+    let needed = loops || func.insts.iter().any(|inst| calls(inst.op, inst.imm));
+    if needed || func.kind != FunctionKind::Entry {
+        return;
+    }
+    for block in &mut func.blocks {
+        block.insts.retain(|inst| !matches!(func.insts[inst.index()].op, Op::PushFrame | Op::SetInstruction | Op::Poll));
+    }
+}
+
+/// An instruction's effects, those of its helper included.
+pub(crate) fn effects(op: Op, imm: Imm) -> Effects {
+    match imm {
+        Imm::Helper(helper) => helper.info().effects,
+        _ => op.info().effects,
+    }
+}
+
+impl Translator<'_> {
+    // ---- building blocks ----
+
+    pub(crate) fn build(&mut self) -> Builder<'_> {
+        Builder::at(&mut self.func, self.block)
+    }
+
+    /// The state before the current instruction: an exit there repeats it.
+    pub(crate) fn before(&mut self) -> StateId {
+        if let Some(state) = self.before {
+            return state;
+        }
+        let state = self.frame_before.state(self.insn.offset);
+        let state = self.func.add_state(state);
+        self.before = Some(state);
+        state
+    }
+
+    /// The state for an exception of the current instruction, whose operands have been popped.
+    pub(crate) fn throwing(&mut self) -> StateId {
+        let state = self.frame.state(self.insn.unit);
+        self.func.add_state(state)
+    }
+
+    /// Whether speculation failed at this instruction before.
+    pub(crate) fn failed(&self) -> bool {
+        self.input.failed_sites.contains(&self.insn.offset)
+    }
+
+    pub(crate) fn op(&mut self, op: Op, args: &[Value]) -> Value {
+        self.build().op(op, args)
+    }
+
+    pub(crate) fn op_imm(&mut self, op: Op, args: &[Value], imm: Imm) -> Value {
+        self.build().op_imm(op, args, imm)
+    }
+
+    /// An instruction that leaves before the current instruction if it fails.
+    pub(crate) fn checked(&mut self, op: Op, args: &[Value]) -> Value {
+        let state = self.before();
+        self.build().op_state(op, args, Imm::None, state)
+    }
+
+    pub(crate) fn guard(&mut self, op: Op, args: &[Value], imm: Imm) {
+        let state = self.before();
+        self.build().guard(op, args, imm, state);
+    }
+
+    pub(crate) fn guard_valid(&mut self) {
+        self.guard(Op::GuardValid, &[], Imm::None);
+    }
+
+    pub(crate) fn object(&mut self, object: ObjRef) -> ObjId {
+        self.func.add_object(object)
+    }
+
+    /// The value of an entry (constants are materialised).
+    pub(crate) fn value(&mut self, entry: Entry) -> Value {
+        match entry {
+            Entry::Null => self.build().null(),
+            Entry::Const(object) => self.build().object(object),
+            Entry::Value(value, _) => value,
+        }
+    }
+
+    /// What is known of an entry's class.
+    pub(crate) fn ty(&self, entry: Entry) -> Type {
+        match entry {
+            Entry::Null => Type::NULL,
+            Entry::Const(object) => self.func.objects[object.index()].ty,
+            Entry::Value(value, _) => self.func.ty(value),
+        }
+    }
+
+    /// The object, if the entry is known when compiling.
+    pub(crate) fn constant(&self, entry: Entry) -> Option<ObjRef> {
+        match entry {
+            Entry::Const(object) => Some(self.func.objects[object.index()].clone()),
+            _ => None,
+        }
+    }
+
+    /// Guards that an object is exactly of one of the classes that types name.
+    pub(crate) fn guard_type(&mut self, entry: Entry, ty: Type) -> Step<Value> {
+        let value = self.value(entry);
+        if self.ty(entry).is_subtype(ty) {
+            return Ok(value);
+        }
+        let class = self.well_known(ty)?;
+        self.guard(Op::GuardClass, &[value], Imm::Obj(class));
+        Ok(value)
+    }
+
+    /// The class that a type names.
+    pub(crate) fn well_known(&mut self, ty: Type) -> Step<ObjId> {
+        if let Some(known) = self.well_known.get(&ty) {
+            return known.map_or_else(|| unsupported("class"), Ok);
+        }
+        let object = self.world.well_known(ty).map(|class| self.func.add_object(class));
+        self.well_known.insert(ty, object);
+        object.map_or_else(|| unsupported("class"), Ok)
+    }
+
+    // ---- the stack ----
+
+    pub(crate) fn push(&mut self, entry: Entry) {
+        self.frame.stack.push(entry);
+    }
+
+    pub(crate) fn push_owned(&mut self, value: Value) {
+        self.push(Entry::Value(value, Owner::Slot));
+    }
+
+    pub(crate) fn push_outside(&mut self, value: Value) {
+        self.push(Entry::Value(value, Owner::Outside));
+    }
+
+    pub(crate) fn push_const(&mut self, object: ObjRef) {
+        let object = self.object(object);
+        self.push(Entry::Const(object));
+    }
+
+    pub(crate) fn pop(&mut self) -> Step<Entry> {
+        self.frame.stack.pop().map_or_else(|| unsupported("stack"), Ok)
+    }
+
+    /// The entry `depth` below the top (0: the top).
+    pub(crate) fn peek(&self, depth: usize) -> Step<Entry> {
+        let stack = &self.frame.stack;
+        stack.len().checked_sub(depth + 1).map_or_else(|| unsupported("stack"), |index| Ok(stack[index]))
+    }
+
+    /// Makes every value that was read from memory and not counted yet count.
+    pub(crate) fn secure(&mut self) {
+        for index in 0..self.frame.stack.len() {
+            if let Entry::Value(value, Owner::Memory) = self.frame.stack[index] {
+                self.build().effect(Op::IncRef, &[value], Imm::None);
+                self.frame.stack[index] = Entry::Value(value, Owner::Slot);
+                self.counted(index, value);
+            }
+        }
+    }
+
+    /// A stack entry has got a unit in the middle of an instruction: exits that repeat the instruction must take it.
+    fn counted(&mut self, index: usize, value: Value) {
+        if let Some(entry @ Entry::Value(..)) = self.frame_before.stack.get_mut(index)
+            && *entry == Entry::Value(value, Owner::Memory)
+        {
+            *entry = Entry::Value(value, Owner::Slot);
+            self.before = None;
+        }
+    }
+
+    /// Gives up an entry that has been popped.
+    pub(crate) fn release(&mut self, entry: Entry) {
+        if let Entry::Value(value, Owner::Slot) = entry
+            && self.func.ty(value) != Type::NULL
+        {
+            self.secure();
+            self.build().effect(Op::DecRef, &[value], Imm::None);
+        }
+    }
+
+    /// A popped entry as a value with a unit of its own, to be stored or returned.
+    pub(crate) fn owned(&mut self, entry: Entry) -> Value {
+        let value = self.value(entry);
+        match entry {
+            Entry::Value(_, Owner::Slot) | Entry::Null => {}
+            _ => self.build().effect(Op::IncRef, &[value], Imm::None),
+        }
+        value
+    }
+
+    /// Takes a value off the stack with its unit (or one made for it).
+    pub(crate) fn pop_owned(&mut self) -> Step<Value> {
+        let entry = self.pop()?;
+        Ok(self.owned(entry))
+    }
+
+    /// Writes a local, giving up what it held. The entry has been popped.
+    pub(crate) fn store_local(&mut self, local: u32, entry: Entry) {
+        let index = local as usize;
+        // Stack entries that borrow from the local need a unit of their own.
+        for position in 0..self.frame.stack.len() {
+            if let Entry::Value(value, Owner::Local(owner)) = self.frame.stack[position]
+                && owner == local
+            {
+                self.build().effect(Op::IncRef, &[value], Imm::None);
+                self.frame.stack[position] = Entry::Value(value, Owner::Slot);
+            }
+        }
+        let entry = match entry {
+            Entry::Value(value, Owner::Local(owner)) if owner != local || self.frame.locals[index] != Entry::Value(value, Owner::Slot) => {
+                self.build().effect(Op::IncRef, &[value], Imm::None);
+                Entry::Value(value, Owner::Slot)
+            }
+            Entry::Value(value, Owner::Local(_) | Owner::Memory) => {
+                self.build().effect(Op::IncRef, &[value], Imm::None);
+                Entry::Value(value, Owner::Slot)
+            }
+            other => other,
+        };
+        let old = std::mem::replace(&mut self.frame.locals[index], entry);
+        self.release(old);
+    }
+
+    // ---- calls of helpers ----
+
+    /// Notes where we are for whoever looks at the frame, and makes borrowed values safe.
+    pub(crate) fn before_call(&mut self) {
+        self.secure();
+        let unit = self.insn.unit;
+        self.build().effect(Op::SetInstruction, &[], Imm::Int(i64::from(unit)));
+    }
+
+    /// Calls a helper whose operands stay on the stack or are held by the caller; no check.
+    pub(crate) fn call_helper(&mut self, helper: Helper, args: &[Value]) -> Value {
+        if helper.info().effects.any(Effects::CALLS.and(Effects::RAISES)) {
+            self.before_call();
+        } else if helper.info().effects.any(Effects::WRITES) {
+            self.secure();
+        }
+        self.build().call(helper, args)
+    }
+
+    /// Goes on if the condition is false; else throws the exception that is set. Operands must have been popped.
+    pub(crate) fn throw_if(&mut self, condition: Value) {
+        let cold = self.func.add_block();
+        self.func.blocks[cold.index()].cold = true;
+        let next = self.func.add_block();
+        self.build().branch(condition, BlockCall { block: cold, args: Vec::new() }, BlockCall { block: next, args: Vec::new() });
+        let state = self.throwing();
+        Builder::at(&mut self.func, cold).guard(Op::Throw, &[], Imm::None, state);
+        self.block = next;
+    }
+
+    /// Throws if an object result is null, else pushes it.
+    pub(crate) fn push_result(&mut self, result: Value) {
+        let failed = self.op(Op::IsNull, &[result]);
+        self.throw_if(failed);
+        // Null is excluded from here on.
+        let ty = self.func.values[result.index()].ty.without(Type::NULL);
+        self.func.values[result.index()].ty = ty;
+        self.push_owned(result);
+    }
+
+    /// Throws if a status is negative.
+    pub(crate) fn check_status(&mut self, status: Value) {
+        let zero = self.build().int(0);
+        let failed = self.op_imm(Op::IntCmp, &[status, zero], Imm::Cond(Cond::Lt));
+        self.throw_if(failed);
+    }
+
+    /// Pops `count` operands, calls a helper with them (and further words), gives them up and pushes its result.
+    pub(crate) fn generic_op(&mut self, helper: Helper, count: usize, more: &[i64]) -> Step {
+        let result = self.generic_call(helper, count, more)?;
+        self.push_result(result);
+        Ok(())
+    }
+
+    /// The same for a helper with a status, which is checked and returned.
+    pub(crate) fn generic_status(&mut self, helper: Helper, count: usize, more: &[i64]) -> Step<Value> {
+        let status = self.generic_call(helper, count, more)?;
+        self.check_status(status);
+        Ok(status)
+    }
+
+    /// Pops `count` operands, calls a helper with them in stack order, gives them up; returns the unchecked result.
+    pub(crate) fn generic_call(&mut self, helper: Helper, count: usize, more: &[i64]) -> Step<Value> {
+        self.generic += 1;
+        self.secure();
+        let depth = self.frame.stack.len().checked_sub(count).map_or_else(|| unsupported("stack"), Ok)?;
+        let operands: Vec<Entry> = self.frame.stack[depth..].to_vec();
+        let mut args: Vec<Value> = Vec::new();
+        for operand in &operands {
+            args.push(self.value(*operand));
+        }
+        for word in more {
+            args.push(self.build().int(*word));
+        }
+        let result = self.call_helper(helper, &args);
+        self.frame.stack.truncate(depth);
+        for operand in operands.into_iter().rev() {
+            self.release(operand);
+        }
+        Ok(result)
+    }
+
+    /// A branch inside an instruction: `then` is where the condition holds.
+    pub(crate) fn fork(&mut self, condition: Value) -> (Block, Block) {
+        let then = self.func.add_block();
+        let otherwise = self.func.add_block();
+        self.build().branch(condition, BlockCall { block: then, args: Vec::new() }, BlockCall { block: otherwise, args: Vec::new() });
+        (then, otherwise)
+    }
+
+    /// Ends the current block with a jump to a join inside the instruction.
+    pub(crate) fn join(&mut self, block: Block, args: Vec<Value>) {
+        self.build().jump(block, args, None);
+    }
+
+    pub(crate) fn cold(&mut self, block: Block) {
+        self.func.blocks[block.index()].cold = true;
+    }
+
+    /// Leaves for the interpreter at the current instruction, for good.
+    pub(crate) fn leave(&mut self, reason: Reason) {
+        self.frame = self.frame_before.clone();
+        self.guard(Op::Exit, &[], Imm::Reason(reason));
+        self.reached_end = true;
+    }
+
+    // ---- entry, regions, edges ----
+
+    fn enter(&mut self, entry: u32) -> Step {
+        match self.input.entry {
+            CodeEntry::Function => {
+                let count = self.input.argcount as usize;
+                for index in 0..count {
+                    let observed = self.input.observed.get(index).copied().unwrap_or(Type::OBJECT);
+                    let ty = self.parameter_type(index as u32, observed);
+                    let value = self.func.add_param(Function::ENTRY, ty, false);
+                    self.frame.locals[index] = Entry::Value(value, Owner::Outside);
+                }
+                // Unboxed parameters are boxes that sink if nobody wants them.
+                self.frame_before = self.frame.clone();
+                let mut state = self.frame.state(0);
+                for (slot, entry) in state.locals.iter_mut().zip(&self.frame.locals) {
+                    *slot = entry.slot();
+                }
+                let state = self.func.add_state(state);
+                self.build().guard(Op::Enter, &[], Imm::None, state);
+                self.build().guard(Op::PushFrame, &[], Imm::None, state);
+                for index in 0..count {
+                    let Entry::Value(value, _) = self.frame.locals[index] else { continue };
+                    let boxed = match self.func.ty(value) {
+                        Type::C_INT => self.op(Op::BoxInt, &[value]),
+                        Type::C_FLOAT => self.op(Op::BoxFloat, &[value]),
+                        _ => continue,
+                    };
+                    self.frame.locals[index] = Entry::Value(boxed, Owner::Slot);
+                }
+            }
+            CodeEntry::Loop { depth, .. } => {
+                let total = self.input.locals.len() + depth as usize;
+                for index in 0..total {
+                    let observed = self.input.observed.get(index).copied().unwrap_or(Type::NULLABLE);
+                    let entry = if observed == Type::C_WORD {
+                        Entry::Value(self.func.add_param(Function::ENTRY, Type::C_WORD, false), Owner::Word)
+                    } else if observed == Type::NULL {
+                        self.func.add_param(Function::ENTRY, Type::NULL, false);
+                        Entry::Null
+                    } else {
+                        // What was bound when compiling need not be at the next entry.
+                        let ty = if index < self.input.locals.len() { Type::NULLABLE } else { Type::OBJECT };
+                        Entry::Value(self.func.add_param(Function::ENTRY, ty, true), Owner::Slot)
+                    };
+                    if index < self.input.locals.len() {
+                        self.frame.locals[index] = entry;
+                    } else {
+                        self.frame.stack.push(entry);
+                    }
+                }
+            }
+        }
+        self.frame_before = self.frame.clone();
+        let pending = Pending { block: self.block, frame: self.frame.clone() };
+        self.pending.entry(entry).or_default().push(pending);
+        Ok(())
+    }
+
+    /// An argument seen as an int or a float is passed unboxed if an arithmetic instruction uses it.
+    fn parameter_type(&self, local: u32, observed: Type) -> Type {
+        let cell = self.input.locals[local as usize].0 == LocalKind::Cell;
+        if !cell && (observed == Type::INT || observed == Type::FLOAT) && self.wants_unboxed(local, observed) {
+            return if observed == Type::INT { Type::C_INT } else { Type::C_FLOAT };
+        }
+        Type::OBJECT
+    }
+
+    /// Whether an arithmetic or comparing instruction uses a local directly, and nothing stores objects of it elsewhere more often.
+    fn wants_unboxed(&self, local: u32, observed: Type) -> bool {
+        let insns = &self.bytecode.insns;
+        let (mut wanted, mut other) = (0, 0);
+        let mut stack: Vec<Option<u32>> = Vec::new();
+        for insn in insns {
+            match insn.name {
+                "LOAD_FAST" | "LOAD_FAST_BORROW" | "LOAD_FAST_CHECK" => stack.push(Some(insn.arg)),
+                "LOAD_FAST_LOAD_FAST" | "LOAD_FAST_BORROW_LOAD_FAST_BORROW" => {
+                    stack.push(Some(insn.arg >> 4));
+                    stack.push(Some(insn.arg & 15));
+                }
+                "LOAD_CONST" | "LOAD_SMALL_INT" => stack.push(None),
+                "BINARY_OP" | "COMPARE_OP" | "BINARY_SUBSCR" => {
+                    let right = stack.pop().flatten();
+                    let left = stack.pop().flatten();
+                    let subscript = insn.name == "BINARY_SUBSCR" || insn.arg == 26 && insn.name == "BINARY_OP";
+                    if right == Some(local) && (!subscript || observed == Type::INT) || left == Some(local) && !subscript {
+                        wanted += 1;
+                    }
+                    stack.push(None);
+                }
+                _ => {
+                    other += stack.iter().filter(|used| **used == Some(local)).count();
+                    stack.clear();
+                }
+            }
+        }
+        wanted > other
+    }
+
+    fn regions(&mut self) -> Step {
+        for start in self.bytecode.order.clone() {
+            let Some(edges) = self.pending.remove(&start) else { continue };
+            if self.bytecode.loops.contains_key(&start) {
+                self.enter_loop(start, edges);
+            } else {
+                self.merge(start, edges)?;
+            }
+            self.region(start)?;
+        }
+        Ok(())
+    }
+
+    fn region(&mut self, start: u32) -> Step {
+        let bytecode = self.bytecode;
+        let region = &bytecode.regions[&start];
+        self.reached_end = false;
+        for index in region.insns.clone() {
+            self.insn = bytecode.insns[index].clone();
+            self.before = None;
+            self.frame_before = self.frame.clone();
+            self.instruction()?;
+            if self.reached_end {
+                return Ok(());
+            }
+            // An exit of the next instruction must find every value counted.
+            self.frame_before = self.frame.clone();
+        }
+        let next = self.insn.next;
+        self.edge(next);
+        Ok(())
+    }
+
+    /// Control goes on at an offset.
+    pub(crate) fn edge(&mut self, target: u32) {
+        if self.headers.contains_key(&target) {
+            self.back_edge(target);
+        } else {
+            let pending = Pending { block: self.block, frame: self.frame.clone() };
+            self.pending.entry(target).or_default().push(pending);
+        }
+        self.reached_end = true;
+    }
+
+    /// Control goes on at one of two offsets. `frames` are those at the two.
+    pub(crate) fn branch_edges(&mut self, condition: Value, then: (u32, Frame), otherwise: (u32, Frame)) {
+        let (then_block, otherwise_block) = self.fork(condition);
+        self.block = then_block;
+        self.frame = then.1;
+        self.edge(then.0);
+        self.block = otherwise_block;
+        self.frame = otherwise.1;
+        self.edge(otherwise.0);
+    }
+
+    /// Whether an entry must be a parameter where these meet, because it isn't the same on all sides.
+    fn differs(edges: &[Pending], select: impl Fn(&Frame) -> Entry) -> bool {
+        let first = select(&edges[0].frame);
+        edges[1..].iter().any(|edge| select(&edge.frame) != first)
+    }
+
+    fn merge(&mut self, start: u32, mut edges: Vec<Pending>) -> Step {
+        if edges.len() == 1 {
+            let edge = edges.remove(0);
+            self.block = edge.block;
+            self.frame = edge.frame;
+            return Ok(());
+        }
+        let depth = edges[0].frame.stack.len();
+        if edges.iter().any(|edge| edge.frame.stack.len() != depth) {
+            return unsupported("stack");
+        }
+        // Entries borrowed from a local or from memory get a unit first, so that only equal owners meet.
+        for edge in &mut edges {
+            self.block = edge.block;
+            std::mem::swap(&mut self.frame, &mut edge.frame);
+            self.settle_stack();
+            std::mem::swap(&mut self.frame, &mut edge.frame);
+        }
+        let locals: Vec<u32> =
+            (0..self.input.locals.len()).filter(|index| Self::differs(&edges, |frame| frame.locals[*index])).map(|index| index as u32).collect();
+        let stack: Vec<usize> = (0..depth).filter(|index| Self::differs(&edges, |frame| frame.stack[*index])).collect();
+        let block = self.func.add_block();
+        let mut frame = edges[0].frame.clone();
+        for local in &locals {
+            let ty = self.joined_type(edges.iter().map(|edge| edge.frame.locals[*local as usize]));
+            frame.locals[*local as usize] = self.parameter(block, ty);
+        }
+        for index in &stack {
+            let ty = self.joined_type(edges.iter().map(|edge| edge.frame.stack[*index]));
+            frame.stack[*index] = self.parameter(block, ty);
+        }
+        for edge in edges {
+            self.block = edge.block;
+            self.frame = edge.frame;
+            self.jump_with(block, &locals, &stack, start);
+        }
+        self.block = block;
+        self.frame = frame;
+        Ok(())
+    }
+
+    fn joined_type(&self, entries: impl Iterator<Item = Entry>) -> Type {
+        entries.fold(Type::EMPTY, |ty, entry| ty.union(self.ty(entry)))
+    }
+
+    fn parameter(&mut self, block: Block, ty: Type) -> Entry {
+        if ty == Type::C_WORD {
+            return Entry::Value(self.func.add_param(block, Type::C_WORD, false), Owner::Word);
+        }
+        Entry::Value(self.func.add_param(block, ty, true), Owner::Slot)
+    }
+
+    /// Gives every stack entry that borrows a unit of its own.
+    fn settle_stack(&mut self) {
+        for index in 0..self.frame.stack.len() {
+            if let Entry::Value(value, Owner::Local(_) | Owner::Memory) = self.frame.stack[index] {
+                self.build().effect(Op::IncRef, &[value], Imm::None);
+                self.frame.stack[index] = Entry::Value(value, Owner::Slot);
+            }
+        }
+    }
+
+    /// Ends the current block with a jump that passes these entries as owned parameters.
+    fn jump_with(&mut self, block: Block, locals: &[u32], stack: &[usize], offset: u32) {
+        let mut args = Vec::new();
+        for local in locals {
+            let entry = self.frame.locals[*local as usize];
+            let value = self.argument(entry);
+            if entry != Entry::Null && !matches!(entry, Entry::Value(_, Owner::Word)) {
+                self.frame.locals[*local as usize] = Entry::Value(value, Owner::Slot);
+            }
+            args.push(value);
+        }
+        for index in stack {
+            let entry = self.frame.stack[*index];
+            let value = self.argument(entry);
+            if entry != Entry::Null && !matches!(entry, Entry::Value(_, Owner::Word)) {
+                self.frame.stack[*index] = Entry::Value(value, Owner::Slot);
+            }
+            args.push(value);
+        }
+        let state = self.frame.state(offset);
+        let state = self.func.add_state(state);
+        self.build().jump(block, args, Some(state));
+    }
+
+    fn argument(&mut self, entry: Entry) -> Value {
+        match entry {
+            Entry::Value(value, Owner::Word) => value,
+            other => self.owned(other),
+        }
+    }
+
+    /// Starts a loop: what it stores becomes parameters of its header.
+    fn enter_loop(&mut self, start: u32, edges: Vec<Pending>) {
+        let body = &self.bytecode.loops[&start];
+        let stored: Vec<u32> = body.stores.iter().copied().collect();
+        let block = self.func.add_block();
+        let mut edges = edges;
+        for edge in &mut edges {
+            self.block = edge.block;
+            std::mem::swap(&mut self.frame, &mut edge.frame);
+            self.settle_stack();
+            std::mem::swap(&mut self.frame, &mut edge.frame);
+        }
+        let mut locals = Vec::new();
+        for index in 0..self.input.locals.len() {
+            if stored.contains(&(index as u32)) || Self::differs(&edges, |frame| frame.locals[index]) {
+                locals.push(index as u32);
+            }
+        }
+        let depth = edges[0].frame.stack.len();
+        let words = |frame: &Frame, index: usize| matches!(frame.stack[index], Entry::Value(_, Owner::Word));
+        let stack: Vec<usize> =
+            (0..depth).filter(|index| words(&edges[0].frame, *index) || Self::differs(&edges, |frame| frame.stack[*index])).collect();
+        let mut frame = edges[0].frame.clone();
+        for local in &locals {
+            let cleared = self.bytecode.loops[&start].body.iter().any(|region| {
+                self.bytecode.insns[self.bytecode.regions[region].insns.clone()]
+                    .iter()
+                    .any(|insn| matches!(insn.name, "DELETE_FAST" | "LOAD_FAST_AND_CLEAR") && insn.arg == *local)
+            });
+            let bound = !cleared && edges.iter().all(|edge| !self.ty(edge.frame.locals[*local as usize]).may_be_null());
+            frame.locals[*local as usize] = self.parameter(block, if bound { Type::OBJECT } else { Type::NULLABLE });
+        }
+        for index in &stack {
+            let ty = self.joined_type(edges.iter().map(|edge| edge.frame.stack[*index]));
+            frame.stack[*index] = self.parameter(block, if ty == Type::C_WORD { ty } else { Type::NULLABLE });
+        }
+        for edge in edges {
+            self.block = edge.block;
+            self.frame = edge.frame;
+            self.jump_with(block, &locals, &stack, start);
+        }
+        self.block = block;
+        self.frame = frame.clone();
+        self.headers.insert(start, Header { block, locals, stack, frame });
+    }
+
+    fn back_edge(&mut self, target: u32) {
+        self.settle_stack();
+        let header = &self.headers[&target];
+        let (block, locals, stack) = (header.block, header.locals.clone(), header.stack.clone());
+        debug_assert!(
+            (0..header.frame.stack.len()).all(|index| stack.contains(&index) || header.frame.stack[index] == self.frame.stack[index]),
+            "a stack entry changes in a loop"
+        );
+        self.jump_with(block, &locals, &stack, target);
+    }
+}
