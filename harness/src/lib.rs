@@ -1,15 +1,18 @@
 //! Runs workloads across interpreters and tiers, and judges the results.
 //!
-//! Data flows one way: [`interpreters`] -> [`tiers`] and workloads -> [`runner`] -> raw files
+//! Data flows one way: [`interpreters`] -> [`tiers`] and [`workloads`] -> [`runner`] -> raw files
 //! ([`model`], [`pyperf`], [`store`]) -> statistics -> verdicts.
 
 pub mod analysis;
+pub mod build;
 pub mod gate;
 pub mod interpreters;
 pub mod machine;
 pub mod model;
+pub mod provision;
 pub mod pyperf;
+pub mod runner;
 pub mod stats;
 pub mod store;
-pub mod runner;
 pub mod tiers;
+pub mod workloads;
