@@ -271,7 +271,7 @@ class Coschedule:
         )
 
     def meet(self, block):
-        """Wait until all are ready; the common window as (start, end)."""
+        """Wait until all are ready and the common window begins; when it ends."""
         self.announce("ready", block)
         agreed = self.path("window", block)
         give_up = time.monotonic() + BARRIER_TIMEOUT
@@ -291,7 +291,7 @@ class Coschedule:
         while True:
             remaining = start - time.monotonic()
             if remaining <= 0:
-                return start, end
+                return end
             time.sleep(min(remaining, 0.002))
 
     def keep_busy(self, block, run):
@@ -318,7 +318,7 @@ def measure_coscheduled(workload, plan):
         counts = []
         thread_cpu = process_cpu = 0.0
         for block in range(plan.blocks):
-            start, end = plan.meet(block)
+            end = plan.meet(block)
             process_start, thread_start = time.process_time(), timer()
             values = []
             while len(values) < MIN_VALUES or time.monotonic() < end:
