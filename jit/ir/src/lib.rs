@@ -8,6 +8,7 @@
 //! The crate knows nothing of CPython's memory layout and contains no `unsafe` code: addresses are opaque numbers.
 
 pub mod builder;
+pub mod cfg;
 pub mod field;
 pub mod function;
 pub mod helper;
@@ -15,8 +16,10 @@ pub mod op;
 pub mod parse;
 pub mod print;
 pub mod types;
+pub mod verify;
 
 pub use builder::Builder;
+pub use cfg::Cfg;
 pub use field::Field;
 pub use function::{
     Block, BlockCall, BlockData, Callee, CalleeId, FrameState, Function, FunctionKind, Inst, InstData, ObjId, ObjRef, Ownership, Slot,
@@ -27,3 +30,4 @@ pub use op::{ArgKind, Cond, Effects, Imm, ImmKind, Op, OpInfo, ResultKind};
 pub use parse::{ParseError, parse};
 pub use print::{InstText, Text};
 pub use types::{Constant, Type};
+pub use verify::{VerifyError, verify};
