@@ -275,6 +275,7 @@ fn outcome(data: &RunData, criterion: &Criterion, options: Options) -> Result<Ou
         Requirement::GeometricMean { .. } | Requirement::Unchanged { .. } | Requirement::Control { .. } => result.suite,
         Requirement::Count { .. } | Requirement::Worst { .. } | Requirement::NoRegression { .. } => None,
     };
+    let finding = format!("{} against {against}: {finding}", criterion.tier);
     let rounds_to_decide = rounds_to_decide.filter(|_| answer == Answer::Inconclusive);
     Ok(Outcome { criterion: criterion.clone(), answer, finding, estimate, rounds_to_decide })
 }

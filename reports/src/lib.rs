@@ -3,7 +3,13 @@
 //! Every document is made from [`pepjit_harness::analysis::Analysis`] alone, so it can be rebuilt from the
 //! raw files of its run at any time.
 
+mod document;
 pub mod format;
+mod judgement;
+pub mod plot;
 mod terminal;
+mod view;
 
+pub use document::{Evidence, ReportError, html, markdown, write};
+pub use judgement::judgement;
 pub use terminal::terminal;

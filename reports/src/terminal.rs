@@ -77,7 +77,7 @@ fn workloads(tier: &TierResult, analysis: &Analysis) -> String {
             w.speedup.as_ref().map_or_else(|| format::NONE.to_owned(), |s| format::ratio(s.ratio)),
             format::interval(w.speedup.as_ref().and_then(|s| s.ci)),
             format::percent(w.speedup.as_ref().and_then(|s| s.mde)),
-            verdict(w),
+            format!("{} {}", format::symbol(w.verdict), verdict_words(w)),
         ]);
     }
     let mut text = format!("{} against {}\n", tier.tier, tier.against);
@@ -85,8 +85,9 @@ fn workloads(tier: &TierResult, analysis: &Analysis) -> String {
     text
 }
 
-fn verdict(w: &WorkloadResult) -> String {
-    let mut text = format!("{} {}", format::symbol(w.verdict), w.verdict.word());
+/// A row's verdict in words, with what would decide it and what failed.
+pub(crate) fn verdict_words(w: &WorkloadResult) -> String {
+    let mut text = w.verdict.word().to_owned();
     if let Some(rounds) = w.rounds_to_decide {
         let _ = write!(text, " ({rounds} rounds would tell)");
     }

@@ -4,7 +4,9 @@
 mod fixture;
 
 use pepjit_harness::analysis::{Analysis, Options, RunData};
+use pepjit_harness::gate::{self, Thresholds};
 use pepjit_harness::model::{FailureKind, RunDir};
+use pepjit_reports::Evidence;
 
 fn analysis(rounds: u32, change: impl FnOnce(&RunDir)) -> Analysis {
     let runs = tempfile::tempdir().expect("a temporary folder");
@@ -33,4 +35,84 @@ fn terminal_table_lists_failures() {
         fixture::fail(dir, "cpython-jit", "sieve", 2, FailureKind::Timeout, "no end after 60 s");
     });
     insta::assert_snapshot!(pepjit_reports::terminal(&a));
+}
+
+fn evidence(rounds: u32, change: impl FnOnce(&RunDir)) -> Vec<Evidence> {
+    let runs = tempfile::tempdir().expect("a temporary folder");
+    let dir = fixture::write(runs.path(), rounds);
+    change(&dir);
+    let data = RunData::load(dir.root()).expect("a run");
+    let thresholds = Thresholds::parse(include_str!("../../ci/gate.toml")).expect("our own thresholds");
+    vec![Evidence {
+        analysis: data.analyse(Options::default()).expect("an analysis"),
+        judgement: Some(gate::judge(&data, &thresholds).expect("a judgement")),
+    }]
+}
+
+fn some_failures(dir: &RunDir) {
+    for round in 1..=5 {
+        fixture::fail(dir, "pepjit", "nbody", round, FailureKind::Signal, "SIGSEGV <&> | \"quoted\"");
+    }
+}
+
+#[test]
+fn markdown_report() {
+    insta::assert_snapshot!(pepjit_reports::markdown(&evidence(5, |_| {})).expect("a report"));
+}
+
+#[test]
+fn markdown_report_of_a_broken_run() {
+    insta::assert_snapshot!(pepjit_reports::markdown(&evidence(5, some_failures)).expect("a report"));
+}
+
+#[test]
+fn markdown_report_of_two_machines() {
+    let mut both = evidence(5, |_| {});
+    let mut other = both[0].clone();
+    other.analysis.manifest.run_id = "20260102T040506Z-00002b".to_owned();
+    other.analysis.manifest.platform = "aarch64-unknown-linux-gnu".to_owned();
+    both.push(other);
+    let text = pepjit_reports::markdown(&both).expect("a report");
+    let merged: String = text.lines().take_while(|l| !l.starts_with("# CPython")).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(merged);
+}
+
+#[test]
+fn html_report() {
+    insta::assert_snapshot!(pepjit_reports::html(&evidence(5, |_| {})).expect("a report"));
+}
+
+#[test]
+fn html_report_stands_alone_and_escapes_what_it_quotes() {
+    let html = pepjit_reports::html(&evidence(5, some_failures)).expect("a report");
+    for outside in ["http://", "https://", "<script", "<link", "@import", "src="] {
+        let used = html.replace("http://www.w3.org/2000/svg", "");
+        assert!(!used.contains(outside), "the report must not need {outside}");
+    }
+    assert!(html.contains("SIGSEGV &lt;&amp;&gt; | &quot;quoted&quot;"));
+    assert!(html.contains("prefers-color-scheme: dark"));
+    assert!(html.contains("name=\"viewport\""));
+    assert!(!html.contains("#010"), "a stand-in ink was left in a plot");
+}
+
+#[test]
+fn files_are_written_and_rewritten_alike() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let all = evidence(3, |_| {});
+    let read = |paths: &[std::path::PathBuf]| -> Vec<String> {
+        paths.iter().map(|p| std::fs::read_to_string(p).expect("readable")).collect()
+    };
+    let first = read(&pepjit_reports::write(&all, folder.path()).expect("written"));
+    let again = read(&pepjit_reports::write(&all, folder.path()).expect("written"));
+    assert_eq!(first, again);
+    let back: Analysis = serde_json::from_str(&first[2]).expect("an analysis");
+    assert_eq!(back, all[0].analysis);
+}
+
+#[test]
+fn judgement_as_text() {
+    let judgement = |rounds, change: fn(&RunDir)| evidence(rounds, change).remove(0).judgement.expect("a judgement");
+    insta::assert_snapshot!(pepjit_reports::judgement(&judgement(5, |_| {})));
+    insta::assert_snapshot!(pepjit_reports::judgement(&judgement(5, some_failures)));
+    insta::assert_snapshot!(pepjit_reports::judgement(&judgement(2, |_| {})));
 }
