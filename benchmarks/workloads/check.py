@@ -19,7 +19,7 @@ import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MANIFEST = os.path.join(os.path.dirname(HERE), "MANIFEST.toml")
-NOT_WORKLOADS = {"check.py", "pepjit_worker.py"}
+NOT_WORKLOADS = {"check.py", "check_worker.py", "pepjit_worker.py"}
 TEXT_KEYS = ("name", "file", "stresses", "size")
 
 
