@@ -1,0 +1,129 @@
+//! The entries around a function's direct entry: from CPython's vectorcall, and back to the interpreter.
+
+use crate::emit::{Emit, Region, machine_type, signature};
+use crate::error::unsupported;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{Block, FuncRef, InstBuilder, Signature, Value};
+use cranelift_codegen::isa::CallConv;
+use pepjit_backend::BackendError;
+use pepjit_ir::{Function, FunctionKind, Type};
+
+/// All bits of `nargsf` but `PY_VECTORCALL_ARGUMENTS_OFFSET`.
+const COUNT_MASK: i64 = i64::MAX;
+
+/// The types of a function's parameters.
+pub(crate) fn param_types(func: &Function) -> Vec<Type> {
+    func.blocks[Function::ENTRY.index()].params.iter().map(|param| func.ty(*param)).collect()
+}
+
+/// The signature of the direct entry of a function, or of a loop's entry.
+pub(crate) fn direct_signature(func: &Function, conv: CallConv) -> Result<Signature, BackendError> {
+    let mut params = vec![I64];
+    match func.kind {
+        FunctionKind::Entry => {
+            for ty in param_types(func) {
+                if ty == Type::C_BOOL || ty == Type::C_WORD {
+                    return Err(unsupported(format!("an entry parameter of type {ty}")));
+                }
+                params.push(machine_type(ty)?);
+            }
+        }
+        FunctionKind::Loop { .. } => params.extend([I64; 3]),
+    }
+    Ok(signature(conv, &params, &[I64, I64]))
+}
+
+/// The signature of the vectorcall entry.
+pub(crate) fn vectorcall_signature(conv: CallConv) -> Signature {
+    signature(conv, &[I64; 4], &[I64])
+}
+
+/// Fills the vectorcall entry.
+pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Type], direct: FuncRef) -> Result<(), BackendError> {
+    let entry = e.start();
+    let [_, args, count, names] = entry[..] else { unreachable!("the signature has four parameters") };
+    let fallback = e.cold_block();
+
+    let count = e.fb.ins().band_imm_s(count, COUNT_MASK);
+    let matches = e.compare(IntCC::Equal, count, params.len() as i64);
+    e.branch_unless(matches, fallback);
+    e.branch_if(names, fallback);
+    let valid = e.address(e.addresses.valid);
+    let valid = e.load_zero_extended(1, Region::Heap, valid, 0);
+    e.branch_unless(valid, fallback);
+    let mut native = Vec::with_capacity(params.len() + 1);
+    for (position, ty) in params.iter().enumerate() {
+        let object = e.load(I64, Region::Heap, args, 8 * position as i64);
+        native.push(argument(&mut e, object, *ty, fallback)?);
+    }
+    let tstate = e.call(e.addresses.current_tstate, &[], &[I64]);
+    native.insert(0, e.result(tstate));
+    let call = e.fb.ins().call(direct, &native);
+    let (payload, tag) = e.results(call);
+    let object = e.box_result(payload, tag);
+    e.fb.ins().return_(&[object]);
+
+    e.fb.switch_to_block(fallback);
+    let call = e.call(e.addresses.fallback, &entry, &[I64]);
+    let result = e.result(call);
+    e.fb.ins().return_(&[result]);
+    e.finish();
+    Ok(())
+}
+
+/// The native argument for an object, which must be of the parameter's class.
+fn argument(e: &mut Emit<'_>, object: Value, ty: Type, fallback: Block) -> Result<Value, BackendError> {
+    let fits = match ty {
+        Type::C_INT | Type::INT => e.is_class(object, e.layout.int_type),
+        Type::C_FLOAT | Type::FLOAT => e.is_class(object, e.layout.float_type),
+        Type::NONE => e.is_address(object, e.layout.none),
+        Type::BOOL => {
+            let yes = e.is_address(object, e.layout.true_object);
+            let no = e.is_address(object, e.layout.false_object);
+            e.fb.ins().bor(yes, no)
+        }
+        // An argument is never null.
+        any if Type::OBJECT.is_subtype(any) => return Ok(object),
+        other => return Err(unsupported(format!("an entry parameter of type {other}"))),
+    };
+    e.branch_unless(fits, fallback);
+    match ty {
+        Type::C_INT => {
+            let (compact, tag) = e.is_compact(object);
+            e.branch_unless(compact, fallback);
+            Ok(e.compact_value(object, tag))
+        }
+        Type::C_FLOAT => Ok(e.float_value(object)),
+        _ => Ok(object),
+    }
+}
+
+/// Fills the fallback entry: boxes the arguments and calls the function in the interpreter.
+pub(crate) fn fallback(mut e: Emit<'_>, params: &[Type]) {
+    let entry = e.start();
+    let slot = e.stack_slot(params.len().max(1) as u32);
+    let base = e.stack_address(slot);
+    let mut boxes = Vec::new();
+    for (position, (arg, ty)) in entry[1..].iter().zip(params).enumerate() {
+        let object = match *ty {
+            Type::C_INT => e.box_int(*arg),
+            Type::C_FLOAT => e.box_float(*arg),
+            _ => *arg,
+        };
+        if *ty == Type::C_INT || *ty == Type::C_FLOAT {
+            boxes.push(object);
+        }
+        e.store(Region::Native, object, base, 8 * position as i64);
+    }
+    let function = e.address(e.addresses.function);
+    let (count, no_names) = (e.int(params.len() as i64), e.int(0));
+    let call = e.call(e.addresses.fallback, &[function, base, count, no_names], &[I64]);
+    let result = e.result(call);
+    for object in boxes {
+        e.dec_ref(object);
+    }
+    let tag = e.int(1);
+    e.fb.ins().return_(&[result, tag]);
+    e.finish();
+}

@@ -1,0 +1,140 @@
+//! Entering and leaving: the recursion limit, light frames, polling, returns.
+
+use crate::emit::Region;
+use crate::error::internal;
+use crate::lower::Lower;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{I32, I64};
+use cranelift_codegen::ir::{self, InstBuilder};
+use pepjit_backend::BackendError;
+use pepjit_ir::op::Reason;
+use pepjit_ir::{Block, Field, Function, FunctionKind, InstData, Op};
+
+impl Lower<'_, '_> {
+    /// Takes one off the recursion limit as `_Py_EnterRecursivePy` does, and compares the native stack.
+    pub(crate) fn enter(&mut self, block: Block, inst: &InstData) -> Result<(), BackendError> {
+        let first = self.func.blocks[Function::ENTRY.index()].insts.first().map(|first| self.func.inst(*first));
+        let is_first = block == Function::ENTRY && first.is_some_and(|first| std::ptr::eq(first, inst));
+        if self.func.kind != FunctionKind::Entry || !is_first {
+            return Err(internal("`enter` is not the first instruction of an entry function"));
+        }
+        let offset = i64::from(self.e.layout.frame.py_recursion_remaining);
+        let remaining = self.e.load(I32, Region::Thread, self.tstate, offset);
+        let exhausted = self.e.compare(IntCC::SignedLessThanOrEqual, remaining, 0);
+        self.leave_if(inst, exhausted, Reason::Recursion)?;
+        let limit = self.e.load_word(self.e.addresses.stack_limit);
+        let top = self.e.fb.ins().get_stack_pointer(I64);
+        let below = self.e.fb.ins().icmp(IntCC::UnsignedLessThan, top, limit);
+        self.leave_if(inst, below, Reason::Recursion)?;
+        let remaining = self.e.fb.ins().iadd_imm_s(remaining, -1);
+        self.e.store(Region::Thread, remaining, self.tstate, offset);
+        self.entered = true;
+        Ok(())
+    }
+
+    /// Pushes a light frame onto the data stack, as `_PyFrame_PushUnchecked` does, without locals.
+    pub(crate) fn push_frame(&mut self, inst: &InstData) -> Result<(), BackendError> {
+        if self.func.kind != FunctionKind::Entry || self.pushed {
+            return Err(internal("`push_frame` in a loop, or with a light frame already pushed"));
+        }
+        let layout = &self.e.layout.frame;
+        let frame = self.e.load(I64, Region::Thread, self.tstate, layout.datastack_top.into());
+        let limit = self.e.load(I64, Region::Thread, self.tstate, layout.datastack_limit.into());
+        let end = self.e.fb.ins().iadd_imm_s(frame, i64::from(layout.frame_size));
+        let full = self.e.fb.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, end, limit);
+        self.leave_if(inst, full, Reason::Recursion)?;
+        for (offset, word) in &layout.template {
+            let word = self.e.address(*word);
+            self.e.store(Region::Thread, word, frame, i64::from(*offset));
+        }
+        let previous = self.e.load(I64, Region::Thread, self.tstate, layout.current_frame.into());
+        self.e.store(Region::Thread, previous, frame, layout.previous.into());
+        if let Some(offset) = layout.stackpointer {
+            let stack = i64::from(layout.localsplus) + 8 * i64::from(self.func.locals);
+            let stack = self.e.fb.ins().iadd_imm_s(frame, stack);
+            self.e.store(Region::Thread, stack, frame, offset.into());
+        }
+        self.e.fb.def_var(self.light_frame, frame);
+        self.pushed = true;
+        self.set_instruction(i64::from(self.func.first_traceable))?;
+        self.e.store(Region::Thread, frame, self.tstate, layout.current_frame.into());
+        self.e.store(Region::Thread, end, self.tstate, layout.datastack_top.into());
+        Ok(())
+    }
+
+    /// Notes in the frame which instruction is being executed.
+    pub(crate) fn set_instruction(&mut self, unit: i64) -> Result<(), BackendError> {
+        let frame = match self.frame {
+            Some(frame) => frame,
+            None if self.pushed => self.e.fb.use_var(self.light_frame),
+            None => return Err(internal("`set_instruction` without a light frame")),
+        };
+        let layout = &self.e.layout.frame;
+        let address = self.e.address(layout.code_start.wrapping_add_signed(2 * unit));
+        self.e.store(Region::Thread, address, frame, layout.instr_ptr.into());
+        Ok(())
+    }
+
+    /// Calls the runtime if the thread's eval breaker is not what it is when nothing is wanted.
+    pub(crate) fn poll(&mut self, inst: &InstData) -> Result<(), BackendError> {
+        let offset = self.e.offset(Field::EvalBreaker);
+        let breaker = self.e.load_shared(self.tstate, offset);
+        let quiet = self.e.load_word(self.e.addresses.quiet_breaker);
+        let wanted = self.e.fb.ins().icmp(IntCC::NotEqual, breaker, quiet);
+        let (serve, done) = (self.e.cold_block(), self.e.block());
+        self.e.fb.ins().brif(wanted, serve, &[], done, &[]);
+
+        self.e.fb.switch_to_block(serve);
+        let call = self.e.call(self.e.addresses.poll, &[self.tstate], &[I32]);
+        let verdict = self.e.result(call);
+        let raised = self.e.compare(IntCC::SignedLessThan, verdict, 0);
+        let throw = self.exit_block(inst, Reason::Exception, true)?;
+        self.e.branch_if(raised, throw);
+        self.leave_if(inst, verdict, Reason::Pending)?;
+        self.e.fb.ins().jump(done, &[]);
+
+        self.e.fb.switch_to_block(done);
+        Ok(())
+    }
+
+    /// Returns an object, an unboxed int or a double, with its tag.
+    pub(crate) fn return_value(&mut self, inst: &InstData) -> Result<(), BackendError> {
+        let value = self.arg(inst, 0)?;
+        let payload = self.e.to_word(value);
+        let tag = self.e.int(match inst.op {
+            Op::ReturnInt => 0,
+            Op::ReturnFloat => 2,
+            _ => 1,
+        });
+        self.leave_frame();
+        self.e.fb.ins().return_(&[payload, tag]);
+        Ok(())
+    }
+
+    /// Undoes `push_frame` and `enter`.
+    fn leave_frame(&mut self) {
+        let layout = &self.e.layout.frame;
+        if self.pushed {
+            let frame = self.e.fb.use_var(self.light_frame);
+            let (taken, popped) = (self.e.cold_block(), self.e.block());
+            let frame_object = self.e.load(I64, Region::Thread, frame, layout.frame_obj.into());
+            self.e.branch_if(frame_object, taken);
+            let previous = self.e.load(I64, Region::Thread, frame, layout.previous.into());
+            self.e.store(Region::Thread, previous, self.tstate, layout.current_frame.into());
+            self.e.store(Region::Thread, frame, self.tstate, layout.datastack_top.into());
+            self.e.fb.ins().jump(popped, &[]);
+
+            self.e.fb.switch_to_block(taken);
+            self.e.call(self.e.addresses.pop_frame, &[self.tstate, frame], &[]);
+            self.e.fb.ins().jump(popped, &[]);
+
+            self.e.fb.switch_to_block(popped);
+        }
+        if self.entered {
+            let offset = i64::from(layout.py_recursion_remaining);
+            let remaining: ir::Value = self.e.load(I32, Region::Thread, self.tstate, offset);
+            let remaining = self.e.fb.ins().iadd_imm_s(remaining, 1);
+            self.e.store(Region::Thread, remaining, self.tstate, offset);
+        }
+    }
+}
