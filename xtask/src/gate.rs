@@ -1,0 +1,108 @@
+//! `cargo xtask gate`: the criteria over a run, with an exit code for each answer.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use pepjit_harness::analysis::{AnalysisError, RunData};
+use pepjit_harness::gate::{self, Answer, GateError, Judgement, Thresholds};
+use pepjit_harness::model::RunDir;
+
+/// Exit code of a question that can't be asked: no run, no thresholds, an unknown tier.
+const USAGE: u8 = 2;
+
+/// Judges a run by the criteria of a thresholds file
+#[derive(Debug, Parser)]
+#[command(after_help = "Exit codes:
+  0  every criterion passes
+  1  a criterion fails
+  2  usage: no such run or thresholds file
+  3  inconclusive: more rounds would decide it, and the output says how many
+  4  broken run: a worker failed, or a JIT gave no proof of activity
+
+Examples:
+  cargo xtask gate                             the latest run under runs/
+  cargo xtask gate runs/20260102T030405Z-00002a --json
+  cargo xtask gate --thresholds my-criteria.toml")]
+pub(crate) struct Args {
+    /// Run directory; the latest under runs/ when none is given
+    run: Option<PathBuf>,
+    /// The criteria [default: ci/gate.toml]
+    #[arg(long, value_name = "FILE")]
+    thresholds: Option<PathBuf>,
+    /// Print the judgement as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let judged = args.run.map_or_else(
+        || RunDir::latest(&runs_folder()).map(|d| d.root().to_owned()).map_err(AnalysisError::from).map_err(GateError::from),
+        Ok,
+    );
+    match judged.and_then(|run| judge(&run, &thresholds_file(args.thresholds))) {
+        Ok(judgement) => {
+            if args.json {
+                println!("{}", serde_json::to_string_pretty(&judgement)?);
+            } else {
+                print!("{}", pepjit_reports::judgement(&judgement));
+            }
+            annotate(&judgement);
+            Ok(ExitCode::from(judgement.answer.exit_code()))
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            Ok(ExitCode::from(exit_code(&error)))
+        }
+    }
+}
+
+fn judge(run: &Path, thresholds: &Path) -> Result<Judgement, GateError> {
+    let thresholds = Thresholds::load(thresholds)?;
+    gate::judge(&RunData::load(run)?, &thresholds)
+}
+
+/// A run without a baseline, or with damaged records, is broken; anything else is a question put wrongly.
+fn exit_code(error: &GateError) -> u8 {
+    use pepjit_harness::store::StoreError;
+    match error {
+        GateError::Analysis(
+            AnalysisError::NoBaseline { .. } | AnalysisError::Store(StoreError::Manifest { .. } | StoreError::Journal { .. }),
+        ) => Answer::Broken.exit_code(),
+        _ => USAGE,
+    }
+}
+
+/// On GitHub, notes at the check what failed.
+fn annotate(judgement: &Judgement) {
+    if std::env::var_os("GITHUB_ACTIONS").is_none() {
+        return;
+    }
+    for o in &judgement.outcomes {
+        let level = match o.answer {
+            Answer::Fail | Answer::Broken => "error",
+            Answer::Inconclusive => "warning",
+            Answer::Pass | Answer::Skipped => continue,
+        };
+        // On stderr, so that --json stays JSON.
+        eprintln!("::{level} title={}::{}", o.criterion.name.replace([',', ':', '\n'], " "), o.finding.replace('\n', " "));
+    }
+}
+
+/// The thresholds file: the one given, or the project's.
+pub(crate) fn thresholds_file(given: Option<PathBuf>) -> PathBuf {
+    given.unwrap_or_else(|| in_project("ci/gate.toml"))
+}
+
+/// The folder of all runs.
+pub(crate) fn runs_folder() -> PathBuf {
+    in_project("runs")
+}
+
+/// A path inside the project, relative to where the user stands if that is the project's root.
+fn in_project(path: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    if std::env::current_dir().is_ok_and(|here| here == root) { PathBuf::from(path) } else { root.join(path) }
+}
