@@ -12,6 +12,7 @@ pub mod cfg;
 pub mod field;
 pub mod function;
 pub mod helper;
+pub mod interp;
 pub mod op;
 pub mod parse;
 pub mod print;

@@ -22,8 +22,8 @@
 //!
 //! **Frames**
 //! 12. An instruction that can leave names a frame state, a jump may, no other does.
-//! 13. A frame state has as many locals as the function and not more stack entries. Its slots hold objects, unboxed values or pairs; its
-//!     drops objects or unboxed values (which need nothing).
+//! 13. A frame state has as many locals as the function and not more stack entries. Its slots hold objects, unboxed values, pairs or
+//!     (tagged integers) words; its drops objects or unboxed values (which need nothing).
 //! 14. `enter` is only the first instruction of an entry function.
 //! 15. `push_frame` is only in entry functions and at most once on each path; on all paths to an instruction the frame is pushed or
 //!     on none. `set_instruction` in an entry function comes after it.
@@ -489,7 +489,7 @@ impl At<'_> {
             if let Slot::Value(value, _) = slot {
                 self.dominated(*value)?;
                 let ty = func.ty(*value);
-                if !(ty.is_object() || ty.is_unboxed() || ty == Type::PAIR) {
+                if !(ty.is_object() || ty.is_unboxed() || ty == Type::PAIR || ty == Type::C_WORD) {
                     return shape(format!("{value} is {ty}, which no frame can hold"));
                 }
             }
