@@ -280,12 +280,13 @@ impl Suite {
         Ok(())
     }
 
-    /// A benchmark's name, its own or the suite's.
+    /// A benchmark's name: its own, the suite's, or that of its runs, as a single worker writes it.
     pub fn name_of<'a>(&'a self, bench: &'a Benchmark) -> Option<&'a str> {
         bench
             .metadata
             .get("name")
-            .or_else(|| self.metadata.get("name"))?
+            .or_else(|| self.metadata.get("name"))
+            .or_else(|| bench.runs.first()?.metadata.get("name"))?
             .as_str()
     }
 

@@ -1,2 +1,49 @@
-//! The project's commands: `cargo xtask COMMAND`.
-fn main() {}
+//! The project's commands: `cargo xtask COMMAND`. Each has a module of its own that parses, calls a crate and prints.
+
+mod build;
+mod doctor;
+mod measure;
+mod progress;
+mod project;
+mod run;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A JIT for stock CPython, and the harness that measures any JIT of CPython.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the interpreters found, the tiers each can run, and the fix for what is missing.
+    Doctor(doctor::Args),
+    /// Build the JIT, run workloads with and without it, and print the verdicts.
+    Measure(Box<measure::Args>),
+    /// Run a Python program with the JIT on.
+    Run(run::Args),
+    /// Build the JIT's module and print the folder that holds it.
+    Build(build::Args),
+    /// Run every test there is.
+    Test(test::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Measure(args) => measure::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Build(args) => build::run(&args),
+        Command::Test(args) => test::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(project::EXIT_USAGE)
+    })
+}

@@ -31,7 +31,7 @@ pub(super) type Variables = BTreeMap<String, String>;
 ///
 /// # Errors
 /// What the file system said.
-pub fn make_site(folder: &Path, module: Option<&Path>) -> io::Result<()> {
+fn make_site(folder: &Path, module: Option<&Path>) -> io::Result<()> {
     let target = folder.join("module");
     fs::create_dir_all(&target)?;
     if let Some(module) = module {
@@ -42,10 +42,22 @@ pub fn make_site(folder: &Path, module: Option<&Path>) -> io::Result<()> {
             }
         }
     }
-    write_atomically(&folder.join("sitecustomize.py"), SITECUSTOMIZE.as_bytes())
+    write_sitecustomize(folder)
 }
 
-/// The folders that [`make_site`] made for the tiers of a run: one each, with paths of the same length.
+/// Writes the `sitecustomize.py` that loads what the folder `module` beside it brings.
+///
+/// # Errors
+/// What the file system said.
+pub fn write_sitecustomize(folder: &Path) -> io::Result<()> {
+    let path = folder.join("sitecustomize.py");
+    if fs::read_to_string(&path).ok().as_deref() == Some(SITECUSTOMIZE) {
+        return Ok(());
+    }
+    write_atomically(&path, SITECUSTOMIZE.as_bytes())
+}
+
+/// The folders for PYTHONPATH of a run's tiers: one each, with paths of the same length.
 #[derive(Debug, Clone)]
 pub struct Sites {
     root: PathBuf,

@@ -31,7 +31,7 @@ use crate::model::{DesignKind, JournalRecord, Manifest, Outcome, RunDir, meta};
 use crate::pyperf::{PyperfError, Suite, append_run};
 use crate::store::{Journal, StoreError};
 
-pub use environment::{Sites, make_site};
+pub use environment::{Sites, write_sitecustomize};
 pub use plan::{Plan, Sizes, checkout, fit, round_duration};
 pub use preflight::{PreflightError, preflight};
 

@@ -1,0 +1,249 @@
+//! `cargo xtask measure`: builds the JIT, runs workloads with and without it, and prints the verdicts.
+
+mod finish;
+mod plan;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use pepjit_harness::build::build;
+use pepjit_harness::interpreters::{Interpreter, Places, Source};
+use pepjit_harness::model::{DesignKind, RunDir};
+use pepjit_harness::runner::{Interrupt, Options, RunError, Sites, preflight};
+use pepjit_harness::tiers::TierKind;
+use pepjit_harness::workloads::script_digest;
+
+use crate::progress::Progress;
+use crate::project;
+use plan::Notes;
+
+/// What the command takes. Everything has a default that fits the machine.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A first look: few workloads, short processes, about a minute.
+    #[arg(long)]
+    quick: bool,
+    /// The suite: built-in, quick, a tag of the built-in workloads, or the path of a manifest in TOML.
+    #[arg(long, value_name = "NAME")]
+    suite: Option<String>,
+    /// Only these workloads of the suite.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    workloads: Vec<String>,
+    /// The tiers, `interp` among them. Without it, all that the interpreter can run.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    tiers: Vec<String>,
+    /// An interpreter: a path, a version such as 3.14, or a command on PATH. Repeat it for a run of each. Without it, the
+    /// newest that can run the tiers.
+    #[arg(long = "python", value_name = "PYTHON")]
+    pythons: Vec<String>,
+    /// Rounds: process pairs per workload and tier. With --resume, the new total. Without it, as many as fit into about
+    /// five minutes.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rounds: Option<u32>,
+    /// Timed values per process (interleaved design).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    values: Option<u32>,
+    /// Warm-ups per process (interleaved design).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    warmups: Option<u32>,
+    /// How processes are arranged. Without it, what the machine's state calls for.
+    #[arg(long, value_enum)]
+    design: Option<DesignName>,
+    /// Seconds of a block's common window (co-scheduled design); it is shared by all tiers.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    window: Option<f64>,
+    /// Seed of every shuffle and hash seed. Without it, a new one.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Blocks that run at once, each on a processor of its own.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
+    /// Seconds after which a process counts as hanging.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<f64>,
+    /// Variables of your shell that workers are to see too; all others are hidden from them.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    inherit_environ: Vec<String>,
+    /// Where runs are kept. Without it, `runs` in the project.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with a run that was interrupted: its folder or its name, or the latest one.
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest",
+          conflicts_with_all = ["quick", "suite", "workloads", "tiers", "pythons", "values", "warmups", "design", "window", "seed"])]
+    resume: Option<String>,
+    /// Print the results as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Go on when a process fails. This is always so; the option is for scripts that want to say it.
+    #[arg(long)]
+    keep_going: bool,
+    /// A folder with a finished build of the module, instead of building it.
+    #[arg(long, value_name = "DIR", hide = true)]
+    module: Option<PathBuf>,
+}
+
+/// The designs by name.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DesignName {
+    /// One process at a time, the tiers of a block in turn: for quiet machines.
+    Interleaved,
+    /// All tiers of a block at once on one processor: for shared machines.
+    Coscheduled,
+}
+
+impl From<DesignName> for DesignKind {
+    fn from(name: DesignName) -> Self {
+        match name {
+            DesignName::Interleaved => Self::Interleaved,
+            DesignName::Coscheduled => Self::Coscheduled,
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value > 0.0 && value < 1e6 => Ok(value),
+        _ => Err("a number of seconds above 0 is needed".to_owned()),
+    }
+}
+
+impl Args {
+    /// The folder that holds the runs.
+    fn runs(&self) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| project::root().join("runs"))
+    }
+}
+
+/// Measures. Exits with 0 if all went well, 2 if it could not begin, 4 if a process failed or a JIT never was at work, 130
+/// after an interrupt.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let interrupt = Interrupt::install().context("Ctrl-C cannot be caught")?;
+    let mut ends = Vec::new();
+    if let Some(name) = &args.resume {
+        let (dir, notes) = reopen(args, name)?;
+        ends.push(carry_out(args, &dir, &notes, &interrupt)?);
+    } else {
+        // Every interpreter is looked at before the first one is measured.
+        let pythons = plan::pythons(args)?;
+        let many = pythons.len() > 1;
+        for python in pythons {
+            if interrupt.is_set() {
+                break;
+            }
+            let (dir, notes) = begin(args, &python, many)?;
+            ends.push(carry_out(args, &dir, &notes, &interrupt)?);
+        }
+    }
+    finish::report(&ends, args.json)?;
+    if interrupt.is_set() {
+        return Ok(ExitCode::from(project::EXIT_INTERRUPTED));
+    }
+    let broken = ends.iter().any(finish::End::is_broken);
+    Ok(if broken { ExitCode::from(project::EXIT_BROKEN) } else { ExitCode::SUCCESS })
+}
+
+/// Makes a new run's directory, with the module that it measures inside.
+fn begin(args: &Args, python: &Interpreter, many: bool) -> Result<(RunDir, Notes)> {
+    let (plan, mut notes) = plan::new(args, python)?;
+    let module = if plan.tiers.iter().any(|tier| TierKind::of(tier).needs_module()) {
+        Some(module_for(args, python, &mut notes)?)
+    } else {
+        None
+    };
+    let mut manifest = plan.manifest(&project::root());
+    if many {
+        // Runs that begin within a second share a seed: the interpreter tells their names apart.
+        manifest.run_id = format!("{}-{}", manifest.run_id, python.tag());
+    }
+    plan::show(&manifest, python, &notes, usize::from(args.jobs));
+    let dir = RunDir::create(&args.runs(), &manifest)?;
+    notes.save(&dir)?;
+    make_sites(&dir, &manifest.tiers, module.as_deref())?;
+    Ok((dir, notes))
+}
+
+/// The folder of the module for `python`, built if need be.
+fn module_for(args: &Args, python: &Interpreter, notes: &mut Notes) -> Result<PathBuf> {
+    if let Some(folder) = &args.module {
+        return Ok(folder.clone());
+    }
+    eprintln!("building the JIT for {}", python.name());
+    let module = build(&project::root(), python, false)?;
+    notes.module_sha256 = Some(module.sha256);
+    Ok(module.folder)
+}
+
+fn make_sites(dir: &RunDir, tiers: &[pepjit_harness::model::TierRecord], module: Option<&std::path::Path>) -> Result<Sites> {
+    let root = sites_folder(dir)?;
+    Sites::make(&root, tiers, module).with_context(|| format!("{} cannot be written", root.display()))
+}
+
+/// Where a run keeps the module that it measures, until it's complete: an absolute path, since workers run elsewhere.
+fn sites_folder(dir: &RunDir) -> Result<PathBuf> {
+    Ok(std::path::absolute(dir.root())?.join("site"))
+}
+
+/// Opens a run to go on with it, and checks that what it measures is still the same.
+fn reopen(args: &Args, name: &str) -> Result<(RunDir, Notes)> {
+    let dir = if name == "latest" {
+        RunDir::latest(&args.runs())?
+    } else {
+        let path = PathBuf::from(name);
+        RunDir::open(if path.is_dir() { path } else { args.runs().join(name) }.as_path())?
+    };
+    let mut manifest = dir.manifest()?;
+    let changed = |what: &std::path::Path| RunError::Changed { what: what.to_owned() };
+    for workload in &manifest.workloads {
+        if script_digest(&workload.script).as_ref() != Some(&workload.sha256) {
+            return Err(changed(&workload.script).into());
+        }
+    }
+    let mut notes = Notes::load(&dir);
+    let tier = manifest.tiers.first().context("the run has no tiers: begin a new one")?;
+    let python = Interpreter::probe(&tier.interpreter, Source::Explicit)?;
+    if python.sha256 != tier.sha256 {
+        return Err(changed(&tier.interpreter).into());
+    }
+    if let Some(rounds) = args.rounds.filter(|rounds| *rounds != manifest.design.rounds) {
+        manifest.design.rounds = rounds;
+        dir.write_manifest(&manifest)?;
+    }
+    if !Sites::exist(&sites_folder(&dir)?, &manifest.tiers) {
+        let needed = manifest.tiers.iter().any(|tier| TierKind::of(tier).needs_module());
+        let before = notes.module_sha256.clone();
+        let module = if needed { Some(module_for(args, &python, &mut notes)?) } else { None };
+        if let Some(module) = module.as_ref().filter(|_| before.is_some() && before != notes.module_sha256) {
+            return Err(changed(module).into());
+        }
+        make_sites(&dir, &manifest.tiers, module.as_deref())?;
+    }
+    eprintln!("resuming {}", dir.root().display());
+    Ok((dir, notes))
+}
+
+/// Runs what is left of a run.
+fn carry_out(args: &Args, dir: &RunDir, notes: &Notes, interrupt: &Interrupt) -> Result<finish::End> {
+    let manifest = dir.manifest()?;
+    let sites = make_sites(dir, &manifest.tiers, None)?;
+    if let Err(error) = preflight(&manifest.tiers, &sites, interrupt) {
+        return Ok(finish::End::refused(dir, &error));
+    }
+    let options = Options { jobs: usize::from(args.jobs), timeout: args.timeout.map(Duration::from_secs_f64) };
+    let mut progress = Progress::new(dir)?;
+    let summary = pepjit_harness::runner::run(dir, &sites, options, interrupt, &mut |event| progress.on(event));
+    progress.finish();
+    let summary = summary?;
+    if !summary.interrupted && summary.failures.is_empty() {
+        // The run is complete: nothing will be measured with its copy of the module any more.
+        let _ = std::fs::remove_dir_all(sites_folder(dir)?);
+    }
+    Ok(finish::End::of(dir, notes, summary))
+}
+
+/// The interpreters found, for messages when there is none to choose.
+fn places() -> Places {
+    Places::from_environment()
+}

@@ -1,0 +1,142 @@
+//! How a run ends: the table, what went wrong, and what to do next.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use pepjit_harness::analysis::{Analysis, AnalysisError, Options, RunData};
+use pepjit_harness::model::{JournalRecord, Outcome, RunDir};
+use pepjit_harness::runner::{PreflightError, Summary};
+
+use super::plan::Notes;
+
+/// Failures that are printed in full; the journal has them all.
+const SHOWN: usize = 10;
+
+/// A run that has ended, one way or another.
+#[derive(Debug)]
+pub(super) struct End {
+    root: PathBuf,
+    design_reason: String,
+    summary: Summary,
+    /// Why nothing was measured, if so.
+    refused: Option<String>,
+}
+
+impl End {
+    pub(super) fn of(dir: &RunDir, notes: &Notes, summary: Summary) -> Self {
+        let design_reason = notes.design_reason.clone();
+        Self { root: dir.root().to_owned(), design_reason, summary, refused: None }
+    }
+
+    /// A tier isn't what its name says, so nothing was measured.
+    pub(super) fn refused(dir: &RunDir, error: &PreflightError) -> Self {
+        Self {
+            root: dir.root().to_owned(),
+            design_reason: String::new(),
+            summary: Summary::default(),
+            refused: Some(error.to_string()),
+        }
+    }
+
+    /// Whether the run doesn't stand: a process failed, or a JIT never was at work.
+    pub(super) fn is_broken(&self) -> bool {
+        self.refused.is_some() || self.summary.is_broken()
+    }
+}
+
+/// Prints the results of all runs on stdout, and what to know beside them on stderr.
+pub(super) fn report(ends: &[End], json: bool) -> Result<()> {
+    let mut objects = Vec::new();
+    for end in ends {
+        let analysis = analyse(&end.root);
+        if json {
+            objects.push(object(end, analysis.as_ref().ok())?);
+        } else if let Ok(analysis) = &analysis {
+            println!("{}", pepjit_reports::terminal(analysis));
+        }
+        if let Err(error) = &analysis
+            && end.refused.is_none()
+            && !end.summary.interrupted
+        {
+            eprintln!("error: {error}");
+        }
+        problems(end);
+        next_steps(end);
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "runs": objects }))?);
+    }
+    Ok(())
+}
+
+fn analyse(root: &Path) -> Result<Analysis, AnalysisError> {
+    RunData::load(root)?.analyse(Options::default())
+}
+
+fn object(end: &End, analysis: Option<&Analysis>) -> Result<serde_json::Value> {
+    Ok(serde_json::json!({
+        "run": end.root,
+        "broken": end.is_broken(),
+        "interrupted": end.summary.interrupted,
+        "refused": end.refused,
+        "design_reason": end.design_reason,
+        "failures": serde_json::to_value(&end.summary.failures)?,
+        "inactive": end.summary.inactive,
+        "not_compiled": end.summary.not_compiled,
+        "analysis": serde_json::to_value(analysis)?,
+    }))
+}
+
+/// What makes the run broken, and what is worth knowing.
+fn problems(end: &End) {
+    if let Some(cause) = &end.refused {
+        eprintln!("error: {cause}");
+    }
+    for tier in &end.summary.inactive {
+        eprintln!(
+            "error: tier {tier} compiled nothing in any workload, so its figures are not a JIT's: see what it says with \
+             `PEPJIT_STATS=stats.json cargo xtask run -- SCRIPT`"
+        );
+    }
+    for (tier, workloads) in &end.summary.not_compiled {
+        if !end.summary.inactive.contains(tier) {
+            eprintln!("note: {tier} compiled nothing in {}", workloads.join(", "));
+        }
+    }
+    let failures = &end.summary.failures;
+    if !failures.is_empty() {
+        eprintln!("error: {} processes gave no values:", failures.len());
+    }
+    for record in failures.iter().take(SHOWN) {
+        eprintln!("  round {}, {} on {} {}", record.round, record.workload, record.tier, cause(record));
+    }
+    if failures.len() > SHOWN {
+        eprintln!("  ... and {} more: {}", failures.len() - SHOWN, end.root.join("journal.jsonl").display());
+    }
+}
+
+fn cause(record: &JournalRecord) -> String {
+    match &record.outcome {
+        Outcome::Failed { kind, message } => {
+            format!("{}: {}", kind.describe(), message.replace('\n', "\n      "))
+        }
+        Outcome::Ok => String::new(),
+    }
+}
+
+fn next_steps(end: &End) {
+    let run = end.root.display();
+    if end.summary.interrupted {
+        eprintln!("interrupted: what was measured is kept. Go on with\n  cargo xtask measure --resume {run}");
+        return;
+    }
+    if end.refused.is_some() {
+        return;
+    }
+    eprintln!("run: {run}");
+    if !end.summary.failures.is_empty() {
+        eprintln!("  cargo xtask measure --resume {run}   tries again what failed");
+    }
+    eprintln!("  cargo xtask report {run}   writes it as HTML and Markdown");
+    eprintln!("  cargo xtask gate {run}   holds it against the thresholds");
+}

@@ -1,0 +1,184 @@
+//! `cargo xtask test`: every test there is, step by step.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use pepjit_harness::build::target_folder;
+use pepjit_harness::interpreters::{Interpreter, Places, discover};
+use pepjit_harness::provision::Way;
+use pepjit_reports::format;
+
+use crate::project;
+
+/// What the command takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Leave out what takes minutes: conformance runs on the newest interpreter alone.
+    #[arg(long)]
+    quick: bool,
+    /// Only the steps whose name contains this. Repeat it for several.
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
+    /// Don't get CPython 3.14 and 3.15 where they are missing.
+    #[arg(long)]
+    no_provision: bool,
+    /// Only this interpreter. Repeat it for several. Without it, the newest of each supported version.
+    #[arg(long = "python", value_name = "PYTHON")]
+    pythons: Vec<String>,
+    /// Print the steps' names and do nothing.
+    #[arg(long)]
+    list: bool,
+}
+
+/// One step: a name and the command that does it.
+struct Step {
+    name: String,
+    command: Command,
+}
+
+/// Runs every step, and prints how many passed and failed. Exits with 0 if all passed.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let root = project::root();
+    let pythons = pythons(args, &root)?;
+    let mut steps = rust_steps(&root);
+    for (index, python) in pythons.iter().enumerate() {
+        steps.extend(python_steps(&root, python, args.quick && index > 0));
+    }
+    steps.extend(common_steps(&root, pythons.first()));
+    steps.retain(|step| args.only.is_empty() || args.only.iter().any(|only| step.name.contains(only.as_str())));
+    if steps.is_empty() {
+        bail!("no step is called that: `cargo xtask test --list` names them all");
+    }
+    if args.list {
+        for step in &steps {
+            println!("{}", step.name);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut failed = Vec::new();
+    let total = steps.len();
+    for mut step in steps {
+        eprintln!("--- {}", step.name);
+        let started = Instant::now();
+        // What a step prints is for the reader of a failure: it goes to stderr, the summary alone to stdout.
+        let result = step.command.stdin(Stdio::null()).stdout(std::io::stderr()).status();
+        let verdict = match &result {
+            Ok(status) if status.success() => "passed".to_owned(),
+            Ok(status) => format!("FAILED ({status})"),
+            Err(error) => format!("FAILED (cannot be started: {error})"),
+        };
+        println!("{verdict}: {} ({})", step.name, format::span(started.elapsed().as_secs_f64()));
+        if verdict != "passed" {
+            failed.push(step.name);
+        }
+    }
+    for name in &failed {
+        println!("failed: {name}   (again: cargo xtask test --only {name:?})");
+    }
+    println!("{} passed, {} failed", total - failed.len(), failed.len());
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The interpreters to test on: one of each supported version, newest first, after getting those that are missing.
+fn pythons(args: &Args, root: &Path) -> Result<Vec<Interpreter>> {
+    let places = Places::from_environment();
+    if !args.pythons.is_empty() {
+        return args.pythons.iter().map(|name| project::python_for_jit(Some(name))).collect();
+    }
+    let of_each_version = || {
+        let mut each: Vec<Interpreter> = Vec::new();
+        for python in discover(&places).interpreters {
+            if python.check_jit().is_ok() && each.iter().all(|other| other.tag() != python.tag()) {
+                each.push(python);
+            }
+        }
+        each
+    };
+    let found = of_each_version();
+    let lacks = |minor: u8| found.iter().all(|python| python.version.minor != minor);
+    if !args.no_provision
+        && !args.list
+        && (lacks(14) || lacks(15))
+        && let Some(way) = Way::get_pythons(&places, root)
+    {
+        eprintln!("--- {}", way.description);
+        way.run()?;
+        return Ok(of_each_version());
+    }
+    if found.is_empty() {
+        eprintln!("warning: no supported CPython was found, so only the Rust tests run: see `cargo xtask doctor`");
+    }
+    Ok(found)
+}
+
+fn step(name: impl Into<String>, root: &Path, program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> Step {
+    let mut command = Command::new(program);
+    command.current_dir(root).args(args);
+    Step { name: name.into(), command }
+}
+
+fn rust_steps(root: &Path) -> Vec<Step> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    vec![
+        step("format", root, &cargo, &["fmt", "--all", "--check"]),
+        step("clippy", root, &cargo, &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
+        step("rust tests", root, &cargo, &["test", "--workspace", "--quiet"]),
+    ]
+}
+
+/// The steps that need the module for `python`; `short` leaves out what takes minutes.
+fn python_steps(root: &Path, python: &Interpreter, short: bool) -> Vec<Step> {
+    let version = python.version.minor_name();
+    let mut steps = Vec::new();
+    // The build is a step like the others: it's this program, so that its failure is one line in the summary.
+    if let Ok(own) = std::env::current_exe() {
+        let mut build = step(format!("module for {version}"), root, own, &["build", "--quiet", "--python"]);
+        build.command.arg(&python.path);
+        steps.push(build);
+    }
+    let folder = target_folder(root).join("pepjit").join(python.tag());
+    let with_module = |name: String, args: &[&str]| {
+        let mut step = step(name, root, &python.path, args);
+        step.command.env("PYTHONPATH", &folder).env_remove("PEPJIT");
+        step
+    };
+    for script in files(&root.join("jit/runtime/python"), "test_") {
+        let file = script.display().to_string();
+        let stem = script.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        steps.push(with_module(format!("{stem} on {version}"), &[&file]));
+    }
+    if !short {
+        let conformance = "jit/conformance/run.py";
+        if root.join(conformance).is_file() {
+            steps.push(with_module(format!("conformance on {version}"), &[conformance]));
+        }
+    }
+    steps
+}
+
+/// The steps that need any Python.
+fn common_steps(root: &Path, python: Option<&Interpreter>) -> Vec<Step> {
+    let Some(python) = python else { return Vec::new() };
+    let scripts = [("conformance driver", "jit/conformance/test_driver.py"), ("workloads", "benchmarks/workloads/check.py")];
+    scripts
+        .iter()
+        .filter(|(_, script)| root.join(script).is_file())
+        .map(|(name, script)| step(*name, root, &python.path, &[script]))
+        .collect()
+}
+
+/// The Python files of a folder whose names begin with `prefix`, by name.
+fn files(folder: &Path, prefix: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)))
+        .collect();
+    files.sort();
+    files
+}
