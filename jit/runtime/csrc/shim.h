@@ -132,12 +132,13 @@ struct pepjit_frame_layout {
     int32_t stackpointer; /* -1 on 3.13 (where the template sets stacktop) */
     int32_t frame_size;   /* bytes */
     uint64_t code_start;
+    uint64_t null_word;   /* what an empty local holds: 0 on 3.13, 1 (PyStackRef_NULL) on 3.14 and later */
     uint32_t nlocalsplus;
     uint32_t ntemplate;
     struct pepjit_word template_[12]; /* whole 64-bit words; don't cover previous, instr_ptr, stackpointer, localsplus */
 };
 /* The layout for a function object's frame; the template holds borrowed references to it and its code, globals, builtins. A light
- * frame's localsplus must be all NULL (0; on every version). */
+ * frame's locals must be empty: the Rust side appends (localsplus + 8 * i, null_word) for each i < nlocalsplus to the template. */
 void pepjit_frame_layout(PyObject *function, struct pepjit_frame_layout *out);
 
 /* ------------------------------------------------------------------------------------------------ start and end */
@@ -185,8 +186,12 @@ int pepjit_rs_start(PyThreadState *tstate, pepjit_frame *frame, PyObject *code, 
 /* Copies the frame's locals and stack as borrowed pointers (NULL: unbound; on 3.14 and later a stack entry that isn't an object, such as a
  * tagged int, gives NULL as well) to `out` and returns how many there are (nlocalsplus + depth). `out` needs nlocalsplus + stacksize entries. */
 int64_t pepjit_frame_values(pepjit_frame *frame, PyObject **out);
-/* nlocalsplus + depth, and whether every stack entry is an object (else a loop can't be entered: -1). */
+/* nlocalsplus + depth; -1 if a stack entry is no object (then pepjit_frame_normalise is needed before entering, or observing, a loop). */
 int64_t pepjit_frame_count(pepjit_frame *frame);
+/* 3.15 iterates over lists and tuples with the sequence and a tagged index on the stack: replaces these by a real iterator and NULL, which the
+ * interpreter takes as well. 1: pepjit_frame_count is fine now; 0: it can't be done (don't compile the loop). Call it when a loop is about to
+ * be compiled or entered, not before (it costs the interpreter its specialisation). */
+int pepjit_frame_normalise(pepjit_frame *frame);
 PyObject *pepjit_frame_function(pepjit_frame *frame); /* borrowed; NULL if it isn't a function */
 /* Points the frame at the loop header (code units), moves the frame's locals and stack into an array and calls
  * entry(tstate, frame, values, handle). What the loop returns by tags 0-2 is pushed and the frame is pointed at a RETURN_VALUE. Callees see

@@ -1,0 +1,668 @@
+/* Frames: how compiled code is left for the interpreter, and what native code calls directly. */
+#include "internal.h"
+
+#include "internal/pycore_pystate.h"
+#include "opcode_ids.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+PyObject *pepjit_scratch[PEPJIT_SCRATCH];
+uint64_t pepjit_quiet_breaker;
+uint64_t pepjit_stack_limit;
+uint64_t pepjit_owner;
+vectorcallfunc pepjit_fallback;
+
+/* ---------------------------------------------------------------- the native stack */
+
+/* Native code uses at most half of the thread's stack, the rest is for C code and nested interpreters. */
+static __thread uint64_t thread_limit;
+
+static uint64_t find_thread_limit(PyThreadState *tstate)
+{
+#if PEPJIT_314
+    _PyThreadStateImpl *impl = (_PyThreadStateImpl *)tstate;
+    if (impl->c_stack_hard_limit != 0) {
+        return impl->c_stack_soft_limit + (impl->c_stack_top - impl->c_stack_soft_limit) / 2;
+    }
+#else
+    (void)tstate;
+#endif
+    pthread_attr_t attributes;
+    void *low = NULL;
+    size_t size = 0;
+    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+        pthread_attr_getstack(&attributes, &low, &size);
+        pthread_attr_destroy(&attributes);
+    }
+    uint64_t here = (uint64_t)(uintptr_t)__builtin_frame_address(0);
+    if (size == 0) {
+        return here - 256 * 1024;
+    }
+    uint64_t top = (uint64_t)(uintptr_t)low + size;
+    /* An unlimited stack is reported with an absurd size; nobody needs more than this. */
+    uint64_t usable = size < ((size_t)64 << 20) ? size : ((size_t)64 << 20);
+    return top - usable / 2;
+}
+
+#if !PEPJIT_314
+/* 3.13 counts nested interpreters (two units each) instead of measuring the stack. */
+#  define C_RESERVE (Py_C_RECURSION_LIMIT / 2)
+#endif
+
+static int c_counter_low(PyThreadState *tstate)
+{
+#if PEPJIT_314
+    (void)tstate;
+    return 0;
+#else
+    return tstate->c_recursion_remaining < C_RESERVE;
+#endif
+}
+
+void pepjit_change_owner(PyThreadState *tstate)
+{
+    if (thread_limit == 0) {
+        thread_limit = find_thread_limit(tstate);
+    }
+    pepjit_owner = tstate->id;
+    pepjit_stack_limit = thread_limit;
+}
+
+PyThreadState *pepjit_current_tstate(void)
+{
+    PyThreadState *tstate = PyThreadState_GetUnchecked();
+    check_owner(tstate);
+#if !PEPJIT_314
+    if (__builtin_expect(c_counter_low(tstate), 0)) {
+        pepjit_stack_limit = UINT64_MAX; /* the next `Enter` leaves, and the exit sorts it out */
+    }
+#endif
+    return tstate;
+}
+
+static int stack_low(PyThreadState *tstate)
+{
+    return (uint64_t)(uintptr_t)__builtin_frame_address(0) < pepjit_stack_limit + 64 * 1024 || c_counter_low(tstate);
+}
+
+static int64_t suspensions;
+
+int pepjit_hooks_suspended(void)
+{
+    return suspensions != 0;
+}
+
+/* ---------------------------------------------------------------- boxes */
+
+void pepjit_dealloc(PyObject *object)
+{
+    _Py_Dealloc(object);
+    check_owner(PyThreadState_GetUnchecked());
+}
+
+PyObject *pepjit_box_int(int64_t value)
+{
+    PyObject *result = PyLong_FromLongLong(value);
+    if (result == NULL) {
+        Py_FatalError("pepjit: out of memory for an int");
+    }
+    return result;
+}
+
+PyObject *pepjit_box_float(double value)
+{
+    PyObject *result = PyFloat_FromDouble(value);
+    if (result == NULL) {
+        Py_FatalError("pepjit: out of memory for a float");
+    }
+    return result;
+}
+
+pepjit_pair pepjit_unbox_big_int(PyObject *exact_int)
+{
+    int overflow;
+    long long value = PyLong_AsLongLongAndOverflow(exact_int, &overflow);
+    pepjit_pair result = {overflow ? 0 : value, !overflow};
+    return result;
+}
+
+static PyObject *box_pair(int64_t payload, int64_t tag)
+{
+    switch (tag) {
+    case PEPJIT_TAG_INT:
+        return pepjit_box_int(payload);
+    case PEPJIT_TAG_FLOAT: {
+        double value;
+        memcpy(&value, &payload, sizeof value);
+        return pepjit_box_float(value);
+    }
+    default:
+        return (PyObject *)(uintptr_t)payload;
+    }
+}
+
+/* ---------------------------------------------------------------- polling */
+
+int64_t pepjit_poll(PyThreadState *tstate)
+{
+    if (_Py_atomic_load_uintptr_relaxed(&tstate->eval_breaker) & _PY_EVAL_EVENTS_MASK) {
+        int failed = _Py_HandlePending(tstate);
+        check_owner(tstate);
+        if (failed) {
+            return -1;
+        }
+    }
+    uint64_t version = breaker_version(tstate);
+    if (version != pepjit_quiet_breaker) {
+        if (pepjit_others_monitor(tstate)) {
+            return 1;
+        }
+        pepjit_quiet_breaker = version;
+    }
+    return 0;
+}
+
+/* ---------------------------------------------------------------- pushing and popping */
+
+#if !PEPJIT_315
+#  ifndef _PY_DATA_STACK_CHUNK_SIZE
+#    define _PY_DATA_STACK_CHUNK_SIZE (16 * 1024) /* DATA_STACK_CHUNK_SIZE of 3.13's Python/pystate.c */
+#  endif
+/* What CPython's push_chunk (Python/pystate.c) does, which isn't exported before 3.15: chunks come from the arena allocator. */
+static pepjit_frame *push_chunk(PyThreadState *tstate, int size)
+{
+    size_t bytes = _PY_DATA_STACK_CHUNK_SIZE;
+    while (bytes < sizeof(PyObject *) * ((size_t)size + 1000)) {
+        bytes *= 2;
+    }
+    PyObjectArenaAllocator arena;
+    PyObject_GetArenaAllocator(&arena);
+    _PyStackChunk *chunk = arena.alloc(arena.ctx, bytes);
+    if (chunk == NULL) {
+        return NULL;
+    }
+    chunk->previous = tstate->datastack_chunk;
+    chunk->size = bytes;
+    chunk->top = 0;
+    if (tstate->datastack_chunk != NULL) {
+        tstate->datastack_chunk->top = (size_t)(tstate->datastack_top - &tstate->datastack_chunk->data[0]);
+    }
+    tstate->datastack_chunk = chunk;
+    tstate->datastack_limit = (PyObject **)((char *)chunk + bytes);
+    /* The first frame of the first chunk isn't at its start, so that popping it keeps the chunk. */
+    PyObject **base = &chunk->data[chunk->previous == NULL];
+    tstate->datastack_top = base + size;
+    return (pepjit_frame *)base;
+}
+#endif
+
+/* A frame for a call of the function, with empty locals, linked to nothing. NULL: out of memory. */
+static pepjit_frame *push_frame(PyThreadState *tstate, PyObject *function, PyCodeObject *code)
+{
+    pepjit_frame *frame;
+    if (_PyThreadState_HasStackSpace(tstate, code->co_framesize)) {
+        frame = (pepjit_frame *)tstate->datastack_top;
+        tstate->datastack_top += code->co_framesize;
+    }
+    else {
+#if PEPJIT_315
+        frame = _PyThreadState_PushFrame(tstate, (size_t)code->co_framesize);
+#else
+        frame = push_chunk(tstate, code->co_framesize);
+#endif
+        if (frame == NULL) {
+            return NULL;
+        }
+    }
+#if PEPJIT_314
+    _PyFrame_Initialize(tstate, frame, PyStackRef_FromPyObjectNew(function), NULL, code, 0, NULL);
+#else
+    _PyFrame_Initialize(frame, (PyFunctionObject *)Py_NewRef(function), NULL, code, 0);
+    frame->previous = NULL;
+#endif
+    return frame;
+}
+
+/* Turns the borrowed references of a light frame into its own. */
+static void own_light_frame(pepjit_frame *light)
+{
+#if PEPJIT_314
+    light->f_executable = PyStackRef_FromPyObjectNew(frame_executable(light));
+    light->f_funcobj = PyStackRef_FromPyObjectNew(frame_function(light));
+#else
+    Py_INCREF(light->f_executable);
+    Py_INCREF(light->f_funcobj);
+#endif
+    light->return_offset = 0;
+}
+
+void pepjit_pop_frame(PyThreadState *tstate, pepjit_frame *light)
+{
+    PyObject *exception = PyErr_GetRaisedException();
+    own_light_frame(light);
+    set_frame_entries(light, ((PyCodeObject *)frame_executable(light))->co_nlocalsplus);
+    tstate->current_frame = light->previous;
+    _PyEval_FrameClearAndPop(tstate, light);
+    PyErr_SetRaisedException(exception);
+    check_owner(tstate);
+}
+
+/* ---------------------------------------------------------------- code of our own that frames are pointed at */
+
+/* Two copies, this many units apart: the interpreter looks up its position in the code's exception table as a truncated difference of
+ * addresses, and at least one copy is certain to lie outside of any code. */
+#define OWN_CODE_DISTANCE ((size_t)4 << 20)
+enum { OWN_RERAISE_LASTI = 2, OWN_RERAISE = 5, OWN_RETURN = 8, OWN_UNITS = 16 };
+static _Py_CODEUNIT *own_code;
+
+static int make_own_code(void)
+{
+    size_t bytes = (OWN_CODE_DISTANCE + OWN_UNITS) * sizeof(_Py_CODEUNIT);
+    _Py_CODEUNIT *units = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (units == MAP_FAILED) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (int copy = 0; copy < 2; copy++) {
+        _Py_CODEUNIT *place = units + (copy ? OWN_CODE_DISTANCE : 0);
+        for (int i = 0; i < OWN_UNITS; i++) {
+            place[i].op.code = NOP;
+            place[i].op.arg = 0;
+        }
+        place[OWN_RERAISE_LASTI].op.code = RERAISE;
+        place[OWN_RERAISE_LASTI].op.arg = 1;
+        place[OWN_RERAISE].op.code = RERAISE;
+        place[OWN_RETURN].op.code = RETURN_VALUE;
+    }
+    own_code = units;
+    return 0;
+}
+
+static _Py_CODEUNIT *own_instruction(PyCodeObject *code, int which)
+{
+    int offset = (int)(own_code + which - _PyCode_CODE(code));
+    int64_t size = Py_SIZE(code);
+    bool inside = offset >= -1 && offset <= size + 1;
+    return own_code + which + (inside ? OWN_CODE_DISTANCE : 0);
+}
+
+/* ---------------------------------------------------------------- exceptions */
+
+static unsigned int read_varint(const uint8_t **table)
+{
+    unsigned int value = **table & 63;
+    while (**table & 64) {
+        (*table)++;
+        value = value << 6 | (**table & 63);
+    }
+    (*table)++;
+    return value;
+}
+
+/* The last entry that starts at or before the offset and covers it (entries are sorted and don't overlap). */
+static int find_handler(PyCodeObject *code, uint32_t offset, uint32_t *depth, uint32_t *target, int *lasti)
+{
+    const uint8_t *table = (const uint8_t *)PyBytes_AS_STRING(code->co_exceptiontable);
+    const uint8_t *end = table + PyBytes_GET_SIZE(code->co_exceptiontable);
+    while (table < end) {
+        uint32_t start = read_varint(&table);
+        uint32_t size = read_varint(&table);
+        uint32_t handler = read_varint(&table);
+        uint32_t depth_lasti = read_varint(&table);
+        if (start > offset) {
+            break;
+        }
+        if (offset < start + size) {
+            *target = handler;
+            *depth = depth_lasti >> 1;
+            *lasti = (int)(depth_lasti & 1);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void clear_stack_above(pepjit_frame *frame, int64_t count)
+{
+    while (frame_entries(frame) > count) {
+        int64_t top = frame_entries(frame) - 1;
+        PyObject *object = entry_take(frame->localsplus[top]);
+        frame->localsplus[top] = entry_null();
+        set_frame_entries(frame, top);
+        Py_XDECREF(object);
+    }
+}
+
+static void push_entry(pepjit_frame *frame, PyObject *owned)
+{
+    int64_t top = frame_entries(frame);
+    frame->localsplus[top] = entry_from(owned);
+    set_frame_entries(frame, top + 1);
+}
+
+/* Does what the interpreter does when the instruction at `offset` has raised the exception that is set: adds the traceback entry, unwinds
+ * the stack and points the frame at the handler, or at a RERAISE if there is none. The frame must be tstate->current_frame. Afterwards no
+ * exception is set. */
+static void unwind(PyThreadState *tstate, pepjit_frame *frame, PyCodeObject *code, uint32_t offset)
+{
+    PyObject *exception = PyErr_GetRaisedException();
+    frame->instr_ptr = _PyCode_CODE(code) + offset;
+    if (_PyCode_CODE(code)[offset].op.code != RERAISE) {
+        PyFrameObject *object = (PyFrameObject *)PyEval_GetFrame();
+        PyErr_SetRaisedException(exception);
+        if (object != NULL) {
+            PyTraceBack_Here(object);
+        }
+        exception = PyErr_GetRaisedException();
+    }
+    int64_t base = code->co_nlocalsplus;
+    uint32_t depth, target;
+    int lasti;
+    if (find_handler(code, offset, &depth, &target, &lasti)) {
+        clear_stack_above(frame, base + depth);
+        if (lasti) {
+            push_entry(frame, pepjit_box_int(offset));
+        }
+        push_entry(frame, exception);
+        frame->instr_ptr = _PyCode_CODE(code) + target;
+    }
+    else {
+        clear_stack_above(frame, base);
+        /* With the offset below the exception RERAISE sets instr_ptr back, which tb_frame.f_lineno shows. */
+        int room = code->co_stacksize >= 2;
+        if (room) {
+            push_entry(frame, pepjit_box_int(offset));
+        }
+        push_entry(frame, exception);
+        frame->instr_ptr = own_instruction(code, room ? OWN_RERAISE_LASTI : OWN_RERAISE);
+    }
+    check_owner(tstate);
+}
+
+/* ---------------------------------------------------------------- exits */
+
+/* Writes the record's slots into the frame's entries, whose old contents (if any) are given up. */
+static void fill_frame(pepjit_frame *frame, const struct pepjit_exit *record, const int64_t *buffer)
+{
+    uint32_t count = record->nlocals + record->nstack;
+    PyObject **boxes = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct pepjit_slot *slot = &record->slots[i];
+        PyObject *object = NULL;
+        switch (slot->kind) {
+        case PEPJIT_SLOT_EMPTY:
+            break;
+        case PEPJIT_SLOT_OBJECT:
+            object = Py_NewRef((PyObject *)(uintptr_t)slot->address);
+            break;
+        case PEPJIT_SLOT_STEAL:
+            object = (PyObject *)(uintptr_t)buffer[slot->index];
+            break;
+        case PEPJIT_SLOT_BORROW:
+            object = Py_XNewRef((PyObject *)(uintptr_t)buffer[slot->index]);
+            break;
+        case PEPJIT_SLOT_BOOL:
+            object = (buffer[slot->index] & 0xff) ? Py_True : Py_False;
+            break;
+        default:
+            if (boxes == NULL) {
+                boxes = __builtin_alloca(sizeof(PyObject *) * (record->nwords + 1));
+                memset(boxes, 0, sizeof(PyObject *) * (record->nwords + 1));
+            }
+            if (boxes[slot->index] != NULL) {
+                object = Py_NewRef(boxes[slot->index]);
+                break;
+            }
+            if (slot->kind == PEPJIT_SLOT_PAIR) {
+                object = box_pair(buffer[slot->index], buffer[slot->index + 1]);
+            }
+            else {
+                object = box_pair(buffer[slot->index], slot->kind == PEPJIT_SLOT_INT ? PEPJIT_TAG_INT : PEPJIT_TAG_FLOAT);
+            }
+            boxes[slot->index] = object;
+        }
+        frame->localsplus[i] = entry_from(object);
+    }
+    set_frame_entries(frame, count);
+}
+
+/* Somebody who looked at the frame while native code ran may have written locals through f_locals: give those up. */
+static void clear_entries(pepjit_frame *frame, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        PyObject *object = entry_take(frame->localsplus[i]);
+        frame->localsplus[i] = entry_null();
+        Py_XDECREF(object);
+    }
+}
+
+static void count_exit(struct pepjit_exit *record)
+{
+    record->count++;
+    if (record->reason != NULL) {
+        (*record->reason)++;
+    }
+    if (record->count == record->limit && record->limit != 0) {
+        pepjit_rs_exit_limit(record);
+    }
+}
+
+static void give_up_drops(const struct pepjit_exit *record, const int64_t *buffer)
+{
+    for (uint32_t i = 0; i < record->ndrops; i++) {
+        Py_XDECREF((PyObject *)(uintptr_t)buffer[record->drops[i]]);
+    }
+}
+
+pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, struct pepjit_exit *record, const int64_t *buffer)
+{
+    PyObject *function = record->function;
+    PyCodeObject *code = (PyCodeObject *)record->code;
+    uint32_t offset = record->offset;
+    int throw = record->throw_;
+    pepjit_pair result = {0, PEPJIT_TAG_OBJECT};
+
+    check_owner(tstate);
+    pepjit_stack_limit = thread_limit;
+    /* The interpreter takes its own from the recursion limit when it starts the frame. */
+    if (record->entered) {
+        tstate->py_recursion_remaining++;
+    }
+    PyObject *exception = throw ? PyErr_GetRaisedException() : NULL;
+
+    pepjit_frame *previous = tstate->current_frame;
+    pepjit_frame *frame = light;
+    if (light != NULL) {
+        previous = light->previous;
+        own_light_frame(light);
+        if (light->frame_obj != NULL) {
+            clear_entries(light, code->co_nlocalsplus);
+        }
+    }
+    else {
+        frame = push_frame(tstate, function, code);
+        if (frame == NULL) {
+            Py_FatalError("pepjit: out of memory for a frame");
+        }
+    }
+    fill_frame(frame, record, buffer);
+    frame->instr_ptr = _PyCode_CODE(code) + offset;
+    /* Linked already: finalisers, the traceback and the instrumentation below see the frame. */
+    frame->previous = previous;
+    tstate->current_frame = frame;
+
+    give_up_drops(record, buffer);
+    count_exit(record); /* from here on the record may be gone */
+    record = NULL;
+
+    if (throw) {
+        PyErr_SetRaisedException(exception);
+        unwind(tstate, frame, code, offset);
+    }
+    if (code->_co_instrumentation_version != breaker_version(tstate) && pepjit_others_monitor(tstate)) {
+        pepjit_reinstrument();
+    }
+
+    int suspend = stack_low(tstate);
+    if (suspend && suspensions++ == 0) {
+        pepjit_rs_suspend_hooks();
+    }
+    tstate->current_frame = previous;
+    result.payload = (int64_t)(uintptr_t)_PyEval_EvalFrame(tstate, frame, 0);
+    if (suspend && --suspensions == 0) {
+        pepjit_rs_resume_hooks();
+    }
+    check_owner(tstate);
+    return result;
+}
+
+pepjit_pair pepjit_exit_loop(PyThreadState *tstate, pepjit_frame *frame, struct pepjit_exit *record, const int64_t *buffer)
+{
+    PyCodeObject *code = (PyCodeObject *)frame_executable(frame);
+    uint32_t offset = record->offset;
+    int throw = record->throw_;
+    PyObject *exception = throw ? PyErr_GetRaisedException() : NULL;
+
+    check_owner(tstate);
+    clear_entries(frame, frame_entries(frame));
+    fill_frame(frame, record, buffer);
+    frame->instr_ptr = _PyCode_CODE(code) + offset;
+    give_up_drops(record, buffer);
+    count_exit(record);
+    if (throw) {
+        PyErr_SetRaisedException(exception);
+        unwind(tstate, frame, code, offset);
+    }
+    check_owner(tstate);
+    pepjit_pair result = {0, PEPJIT_TAG_RESUME};
+    return result;
+}
+
+/* ---------------------------------------------------------------- loops */
+
+int64_t pepjit_frame_values(pepjit_frame *frame, PyObject **out)
+{
+    int64_t count = frame_entries(frame);
+    for (int64_t i = 0; i < count; i++) {
+        out[i] = entry_borrow(frame->localsplus[i]);
+    }
+    return count;
+}
+
+int64_t pepjit_frame_count(pepjit_frame *frame)
+{
+    int64_t count = frame_entries(frame);
+    for (int64_t i = 0; i < count; i++) {
+        if (!entry_is_null(frame->localsplus[i]) && !entry_is_object(frame->localsplus[i])) {
+            return -1;
+        }
+    }
+    return count;
+}
+
+int pepjit_frame_normalise(pepjit_frame *frame)
+{
+#if PEPJIT_315
+    int64_t count = frame_entries(frame);
+    for (int64_t i = ((PyCodeObject *)frame_executable(frame))->co_nlocalsplus; i < count; i++) {
+        if (!PyStackRef_IsTaggedInt(frame->localsplus[i])) {
+            continue;
+        }
+        PyObject *sequence = i == 0 ? NULL : entry_borrow(frame->localsplus[i - 1]);
+        intptr_t index = PyStackRef_UntagInt(frame->localsplus[i]);
+        if (sequence == NULL || !(PyList_CheckExact(sequence) || PyTuple_CheckExact(sequence))) {
+            return 0;
+        }
+        PyObject *iterator = PyObject_GetIter(sequence);
+        if (iterator == NULL) {
+            PyErr_Clear();
+            return 0;
+        }
+        if (PyList_CheckExact(sequence)) {
+            ((_PyListIterObject *)iterator)->it_index = index;
+        }
+        else {
+            ((_PyTupleIterObject *)iterator)->it_index = index;
+        }
+        _PyStackRef old = frame->localsplus[i - 1];
+        frame->localsplus[i - 1] = PyStackRef_FromPyObjectSteal(iterator);
+        frame->localsplus[i] = PyStackRef_NULL;
+        PyStackRef_CLOSE(old);
+    }
+    return 1;
+#else
+    return pepjit_frame_count(frame) >= 0;
+#endif
+}
+
+PyObject *pepjit_frame_function(pepjit_frame *frame)
+{
+    PyObject *function = frame_function(frame);
+    return function != NULL && PyFunction_Check(function) ? function : NULL;
+}
+
+/* A RETURN_VALUE at or behind the header if the code has one, so that f_lineno and events fit; else our own. */
+static _Py_CODEUNIT *find_return(PyCodeObject *code, uint32_t header)
+{
+    PyObject *base = PyCode_GetCode(code);
+    if (base == NULL) {
+        PyErr_Clear();
+        return own_instruction(code, OWN_RETURN);
+    }
+    const uint8_t *bytes = (const uint8_t *)PyBytes_AS_STRING(base);
+    int64_t found = -1;
+    for (int64_t i = 0; i < Py_SIZE(code); i += 1 + pepjit_caches(bytes[2 * i])) {
+        if (bytes[2 * i] == RETURN_VALUE) {
+            found = i;
+            if (i >= header) {
+                break;
+            }
+        }
+    }
+    Py_DECREF(base);
+    return found >= 0 ? _PyCode_CODE(code) + found : own_instruction(code, OWN_RETURN);
+}
+
+void pepjit_run_loop(PyThreadState *tstate, pepjit_frame *frame, uint32_t header, pepjit_loop_entry entry, uint64_t handle)
+{
+    PyCodeObject *code = (PyCodeObject *)frame_executable(frame);
+    int64_t count = frame_entries(frame);
+    PyObject **values = __builtin_alloca(sizeof(PyObject *) * (size_t)(count + 1));
+    for (int64_t i = 0; i < count; i++) {
+        values[i] = entry_take(frame->localsplus[i]);
+        frame->localsplus[i] = entry_null();
+    }
+    set_frame_entries(frame, code->co_nlocalsplus);
+    frame->instr_ptr = _PyCode_CODE(code) + header;
+    check_owner(tstate);
+
+    /* The callback runs as a tracing function; native code runs as the program. */
+    int what_event = tstate->what_event;
+    tstate->what_event = -1;
+    tstate->tracing--;
+    pepjit_pair result = entry(tstate, frame, values, handle);
+    tstate->tracing++;
+    tstate->what_event = what_event;
+
+    if (result.tag == PEPJIT_TAG_RESUME || result.tag == PEPJIT_TAG_RAISE) {
+        return;
+    }
+    PyObject *value = box_pair(result.payload, result.tag);
+    if (value == NULL) {
+        return; /* an exception is set: the callback fails with it */
+    }
+    clear_entries(frame, frame_entries(frame));
+    set_frame_entries(frame, code->co_nlocalsplus);
+    push_entry(frame, value);
+    frame->instr_ptr = find_return(code, header);
+}
+
+int pepjit_frames_init(void)
+{
+    if (own_code == NULL && make_own_code() < 0) {
+        return -1;
+    }
+    pepjit_change_owner(PyThreadState_GetUnchecked());
+    return 0;
+}

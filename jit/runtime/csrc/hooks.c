@@ -1,0 +1,357 @@
+/* Hooks into the interpreter: monitoring events, watchers, the vectorcall of functions. */
+#include "internal.h"
+
+#include "internal/pycore_instruments.h"
+#include "internal/pycore_pystate.h"
+
+/* ---------------------------------------------------------------- monitoring */
+
+enum { EVENT_PY_START = 1 << PY_MONITORING_EVENT_PY_START, EVENT_JUMP = 1 << PY_MONITORING_EVENT_JUMP };
+
+static PyObject *monitoring; /* sys.monitoring */
+static PyObject *disable;    /* sys.monitoring.DISABLE */
+static int tool_taken;
+static int events_on;
+
+int pepjit_others_monitor(PyThreadState *tstate)
+{
+    const _Py_GlobalMonitors *monitors = &tstate->interp->monitors;
+    for (size_t event = 0; event < sizeof monitors->tools / sizeof monitors->tools[0]; event++) {
+        if (monitors->tools[event] & ~(1u << PEPJIT_TOOL)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* The frame that raised the event, if it runs the code and nobody else is watching. */
+static pepjit_frame *event_frame(PyThreadState *tstate, PyObject *code)
+{
+    pepjit_frame *frame = tstate->current_frame;
+    if (frame == NULL || frame_executable(frame) != code || !PyCode_Check(code) || pepjit_others_monitor(tstate)) {
+        return NULL;
+    }
+    return frame;
+}
+
+static PyObject *verdict_object(int verdict)
+{
+    return Py_NewRef(verdict == PEPJIT_VERDICT_DISABLE ? disable : Py_None);
+}
+
+static PyObject *on_jump(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    (void)self;
+    if (nargs != 3) {
+        Py_RETURN_NONE;
+    }
+    long from = PyLong_AsLong(args[1]) / (long)sizeof(_Py_CODEUNIT);
+    long to = PyLong_AsLong(args[2]) / (long)sizeof(_Py_CODEUNIT);
+    if (to > from) {
+        return Py_NewRef(disable);
+    }
+    PyThreadState *tstate = PyThreadState_GetUnchecked();
+    pepjit_frame *frame = event_frame(tstate, args[0]);
+    if (frame == NULL) {
+        Py_RETURN_NONE;
+    }
+    int verdict = pepjit_rs_jump(tstate, frame, args[0], (uint32_t)from, (uint32_t)to);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    return verdict_object(verdict);
+}
+
+static PyObject *on_start(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    (void)self;
+    if (nargs != 2) {
+        Py_RETURN_NONE;
+    }
+    PyThreadState *tstate = PyThreadState_GetUnchecked();
+    pepjit_frame *frame = event_frame(tstate, args[0]);
+    if (frame == NULL) {
+        Py_RETURN_NONE;
+    }
+    PyObject *function = pepjit_frame_function(frame);
+    if (function == NULL || ((PyFunctionObject *)function)->func_code != args[0]) {
+        return Py_NewRef(disable);
+    }
+    return verdict_object(pepjit_rs_start(tstate, frame, args[0], function));
+}
+
+static PyMethodDef callbacks[] = {
+    {"pepjit_start", (PyCFunction)(void (*)(void))on_start, METH_FASTCALL, NULL},
+    {"pepjit_jump", (PyCFunction)(void (*)(void))on_jump, METH_FASTCALL, NULL},
+};
+
+static int call_monitoring(const char *name, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    PyObject *tuple = Py_VaBuildValue(format, arguments);
+    va_end(arguments);
+    PyObject *method = tuple != NULL ? PyObject_GetAttrString(monitoring, name) : NULL;
+    PyObject *result = method != NULL ? PyObject_CallObject(method, tuple) : NULL;
+    Py_XDECREF(method);
+    Py_XDECREF(tuple);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+static void note_quiet(void)
+{
+    PyThreadState *tstate = PyThreadState_GetUnchecked();
+    if (!pepjit_others_monitor(tstate)) {
+        pepjit_quiet_breaker = breaker_version(tstate);
+    }
+}
+
+static int register_callback(int event, PyMethodDef *method)
+{
+    PyObject *function = method != NULL ? PyCFunction_New(method, NULL) : Py_NewRef(Py_None);
+    if (function == NULL) {
+        return -1;
+    }
+    return call_monitoring("register_callback", "(iiN)", PEPJIT_TOOL, event, function);
+}
+
+int pepjit_monitoring_begin(void)
+{
+    if (tool_taken) {
+        return 0;
+    }
+    if (call_monitoring("use_tool_id", "(is)", PEPJIT_TOOL, "pepjit") < 0) {
+        return -1;
+    }
+    tool_taken = 1;
+    events_on = 0;
+    if (register_callback(EVENT_PY_START, &callbacks[0]) < 0 || register_callback(EVENT_JUMP, &callbacks[1]) < 0) {
+        PyObject *exception = PyErr_GetRaisedException();
+        pepjit_monitoring_end();
+        PyErr_SetRaisedException(exception);
+        return -1;
+    }
+    return 0;
+}
+
+static int set_events(int events)
+{
+    int set = (events & PEPJIT_EVENT_START ? EVENT_PY_START : 0) | (events & PEPJIT_EVENT_JUMP ? EVENT_JUMP : 0);
+    return call_monitoring("set_events", "(ii)", PEPJIT_TOOL, set);
+}
+
+int pepjit_monitoring_events(int events)
+{
+    if (!tool_taken) {
+        PyErr_SetString(PyExc_RuntimeError, "pepjit has no monitoring tool id; call pepjit.enable() first");
+        return -1;
+    }
+    if (set_events(events) < 0) {
+        return -1;
+    }
+    events_on = events;
+    note_quiet();
+    return 0;
+}
+
+int pepjit_monitoring_restart(void)
+{
+    int failed = call_monitoring("restart_events", "()");
+    note_quiet();
+    return failed;
+}
+
+void pepjit_reinstrument(void)
+{
+    if (!tool_taken) {
+        return;
+    }
+    PyObject *exception = PyErr_GetRaisedException();
+    if (set_events(events_on ^ PEPJIT_EVENT_JUMP) < 0 || set_events(events_on) < 0) {
+        PyErr_Clear();
+    }
+    PyErr_SetRaisedException(exception);
+}
+
+void pepjit_monitoring_end(void)
+{
+    if (!tool_taken) {
+        return;
+    }
+    PyObject *exception = PyErr_GetRaisedException();
+    if (set_events(0) < 0 || register_callback(EVENT_PY_START, NULL) < 0 || register_callback(EVENT_JUMP, NULL) < 0 ||
+        call_monitoring("free_tool_id", "(i)", PEPJIT_TOOL) < 0) {
+        PyErr_Clear();
+    }
+    events_on = 0;
+    tool_taken = 0;
+    note_quiet();
+    PyErr_SetRaisedException(exception);
+}
+
+/* ---------------------------------------------------------------- watchers */
+
+static int dict_watcher = -1, type_watcher = -1, function_watcher = -1, code_watcher = -1;
+
+_Static_assert((int)PyDict_EVENT_ADDED == PEPJIT_DICT_ADDED, "dict events");
+_Static_assert((int)PyDict_EVENT_MODIFIED == PEPJIT_DICT_MODIFIED, "dict events");
+_Static_assert((int)PyDict_EVENT_DELETED == PEPJIT_DICT_DELETED, "dict events");
+_Static_assert((int)PyDict_EVENT_CLONED == PEPJIT_DICT_CLONED, "dict events");
+_Static_assert((int)PyDict_EVENT_CLEARED == PEPJIT_DICT_CLEARED, "dict events");
+_Static_assert((int)PyDict_EVENT_DEALLOCATED == PEPJIT_DICT_DEALLOCATED, "dict events");
+
+static int on_dict(PyDict_WatchEvent event, PyObject *dict, PyObject *key, PyObject *new_value)
+{
+    pepjit_rs_dict_event((int)event, dict, key, new_value);
+    return 0;
+}
+
+static int on_type(PyTypeObject *type)
+{
+    pepjit_rs_type_event((PyObject *)type);
+    return 0;
+}
+
+static int on_function(PyFunction_WatchEvent event, PyFunctionObject *function, PyObject *new_value)
+{
+    switch (event) {
+    case PyFunction_EVENT_MODIFY_CODE:
+        pepjit_rs_function_event(PEPJIT_FUNCTION_CODE, (PyObject *)function, new_value);
+        break;
+    case PyFunction_EVENT_MODIFY_DEFAULTS:
+        pepjit_rs_function_event(PEPJIT_FUNCTION_DEFAULTS, (PyObject *)function, new_value);
+        break;
+    case PyFunction_EVENT_MODIFY_KWDEFAULTS:
+        pepjit_rs_function_event(PEPJIT_FUNCTION_KWDEFAULTS, (PyObject *)function, new_value);
+        break;
+    case PyFunction_EVENT_DESTROY:
+        pepjit_rs_function_event(PEPJIT_FUNCTION_DESTROYED, (PyObject *)function, NULL);
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+static int on_code(PyCodeEvent event, PyCodeObject *code)
+{
+    if (event == PY_CODE_EVENT_DESTROY) {
+        pepjit_rs_code_destroyed((PyObject *)code);
+    }
+    return 0;
+}
+
+int pepjit_watchers_begin(void)
+{
+    if (dict_watcher >= 0) {
+        return 0;
+    }
+    if ((dict_watcher = PyDict_AddWatcher(on_dict)) < 0 || (type_watcher = PyType_AddWatcher(on_type)) < 0 ||
+        (function_watcher = PyFunction_AddWatcher(on_function)) < 0 || (code_watcher = PyCode_AddWatcher(on_code)) < 0) {
+        PyObject *exception = PyErr_GetRaisedException();
+        pepjit_watchers_end();
+        PyErr_SetRaisedException(exception);
+        return -1;
+    }
+    return 0;
+}
+
+void pepjit_watchers_end(void)
+{
+    if (dict_watcher >= 0 && PyDict_ClearWatcher(dict_watcher) < 0) {
+        PyErr_Clear();
+    }
+    if (type_watcher >= 0 && PyType_ClearWatcher(type_watcher) < 0) {
+        PyErr_Clear();
+    }
+    if (function_watcher >= 0 && PyFunction_ClearWatcher(function_watcher) < 0) {
+        PyErr_Clear();
+    }
+    if (code_watcher >= 0 && PyCode_ClearWatcher(code_watcher) < 0) {
+        PyErr_Clear();
+    }
+    dict_watcher = type_watcher = function_watcher = code_watcher = -1;
+}
+
+int pepjit_watch_dict(PyObject *dict)
+{
+    return PyDict_Watch(dict_watcher, dict);
+}
+
+void pepjit_unwatch_dict(PyObject *dict)
+{
+    if (dict_watcher >= 0 && PyDict_Unwatch(dict_watcher, dict) < 0) {
+        PyErr_Clear();
+    }
+}
+
+int pepjit_watch_type(PyObject *type)
+{
+    return PyType_Watch(type_watcher, type);
+}
+
+void pepjit_unwatch_type(PyObject *type)
+{
+    if (type_watcher >= 0 && PyType_Unwatch(type_watcher, type) < 0) {
+        PyErr_Clear();
+    }
+}
+
+/* ---------------------------------------------------------------- functions */
+
+uint32_t pepjit_hook(PyObject *function, void *entry)
+{
+    PyFunctionObject *func = (PyFunctionObject *)function;
+    uint32_t version = func->func_version;
+    PyFunction_SetVectorcall(func, (vectorcallfunc)entry);
+    return version;
+}
+
+void pepjit_unhook(PyObject *function, uint32_t version)
+{
+    PyFunctionObject *func = (PyFunctionObject *)function;
+    PyFunction_SetVectorcall(func, pepjit_fallback);
+    if (version != 0) {
+        _PyFunction_SetVersion(func, version);
+    }
+}
+
+void *pepjit_vectorcall(PyObject *function)
+{
+    return (void *)((PyFunctionObject *)function)->vectorcall;
+}
+
+/* _PyFunction_Vectorcall isn't exported everywhere: read it off a new function. */
+static int find_fallback(void)
+{
+    PyObject *globals = PyDict_New();
+    PyObject *code = globals != NULL ? Py_CompileString("0", "<pepjit>", Py_eval_input) : NULL;
+    PyObject *function = code != NULL ? PyFunction_New(code, globals) : NULL;
+    if (function != NULL) {
+        pepjit_fallback = ((PyFunctionObject *)function)->vectorcall;
+    }
+    Py_XDECREF(function);
+    Py_XDECREF(code);
+    Py_XDECREF(globals);
+    return function != NULL ? 0 : -1;
+}
+
+int pepjit_hooks_init(void)
+{
+    if (monitoring != NULL) {
+        return 0;
+    }
+    PyObject *module = PySys_GetObject("monitoring");
+    if (module == NULL) {
+        PyErr_SetString(PyExc_ImportError, "pepjit needs sys.monitoring, which this interpreter doesn't have; use a stock CPython");
+        return -1;
+    }
+    disable = PyObject_GetAttrString(module, "DISABLE");
+    if (disable == NULL || find_fallback() < 0) {
+        return -1;
+    }
+    monitoring = Py_NewRef(module);
+    note_quiet();
+    return 0;
+}

@@ -1,0 +1,115 @@
+/* The interpreter's internal headers, and what differs between versions in the representation of frames. Only for the shim's own files. */
+#ifndef PEPJIT_INTERNAL_H
+#define PEPJIT_INTERNAL_H
+
+#include "shim.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#if PY_VERSION_HEX < 0x030D0000 || PY_VERSION_HEX >= 0x03100000
+#  error "pepjit supports CPython 3.13, 3.14 and 3.15: point PEPJIT_PYTHON at one of these"
+#endif
+#ifdef Py_GIL_DISABLED
+#  error "pepjit doesn't support free-threaded builds: point PEPJIT_PYTHON at a default build"
+#endif
+#ifdef Py_DEBUG
+#  error "pepjit doesn't support debug builds: point PEPJIT_PYTHON at a release build"
+#endif
+#if SIZEOF_VOID_P != 8
+#  error "pepjit needs a 64-bit interpreter"
+#endif
+
+#define PEPJIT_314 (PY_VERSION_HEX >= 0x030E0000)
+#define PEPJIT_315 (PY_VERSION_HEX >= 0x030F0000)
+
+#if PEPJIT_314
+#  include "internal/pycore_interpframe.h"
+#  include "internal/pycore_interpframe_structs.h"
+#  include "internal/pycore_stackref.h"
+#endif
+#include "internal/pycore_ceval.h"
+#include "internal/pycore_code.h"
+#include "internal/pycore_dict.h"
+#include "internal/pycore_frame.h"
+#include "internal/pycore_function.h"
+#include "internal/pycore_interp.h"
+#include "internal/pycore_list.h"
+#include "internal/pycore_long.h"
+#include "internal/pycore_object.h"
+#include "internal/pycore_range.h"
+#include "internal/pycore_runtime.h"
+#include "internal/pycore_tuple.h"
+#include "internal/pycore_typeobject.h"
+
+/* ---------------------------------------------------------------- a local variable or stack entry of a frame */
+
+#if PEPJIT_314
+typedef _PyStackRef pepjit_entry;
+
+static inline pepjit_entry entry_null(void) { return PyStackRef_NULL; }
+static inline bool entry_is_null(pepjit_entry entry) { return PyStackRef_IsNull(entry); }
+#  if PEPJIT_315
+static inline bool entry_is_object(pepjit_entry entry) { return !PyStackRef_IsNullOrInt(entry); }
+#  else
+static inline bool entry_is_object(pepjit_entry entry) { return !PyStackRef_IsNull(entry) && (entry.bits & Py_TAG_BITS) != Py_INT_TAG; }
+#  endif
+static inline PyObject *entry_borrow(pepjit_entry entry) { return entry_is_object(entry) ? PyStackRef_AsPyObjectBorrow(entry) : NULL; }
+/* Takes a reference, or NULL. */
+static inline pepjit_entry entry_from(PyObject *owned) { return owned == NULL ? PyStackRef_NULL : PyStackRef_FromPyObjectSteal(owned); }
+/* The entry as an owned reference, or NULL. */
+static inline PyObject *entry_take(pepjit_entry entry) { return entry_is_object(entry) ? PyStackRef_AsPyObjectSteal(entry) : NULL; }
+static inline int64_t frame_entries(pepjit_frame *frame) { return frame->stackpointer - frame->localsplus; }
+static inline void set_frame_entries(pepjit_frame *frame, int64_t count) { frame->stackpointer = frame->localsplus + count; }
+static inline PyObject *frame_executable(pepjit_frame *frame) { return PyStackRef_AsPyObjectBorrow(frame->f_executable); }
+static inline PyObject *frame_function(pepjit_frame *frame) { return PyStackRef_AsPyObjectBorrow(frame->f_funcobj); }
+#  define PEPJIT_NULL_WORD PyStackRef_NULL_BITS
+#else
+typedef PyObject *pepjit_entry;
+
+static inline pepjit_entry entry_null(void) { return NULL; }
+static inline bool entry_is_null(pepjit_entry entry) { return entry == NULL; }
+static inline bool entry_is_object(pepjit_entry entry) { return entry != NULL; }
+static inline PyObject *entry_borrow(pepjit_entry entry) { return entry; }
+static inline pepjit_entry entry_from(PyObject *owned) { return owned; }
+static inline PyObject *entry_take(pepjit_entry entry) { return entry; }
+static inline int64_t frame_entries(pepjit_frame *frame) { return frame->stacktop; }
+static inline void set_frame_entries(pepjit_frame *frame, int64_t count) { frame->stacktop = (int)count; }
+static inline PyObject *frame_executable(pepjit_frame *frame) { return frame->f_executable; }
+static inline PyObject *frame_function(pepjit_frame *frame) { return frame->f_funcobj; }
+#  define PEPJIT_NULL_WORD 0
+#endif
+
+/* ---------------------------------------------------------------- shared by the shim's files */
+
+#define PEPJIT_TOOL 5 /* sys.monitoring.OPTIMIZER_ID */
+
+/* The id of the thread state whose stack pepjit_stack_limit belongs to (addresses are reused, ids are not). */
+extern uint64_t pepjit_owner;
+void pepjit_change_owner(PyThreadState *tstate);
+
+/* After anything that may have let another thread run. */
+static inline void check_owner(PyThreadState *tstate)
+{
+    if (__builtin_expect(tstate->id != pepjit_owner, 0)) {
+        pepjit_change_owner(tstate);
+    }
+}
+
+/* The instrumentation version, without pending events. */
+static inline uint64_t breaker_version(PyThreadState *tstate)
+{
+    return _Py_atomic_load_uintptr_relaxed(&tstate->eval_breaker) & ~(uint64_t)_PY_EVAL_EVENTS_MASK;
+}
+
+/* How many inline cache entries follow a base instruction. */
+int pepjit_caches(int opcode);
+int pepjit_frames_init(void);
+int pepjit_hooks_init(void);
+int pepjit_layout_check(void);
+int pepjit_world_init(void);
+/* Switches an event of ours on and off, so that the interpreter instruments every frame that runs. */
+void pepjit_reinstrument(void);
+
+#endif
