@@ -1,7 +1,7 @@
 """Planets under gravity: float arithmetic on the attributes of a few objects.
 
-Velocity-Verlet integration of the Sun, four giant planets and a small moonless
-belt of test bodies; the total energy has to stay where it was.
+Velocity-Verlet integration of the Sun and four giant planets; the total energy has to
+stay where it was.
 """
 
 import math
@@ -12,7 +12,7 @@ STEPS = 10_000
 TIME_STEP = 0.002
 GRAVITY = 4.0 * math.pi * math.pi
 
-# Mass in solar masses, distance in astronomical units, eccentricity-like kick.
+# Mass in solar masses, distance in astronomical units, speed as a share of a circular orbit's.
 PLANETS = (
     (9.5e-4, 5.2, 1.02),
     (2.9e-4, 9.6, 0.98),

@@ -197,8 +197,8 @@ class Coschedule:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise WorkerError(
                 EXIT_USAGE,
-                f"{COSCHEDULE_VARIABLE} is not understood ({type(error).__name__}: {error}); it has to be a JSON "
-                'object such as {"barrier": "/tmp/b", "id": "interp", "parties": 2, '
+                f"{COSCHEDULE_VARIABLE} is not understood ({type(error).__name__}: {error}); it "
+                'has to be a JSON object such as {"barrier": "/tmp/b", "id": "interp", "parties": 2, '
                 '"warmup": 1.0, "window": 2.0, "blocks": 1}',
             ) from error
         if self.parties < 1 or self.blocks < 1 or self.warmup < 0 or self.window <= 0:
@@ -255,7 +255,8 @@ class Coschedule:
                     reason = file.read().strip()
                 raise WorkerError(
                     EXIT_BARRIER,
-                    f"party {self.id!r} gave up because {name.partition('.')[2]!r} failed: {reason}",
+                    f"party {self.id!r} gave up because {name.partition('.')[2]!r} failed: "
+                    f"{reason}",
                 )
         return count
 
