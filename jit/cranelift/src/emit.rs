@@ -56,7 +56,7 @@ pub(crate) struct Emit<'f> {
 impl<'f> Emit<'f> {
     /// A builder of a function whose signature is set.
     pub(crate) fn new(
-        mut fb: FunctionBuilder<'f>,
+        fb: FunctionBuilder<'f>,
         config: TargetFrontendConfig,
         layout: &'f Layout,
         addresses: &'f Addresses,
@@ -363,10 +363,10 @@ impl<'f> Emit<'f> {
         (count, done)
     }
 
-    /// Runs `body` only if the pointer is not null.
-    pub(crate) fn unless_null(&mut self, pointer: Value, body: impl FnOnce(&mut Self)) {
+    /// Runs `body` only if the pointer is not null, or the condition true.
+    pub(crate) fn unless_zero(&mut self, value: Value, body: impl FnOnce(&mut Self)) {
         let (some, done) = (self.block(), self.block());
-        self.fb.ins().brif(pointer, some, &[], done, &[]);
+        self.fb.ins().brif(value, some, &[], done, &[]);
         self.fb.switch_to_block(some);
         body(self);
         self.fb.ins().jump(done, &[]);
@@ -431,7 +431,7 @@ impl<'f> Emit<'f> {
     fn replace(&mut self, slot: Value, new: Value) {
         let old = self.load(I64, Region::Heap, slot, 0);
         self.store(Region::Heap, new, slot, 0);
-        self.unless_null(old, |emit| emit.dec_ref(old));
+        self.unless_zero(old, |emit| emit.dec_ref(old));
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn direct_signature(func: &Function, conv: CallConv) -> Result<Signat
     match func.kind {
         FunctionKind::Entry => {
             for ty in param_types(func) {
-                if ty == Type::C_BOOL || ty == Type::C_WORD {
+                if matches!(ty, Type::C_BOOL | Type::C_WORD | Type::PAIR) {
                     return Err(unsupported(format!("an entry parameter of type {ty}")));
                 }
                 params.push(machine_type(ty)?);

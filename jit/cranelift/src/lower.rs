@@ -260,6 +260,17 @@ impl Lower<'_, '_> {
                 self.e.store(Region::Heap, value, address, 0);
                 return Ok(());
             }
+            Op::SwapField => {
+                let offset = self.e.offset(field_imm(inst)?);
+                self.swap(inst, offset)?
+            }
+            Op::SwapAt => self.swap(inst, int_imm(inst)?)?,
+            Op::SwapItem => {
+                let (address, value) = (self.item_address(inst)?, self.arg(inst, 2)?);
+                let old = self.e.load(I64, Region::Heap, address, 0);
+                self.e.store(Region::Heap, value, address, 0);
+                old
+            }
             Op::AddressOf => {
                 let base = self.arg(inst, 0)?;
                 self.e.fb.ins().iadd_imm_s(base, int_imm(inst)?)
@@ -292,6 +303,8 @@ impl Lower<'_, '_> {
             Op::Call => return self.call_helper(inst),
             Op::CallN => return self.call_array_helper(inst),
             Op::CallDirect => return self.call_direct(inst),
+            Op::PairFromInt | Op::PairFromFloat | Op::PairFromObject => return self.pair_from(inst),
+            Op::PairDrop => return self.pair_drop(inst),
             Op::PairFailed => self.pair_failed(inst)?,
             Op::PairToObject => self.pair_to_object(inst)?,
             Op::PairToInt | Op::PairToFloat => self.pair_to_unboxed(inst)?,
@@ -335,7 +348,7 @@ impl Lower<'_, '_> {
         for arg in &target.args {
             match self.lowered(*arg)? {
                 Lowered::One(value) => args.push(value.into()),
-                Lowered::Pair(payload, tag) => args.extend([payload.into(), tag.into()]),
+                Lowered::Pair(payload, tag) => args.extend([BlockArg::from(payload), BlockArg::from(tag)]),
             }
         }
         Ok((self.blocks[target.block.index()], args))

@@ -2,7 +2,7 @@
 
 use crate::emit::Region;
 use crate::error::internal;
-use crate::lower::{Lower, field_imm, reason_imm};
+use crate::lower::{Lower, Lowered, field_imm, reason_imm};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F64, I64};
 use cranelift_codegen::ir::{self, InstBuilder};
@@ -170,6 +170,14 @@ impl Lower<'_, '_> {
         Ok(self.e.fb.ins().iadd(array, offset))
     }
 
+    /// Writes a pointer at a byte offset and gives the old one.
+    pub(crate) fn swap(&mut self, inst: &InstData, offset: i64) -> Result<ir::Value, BackendError> {
+        let (base, value) = (self.arg(inst, 0)?, self.arg(inst, 1)?);
+        let old = self.e.load(I64, Region::Heap, base, offset);
+        self.e.store(Region::Heap, value, base, offset);
+        Ok(old)
+    }
+
     /// `inc_ref` and `dec_ref`.
     pub(crate) fn count(&mut self, inst: &InstData) -> Result<(), BackendError> {
         let (object, ty) = (self.arg(inst, 0)?, self.arg_type(inst, 0)?);
@@ -182,7 +190,7 @@ impl Lower<'_, '_> {
         let increment = inst.op == Op::IncRef;
         let count = |emit: &mut crate::emit::Emit<'_>| if increment { emit.inc_ref(object) } else { emit.dec_ref(object) };
         if ty.may_be_null() {
-            self.e.unless_null(object, count);
+            self.e.unless_zero(object, count);
         } else {
             count(&mut self.e);
         }
@@ -195,6 +203,26 @@ impl Lower<'_, '_> {
             (Op::ConstObj, pepjit_ir::Imm::Obj(object)) => self.func.objects[object.index()].immortal,
             _ => false,
         }
+    }
+
+    /// A pair of a value and its tag.
+    pub(crate) fn pair_from(&mut self, inst: &InstData) -> Result<(), BackendError> {
+        let value = self.arg(inst, 0)?;
+        let payload = self.e.to_word(value);
+        let tag = self.e.int(match inst.op {
+            Op::PairFromInt => 0,
+            Op::PairFromFloat => 2,
+            _ => 1,
+        });
+        self.define(inst, Lowered::Pair(payload, tag))
+    }
+
+    /// Gives up the object that a pair holds, if it holds one.
+    pub(crate) fn pair_drop(&mut self, inst: &InstData) -> Result<(), BackendError> {
+        let (payload, tag) = self.pair(inst)?;
+        let is_object = self.e.compare(IntCC::Equal, tag, 1);
+        self.e.unless_zero(is_object, |e| e.unless_zero(payload, |e| e.dec_ref(payload)));
+        Ok(())
     }
 
     /// Whether a direct call raised: an object, null.
