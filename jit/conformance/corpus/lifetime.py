@@ -472,12 +472,12 @@ def collection_callback_changes_a_class():
         total = 0
         for i in range(n):
             total += k.m()
-            if i == n // 2:
+            if i == 50:
                 gc.collect()
         return total
     k = K()
     original = K.m
-    heat(f, k, 1)
+    heat(f, k, 10)
     K.m = original
     gc.callbacks.append(callback)
     try:
