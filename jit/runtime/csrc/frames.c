@@ -405,6 +405,14 @@ static void fill_frame(pepjit_frame *frame, const struct pepjit_exit *record, co
         case PEPJIT_SLOT_BOOL:
             object = (buffer[slot->index] & 0xff) ? Py_True : Py_False;
             break;
+        case PEPJIT_SLOT_TAGGED:
+#if PEPJIT_315
+            frame->localsplus[i] = PyStackRef_TagInt(buffer[slot->index]);
+            continue;
+#else
+            object = pepjit_box_int(buffer[slot->index]);
+            break;
+#endif
         default:
             if (boxes == NULL) {
                 boxes = __builtin_alloca(sizeof(PyObject *) * (record->nwords + 1));

@@ -42,7 +42,8 @@ enum {
     PEPJIT_SLOT_INT = 4,    /* the unboxed int in word `index` */
     PEPJIT_SLOT_FLOAT = 5,  /* the unboxed double in word `index` */
     PEPJIT_SLOT_BOOL = 6,   /* the truth value in word `index` (the low byte) */
-    PEPJIT_SLOT_PAIR = 7,   /* payload in word `index`, tag in word `index` + 1 */
+    PEPJIT_SLOT_PAIR = 7,   /* payload in word `index`, tag in word `index` + 1; payload NULL with tag 1: unbound */
+    PEPJIT_SLOT_TAGGED = 8, /* the machine word in word `index`, as a tagged integer (3.15; an int object on older versions) */
 };
 
 struct pepjit_slot {
@@ -255,6 +256,8 @@ void pepjit_describe(PyObject *object, struct pepjit_description *out);
 int64_t pepjit_label(PyObject *object, char *buffer, int64_t size);
 /* An exact str as UTF-8 (borrowed, kept by the str; NULL for lone surrogates). */
 const char *pepjit_utf8(PyObject *str, int64_t *length);
+PyObject *pepjit_small_int(uint32_t value);          /* borrowed, immortal; NULL beyond the cache (256; 3.15: 1024) */
+PyObject *pepjit_common_constant(uint32_t number);   /* LOAD_COMMON_CONSTANT: borrowed, immortal or kept by the interpreter; NULL if unknown */
 int pepjit_is_function(PyObject *object);
 int pepjit_is_code(PyObject *object);
 int pepjit_is_class(PyObject *object);
