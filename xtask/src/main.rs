@@ -2,9 +2,11 @@
 
 mod build;
 mod doctor;
+mod gate;
 mod measure;
 mod progress;
 mod project;
+mod report;
 mod run;
 mod test;
 
@@ -26,6 +28,10 @@ enum Command {
     Doctor(doctor::Args),
     /// Build the JIT, run workloads with and without it, and print the verdicts.
     Measure(Box<measure::Args>),
+    /// Write the report of one run or several, as HTML and Markdown.
+    Report(report::Args),
+    /// Hold a run against criteria with thresholds.
+    Gate(gate::Args),
     /// Run a Python program with the JIT on.
     Run(run::Args),
     /// Build the JIT's module and print the folder that holds it.
@@ -38,6 +44,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Doctor(args) => doctor::run(&args),
         Command::Measure(args) => measure::run(&args),
+        Command::Report(args) => report::run(args),
+        Command::Gate(args) => gate::run(args),
         Command::Run(args) => run::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Test(args) => test::run(&args),
