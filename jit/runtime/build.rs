@@ -1,0 +1,126 @@
+//! Compiles the C shim against the interpreter that `PEPJIT_PYTHON` names (default: `python3` on the path).
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, exit};
+
+const FILES: &[&str] = &["frames.c", "helpers.c", "hooks.c", "layout.c", "module.c", "world.c"];
+const HEADERS: &[&str] = &["internal.h", "shim.h"];
+
+/// What the interpreter says of itself.
+const PROBE: &str = "import sys, sysconfig
+v = sys.version_info
+print(sys.implementation.name)
+print('%d.%d' % v[:2])
+print(int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))))
+print(int(hasattr(sys, 'gettotalrefcount')))
+print(sysconfig.get_path('include'))
+print(sysconfig.get_path('platinclude'))
+print(sys.executable)";
+
+/// Ends the build with an error that names cause and cure.
+fn fail(message: &str) -> ! {
+    println!("cargo:error={message}");
+    exit(1)
+}
+
+struct Python {
+    version: String,
+    include: PathBuf,
+}
+
+fn ask(python: &str) -> Vec<String> {
+    let output = match Command::new(python).args(["-I", "-c", PROBE]).output() {
+        Ok(output) => output,
+        Err(error) => {
+            fail(&format!("can't run the interpreter `{python}` ({error}); set PEPJIT_PYTHON to a CPython 3.13, 3.14 or 3.15"))
+        }
+    };
+    if !output.status.success() {
+        fail(&format!(
+            "the interpreter `{python}` failed ({}); set PEPJIT_PYTHON to a CPython 3.13, 3.14 or 3.15",
+            String::from_utf8_lossy(&output.stderr).trim()
+        ));
+    }
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+/// The folder with this interpreter's headers: what it reports, or the one beside its executable (an unpacked package reports where it would
+/// be installed).
+fn find_headers(answers: &[String], version: &str) -> Option<PathBuf> {
+    let mut folders: Vec<PathBuf> = answers[4..6].iter().map(PathBuf::from).collect();
+    let executable = PathBuf::from(&answers[6]);
+    for path in [Some(executable.clone()), executable.canonicalize().ok()].into_iter().flatten() {
+        if let Some(prefix) = path.parent().and_then(Path::parent) {
+            folders.push(prefix.join("include").join(format!("python{version}")));
+        }
+    }
+    folders.into_iter().find(|folder| folder.join("Python.h").is_file() && folder.join("internal/pycore_frame.h").is_file())
+}
+
+fn find_python() -> Python {
+    let python = env::var("PEPJIT_PYTHON").ok().filter(|path| !path.is_empty()).unwrap_or_else(|| "python3".to_owned());
+    let answers = ask(&python);
+    if answers.len() < 7 {
+        fail(&format!("the interpreter `{python}` gave an unexpected answer; set PEPJIT_PYTHON to a CPython 3.13, 3.14 or 3.15"));
+    }
+    let version = answers[1].clone();
+    if answers[0] != "cpython" || !matches!(version.as_str(), "3.13" | "3.14" | "3.15") {
+        fail(&format!(
+            "`{python}` is {} {version}; pepjit supports CPython 3.13, 3.14 and 3.15: set PEPJIT_PYTHON to one",
+            answers[0]
+        ));
+    }
+    if answers[2] == "1" {
+        fail(&format!(
+            "`{python}` is a free-threaded build, which pepjit doesn't support; set PEPJIT_PYTHON to a default build of {version}"
+        ));
+    }
+    if answers[3] == "1" {
+        fail(&format!(
+            "`{python}` is a debug build, which pepjit doesn't support; set PEPJIT_PYTHON to a release build of {version}"
+        ));
+    }
+    let Some(include) = find_headers(&answers, &version) else {
+        fail(&format!(
+            "the headers of `{python}` (Python.h and internal/) aren't in {}; install its development package (Debian: libpython{version}-dev, \
+             Fedora: python{version}-devel)",
+            answers[4]
+        ))
+    };
+    Python { version, include }
+}
+
+fn main() {
+    println!("cargo:rerun-if-env-changed=PEPJIT_PYTHON");
+    println!("cargo:rerun-if-changed=build.rs");
+    for file in FILES.iter().chain(HEADERS) {
+        println!("cargo:rerun-if-changed=csrc/{file}");
+    }
+    let python = find_python();
+    println!("cargo:rerun-if-changed={}", python.include.join("patchlevel.h").display());
+    println!("cargo:rustc-env=PEPJIT_PYTHON_VERSION={}", python.version);
+
+    let mut build = cc::Build::new();
+    for file in FILES {
+        build.file(format!("csrc/{file}"));
+    }
+    // As system headers: the interpreter's own headers don't concern our warnings.
+    for folder in [python.include.clone(), python.include.join("internal")] {
+        build.flag("-isystem").flag(&folder);
+    }
+    // Debian's pyconfig.h includes the one of its architecture, relative to the folder above. Last, so that no other header is taken there.
+    if let Some(above) = python.include.parent() {
+        build.flag("-idirafter").flag(above);
+    }
+    build
+        .define("Py_BUILD_CORE", None)
+        .define("NDEBUG", None)
+        .flag("-std=gnu11")
+        .flag("-fno-strict-aliasing")
+        .flag_if_supported("-Wno-missing-field-initializers")
+        .flag_if_supported("-Wno-sign-compare")
+        .opt_level(2)
+        .pic(true)
+        .compile("pepjit_shim");
+}
