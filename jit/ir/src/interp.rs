@@ -248,6 +248,10 @@ impl Interpreter<'_> {
             Op::SwapAt => self.swap(displaced(self.word(inst, 0), imm_int(inst)), self.word(inst, 1)),
             Op::SwapItem => self.swap(item(self.word(inst, 0), self.word(inst, 1)), self.word(inst, 2)),
             Op::AddressOf => next(displaced(self.word(inst, 0), imm_int(inst))),
+            Op::AddressOfField => {
+                let offset = self.machine.offset(imm_field(inst));
+                next(displaced(self.word(inst, 0), offset.into()))
+            }
             Op::LoadByte => next(self.machine.read(self.word(inst, 0), Width::U8)),
             Op::LoadU32 => next(self.machine.read(displaced(self.word(inst, 0), imm_int(inst)), Width::U32)),
             Op::StoreFloatInPlace => {
@@ -435,16 +439,13 @@ impl Interpreter<'_> {
         let fits = magnitude > LAST_SMALL_INT && magnitude < DIGIT_BASE;
         let old = if fits { self.overwritable(slot, class) } else { None };
         // A cached small int is immortal and so never overwritable.
-        match old.filter(|old| self.compact_value(*old).is_some()) {
-            Some(old) => {
-                let sign = if value < 0 { 2 } else { 0 };
-                self.set_field(old, Field::LongTag, (1 << 3) | sign);
-                self.set_field(old, Field::LongDigit, magnitude);
-            }
-            None => {
-                let new = self.machine.box_int(value);
-                self.replace(slot, new);
-            }
+        if let Some(old) = old.filter(|old| self.compact_value(*old).is_some()) {
+            let sign = if value < 0 { 2 } else { 0 };
+            self.set_field(old, Field::LongTag, (1 << 3) | sign);
+            self.set_field(old, Field::LongDigit, magnitude);
+        } else {
+            let new = self.machine.box_int(value);
+            self.replace(slot, new);
         }
     }
 

@@ -14,6 +14,8 @@ pub mod function;
 pub mod helper;
 pub mod interp;
 pub mod op;
+pub mod passes;
+pub mod ownership;
 pub mod parse;
 pub mod print;
 pub mod types;
@@ -28,6 +30,7 @@ pub use function::{
 };
 pub use helper::Helper;
 pub use op::{ArgKind, Cond, Effects, Imm, ImmKind, Op, OpInfo, ResultKind};
+pub use ownership::{OwnershipError, check_ownership};
 pub use parse::{ParseError, parse};
 pub use print::{InstText, Text};
 pub use types::{Constant, Type};

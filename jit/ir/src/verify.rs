@@ -12,7 +12,8 @@
 //!    with helpers that take their operands one by one, `call_n` with those that take an array. Objects may be null for all that the
 //!    verifier knows: which ones are is a matter of paths.
 //! 7. The immediate is of the table's kind; truth values are 0 or 1; offsets of instructions and scratch indices aren't negative.
-//! 8. There is a result if the table says so, of a type that is not empty and within the table's, with a unit if the table says so.
+//! 8. There is a result if the table says so, of a type that is not empty and within the table's, with a unit if the table says so. The
+//!    type of a result that the table says may be null may exclude null: it then says what holds behind the test, which must stay.
 //!
 //! **Control flow**
 //! 9. A jump has one target, a branch two, other instructions none. Nothing jumps to the entry block.
