@@ -24,8 +24,8 @@ pub mod meta {
     pub const ORDER: &str = "order";
     /// The tier's name (str).
     pub const TIER: &str = "tier";
-    /// 1 when the process proved that its JIT compiled and ran something, 0 when it did not (int). Only on
-    /// tiers that [need proof](super::TierRecord::needs_proof).
+    /// 1 when the process proved that its JIT compiled and ran something, 0 when its JIT was on and found nothing to
+    /// compile (int). Only on tiers that [need proof](super::TierRecord::needs_proof); without it there is no proof.
     pub const JIT_ACTIVE: &str = "jit_active";
     /// What the proof consists of, in words (str), such as `42 functions compiled, 1201 native entries`.
     pub const JIT_PROOF: &str = "jit_proof";
@@ -38,8 +38,12 @@ pub mod meta {
     pub const PSS: &str = "pss_kib";
     /// `Private_Clean` + `Private_Dirty` at the end of the timed part (int, KiB).
     pub const USS: &str = "uss_kib";
+    /// Seconds of the process's very first iteration, which is neither a warm-up nor a value (float).
+    pub const FIRST_ITERATION: &str = "pepjit_first_iteration";
     /// Seconds from the start of the process to the end of its first iteration (float), where known.
     pub const FIRST_RESULT: &str = "first_result_s";
+    /// Functions and loops that the JIT compiled while values were taken (ints): above 0 is not warmed up.
+    pub const TIMED_COMPILES: [&str; 2] = ["pepjit_timed_functions_compiled", "pepjit_timed_loops_compiled"];
 }
 
 /// `manifest.json`: everything about a run that isn't a time.

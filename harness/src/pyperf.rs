@@ -36,11 +36,7 @@ pub enum MetaValue {
 impl MetaValue {
     /// The value as a whole number, if it is one.
     pub fn as_int(&self) -> Option<i64> {
-        if let Self::Int(i) = self {
-            Some(*i)
-        } else {
-            None
-        }
+        if let Self::Int(i) = self { Some(*i) } else { None }
     }
 
     /// The value as a number, if it is one.
@@ -54,11 +50,7 @@ impl MetaValue {
 
     /// The value as text, if it is a string.
     pub fn as_str(&self) -> Option<&str> {
-        if let Self::Str(s) = self {
-            Some(s)
-        } else {
-            None
-        }
+        if let Self::Str(s) = self { Some(s) } else { None }
     }
 }
 
@@ -115,12 +107,20 @@ impl Run {
         self.metadata.get(key)?.as_f64()
     }
 
-    /// The first iteration of the process: its first warm-up, or its first value when it had none.
+    /// Seconds of the process's first iteration: as the worker noted it, or else of the first warm-up, or of the
+    /// first value when there was none.
     pub fn first_iteration(&self) -> Option<f64> {
-        self.warmups
-            .first()
-            .map(|w| w.1)
-            .or_else(|| self.values.first().copied())
+        let noted = self.number(meta::FIRST_ITERATION);
+        noted.or_else(|| self.warmups.first().map(|w| w.1)).or_else(|| self.values.first().copied())
+    }
+
+    /// Every iteration in order, as counts with the seconds of each: the first, the warm-ups, the values. An iteration
+    /// inside a value of several loops isn't known by itself, and counts as their mean.
+    pub fn iterations(&self) -> Vec<(u64, f64)> {
+        let loops = self.number("loops").map_or(1, |n| n.max(1.0) as u64);
+        let first = self.number(meta::FIRST_ITERATION).map(|t| (1, t));
+        let values = self.values.iter().map(|t| (loops, *t));
+        first.into_iter().chain(self.warmups.iter().copied()).chain(values).collect()
     }
 }
 
@@ -153,15 +153,9 @@ pub struct Suite {
 #[non_exhaustive]
 pub enum PyperfError {
     #[error("cannot read {path}: {source}. Check that the path exists and is readable")]
-    Read {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     #[error("cannot write {path}: {source}. Check permissions and free space")]
-    Write {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Write { path: PathBuf, source: std::io::Error },
     #[error(
         "{path} is cut off at line {line}: the writer was interrupted. Delete the file and measure again; \
          the rest of the run is kept"
@@ -176,13 +170,9 @@ pub enum PyperfError {
     NotFinite { path: PathBuf, line: usize },
     #[error("{path} is not JSON: {message}. Was it written by pyperf's -o option?")]
     NotJson { path: PathBuf, message: String },
-    #[error(
-        "{path} is JSON but not pyperf's format: {message}. Expected a file written by pyperf's -o option"
-    )]
+    #[error("{path} is JSON but not pyperf's format: {message}. Expected a file written by pyperf's -o option")]
     NotPyperf { path: PathBuf, message: String },
-    #[error(
-        "{path} has format version {found:?}, and only {VERSION:?} is known. Convert it with a newer pyperf"
-    )]
+    #[error("{path} has format version {found:?}, and only {VERSION:?} is known. Convert it with a newer pyperf")]
     Version { path: PathBuf, found: String },
     #[error("{path}: {what}. Delete the file and measure again; the rest of the run is kept")]
     Invalid { path: PathBuf, what: String },
@@ -195,19 +185,13 @@ impl Suite {
         Self {
             version: VERSION.to_owned(),
             metadata: Metadata::new(),
-            benchmarks: vec![Benchmark {
-                metadata,
-                runs: Vec::new(),
-            }],
+            benchmarks: vec![Benchmark { metadata, runs: Vec::new() }],
         }
     }
 
     /// Reads and checks a file.
     pub fn load(path: &Path) -> Result<Self, PyperfError> {
-        let text = std::fs::read(path).map_err(|source| PyperfError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = std::fs::read(path).map_err(|source| PyperfError::Read { path: path.to_owned(), source })?;
         Self::parse(&String::from_utf8_lossy(&text), path)
     }
 
@@ -220,33 +204,18 @@ impl Suite {
         let suite: Self = serde_json::from_str(text).map_err(|e| {
             use serde_json::error::Category;
             match e.classify() {
-                Category::Eof => PyperfError::Truncated {
-                    path: path.clone(),
-                    line: e.line(),
-                },
-                Category::Data => PyperfError::NotPyperf {
-                    path: path.clone(),
-                    message: e.to_string(),
-                },
-                _ if stands_at_non_finite(text, e.line(), e.column()) => PyperfError::NotFinite {
-                    path: path.clone(),
-                    line: e.line(),
-                },
-                _ => PyperfError::NotJson {
-                    path: path.clone(),
-                    message: e.to_string(),
-                },
+                Category::Eof => PyperfError::Truncated { path: path.clone(), line: e.line() },
+                Category::Data => PyperfError::NotPyperf { path: path.clone(), message: e.to_string() },
+                _ if stands_at_non_finite(text, e.line(), e.column()) => {
+                    PyperfError::NotFinite { path: path.clone(), line: e.line() }
+                }
+                _ => PyperfError::NotJson { path: path.clone(), message: e.to_string() },
             }
         })?;
         if suite.version != VERSION {
-            return Err(PyperfError::Version {
-                path,
-                found: suite.version,
-            });
+            return Err(PyperfError::Version { path, found: suite.version });
         }
-        suite
-            .check()
-            .map_err(|what| PyperfError::Invalid { path, what })?;
+        suite.check().map_err(|what| PyperfError::Invalid { path, what })?;
         Ok(suite)
     }
 
@@ -261,16 +230,9 @@ impl Suite {
                 return Err(format!("benchmark {name} holds no value"));
             }
             for (i, run) in bench.runs.iter().enumerate() {
-                let times = run
-                    .warmups
-                    .iter()
-                    .map(|w| w.1)
-                    .chain(run.values.iter().copied());
+                let times = run.warmups.iter().map(|w| w.1).chain(run.values.iter().copied());
                 if let Some(bad) = times.into_iter().find(|t| !t.is_finite() || *t <= 0.0) {
-                    return Err(format!(
-                        "run {} of benchmark {name} has the time {bad} s, which must be above 0",
-                        i + 1
-                    ));
+                    return Err(format!("run {} of benchmark {name} has the time {bad} s, which must be above 0", i + 1));
                 }
                 if run.warmups.is_empty() && run.values.is_empty() {
                     return Err(format!("run {} of benchmark {name} is empty", i + 1));
@@ -292,22 +254,13 @@ impl Suite {
 
     /// The only run of a worker's output, with the metadata of all levels merged into it.
     pub fn into_single_run(mut self, path: &Path) -> Result<Run, PyperfError> {
-        let invalid = |what: String| PyperfError::Invalid {
-            path: path.to_owned(),
-            what,
-        };
+        let invalid = |what: String| PyperfError::Invalid { path: path.to_owned(), what };
         if self.benchmarks.len() != 1 {
-            return Err(invalid(format!(
-                "it holds {} benchmarks where one worker writes one",
-                self.benchmarks.len()
-            )));
+            return Err(invalid(format!("it holds {} benchmarks where one worker writes one", self.benchmarks.len())));
         }
         let mut bench = self.benchmarks.remove(0);
         if bench.runs.len() != 1 {
-            return Err(invalid(format!(
-                "it holds {} runs where one worker writes one",
-                bench.runs.len()
-            )));
+            return Err(invalid(format!("it holds {} runs where one worker writes one", bench.runs.len())));
         }
         let mut run = bench.runs.remove(0);
         for (key, value) in bench.metadata.into_iter().chain(self.metadata) {
@@ -318,14 +271,9 @@ impl Suite {
 
     /// Writes the file by atomic replacement: a reader sees the old file or the new one.
     pub fn save(&self, path: &Path) -> Result<(), PyperfError> {
-        let text = serde_json::to_string(self).map_err(|e| PyperfError::NotPyperf {
-            path: path.to_owned(),
-            message: e.to_string(),
-        })?;
-        write_atomically(path, text.as_bytes()).map_err(|source| PyperfError::Write {
-            path: path.to_owned(),
-            source,
-        })
+        let text =
+            serde_json::to_string(self).map_err(|e| PyperfError::NotPyperf { path: path.to_owned(), message: e.to_string() })?;
+        write_atomically(path, text.as_bytes()).map_err(|source| PyperfError::Write { path: path.to_owned(), source })
     }
 }
 
@@ -334,11 +282,7 @@ impl Suite {
 /// A run of the same round is replaced, so that adding twice (after an interrupt between the raw file and the
 /// journal) changes nothing. Runs are kept in the order of their rounds.
 pub fn append_run(path: &Path, name: &str, round: u32, mut run: Run) -> Result<(), PyperfError> {
-    let mut suite = if path.exists() {
-        Suite::load(path)?
-    } else {
-        Suite::new(name)
-    };
+    let mut suite = if path.exists() { Suite::load(path)? } else { Suite::new(name) };
     run.metadata.insert(meta::ROUND.to_owned(), round.into());
     // The benchmark's name is held once, with the benchmark.
     run.metadata.remove("name");
@@ -346,10 +290,7 @@ pub fn append_run(path: &Path, name: &str, round: u32, mut run: Run) -> Result<(
     runs.retain(|r| r.round() != Some(round));
     runs.push(run);
     runs.sort_by_key(Run::round);
-    suite.check().map_err(|what| PyperfError::Invalid {
-        path: path.to_owned(),
-        what,
-    })?;
+    suite.check().map_err(|what| PyperfError::Invalid { path: path.to_owned(), what })?;
     suite.save(path)
 }
 

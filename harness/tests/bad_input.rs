@@ -181,21 +181,51 @@ fn a_workload_never_measured_is_listed_as_missing() {
     assert_eq!(tier.left_out, ["closures"]);
 }
 
-#[test]
-fn a_jit_without_proof_is_a_failure_not_a_figure() {
-    let (_runs, dir) = run(3);
-    let path = dir.raw_file("cpython-jit", "nbody");
+fn set_active(dir: &RunDir, tier: &str, workload: &str, active: Option<u32>) {
+    let path = dir.raw_file(tier, workload);
     let mut suite = Suite::load(&path).expect("good");
     for run in &mut suite.benchmarks[0].runs {
-        run.metadata.insert("jit_active".to_owned(), 0u32.into());
+        run.metadata.remove("jit_active");
+        if let Some(active) = active {
+            run.metadata.insert("jit_active".to_owned(), active.into());
+        }
     }
     suite.save(&path).expect("writable");
+}
+
+#[test]
+fn a_process_without_proof_is_a_failure_not_a_figure() {
+    let (_runs, dir) = run(3);
+    set_active(&dir, "cpython-jit", "nbody", None);
     let a = analyse(&dir).expect("an analysis");
     let tier = a.tier("cpython-jit").expect("the tier");
     assert_eq!(tier.left_out, ["nbody"]);
     assert_eq!((tier.proof.shown, tier.proof.lacking), (15, 3));
     assert!(a.failures().all(|(_, _, f)| f.kind == FailureKind::JitInactive));
     assert_eq!(a.failures().count(), 3);
+}
+
+#[test]
+fn a_workload_with_nothing_to_compile_keeps_its_figure() {
+    let (_runs, dir) = run(3);
+    set_active(&dir, "cpython-jit", "json_c", Some(0));
+    let a = analyse(&dir).expect("an analysis");
+    let tier = a.tier("cpython-jit").expect("the tier");
+    assert!(tier.left_out.is_empty());
+    assert!(tier.workloads[1].proof.is_idle() && !tier.workloads[0].proof.is_idle());
+    assert_eq!((tier.proof.shown, tier.proof.lacking, a.failures().count()), (15, 3, 0));
+}
+
+#[test]
+fn a_jit_that_compiled_nothing_anywhere_gives_no_figure() {
+    let (_runs, dir) = run(3);
+    for (workload, _, _) in fixture::WORKLOADS {
+        set_active(&dir, "cpython-jit", workload, Some(0));
+    }
+    let a = analyse(&dir).expect("an analysis");
+    let tier = a.tier("cpython-jit").expect("the tier");
+    assert_eq!((tier.left_out.len(), tier.verdict, tier.suite.as_ref()), (6, Verdict::Failed, None));
+    assert_eq!(a.failures().count(), 18);
 }
 
 #[test]

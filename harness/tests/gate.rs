@@ -3,6 +3,8 @@
 #[path = "support/fixture.rs"]
 mod fixture;
 
+use std::sync::OnceLock;
+
 use pepjit_harness::analysis::RunData;
 use pepjit_harness::gate::{Answer, Judgement, Thresholds, judge};
 use pepjit_harness::model::{FailureKind, RunDir};
@@ -15,9 +17,18 @@ fn judged_with(rounds: u32, criterion: &str, change: impl FnOnce(&RunDir)) -> Ju
     judge(&data, &Thresholds::parse(criterion).expect("thresholds")).expect("a judgement")
 }
 
+/// The unchanged run of five rounds, or of two.
+fn unchanged(rounds: u32) -> &'static RunData {
+    static RUNS: [OnceLock<RunData>; 2] = [OnceLock::new(), OnceLock::new()];
+    RUNS[usize::from(rounds == 5)].get_or_init(|| {
+        let runs = tempfile::tempdir().expect("a temporary folder");
+        RunData::load(fixture::write(runs.path(), rounds).root()).expect("a run")
+    })
+}
+
 fn judged(rounds: u32, tier: &str, require: &str) -> Judgement {
     let text = format!("[[criterion]]\nname = \"it\"\ntier = \"{tier}\"\nrequire = {{ {require} }}\n");
-    judged_with(rounds, &text, |_| {})
+    judge(unchanged(rounds), &Thresholds::parse(&text).expect("thresholds")).expect("a judgement")
 }
 
 #[track_caller]

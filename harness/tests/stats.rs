@@ -257,11 +257,16 @@ fn processes_agree_or_not() {
 
 #[test]
 fn break_even_is_the_last_crossing() {
+    let singles = |times: &[f64]| times.iter().map(|t| (1, *t)).collect::<Vec<(u64, f64)>>();
     // Behind by 2 after the first iteration, then gaining 0.5 each: level after five.
-    let (base, tier) = ([1.0; 8], [3.0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]);
+    let (base, tier) = (singles(&[1.0; 8]), singles(&[3.0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]));
     assert_eq!(warmup::break_even(&base, &tier), Some(5));
-    assert_eq!(warmup::break_even(&base, &[0.5; 8]), Some(1));
-    assert_eq!(warmup::break_even(&base, &[1.5; 8]), None);
+    assert_eq!(warmup::break_even(&base, &singles(&[0.5; 8])), Some(1));
+    assert_eq!(warmup::break_even(&base, &singles(&[1.5; 8])), None);
+    // The same, in stretches.
+    assert_eq!(warmup::break_even(&[(1, 1.0), (7, 1.0)], &[(1, 3.0), (7, 0.5)]), Some(5));
+    assert_eq!(warmup::break_even(&[(1, 1.0), (7, 1.0)], &[(1, 3.0), (6, 0.5)]), None);
+    assert_eq!(warmup::break_even(&[], &[]), None);
 }
 
 proptest! {

@@ -91,6 +91,9 @@ pub(crate) fn verdict_words(w: &WorkloadResult) -> String {
     if let Some(rounds) = w.rounds_to_decide {
         let _ = write!(text, " ({rounds} rounds would tell)");
     }
+    if w.proof.is_idle() && w.verdict != Verdict::Failed {
+        text.push_str(", nothing compiled");
+    }
     if !w.failures.is_empty() && w.verdict != Verdict::Failed {
         let _ = write!(text, ", {} failed", w.failures.len());
     }

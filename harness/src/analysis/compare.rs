@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::data::{Cell, Process, RunData};
 use super::{Estimate, MemoryUse, Options, Proof, TierResult, Verdict, WorkloadResult};
-use crate::model::{TierRecord, WorkloadRecord, meta};
+use crate::model::{FailureKind, TierRecord, WorkloadRecord, meta};
 use crate::stats::paired::{POWER, Paired, required_pairs};
 use crate::stats::warmup::{break_even, classify, consensus};
 use crate::stats::{mean, median, multiple, suite};
@@ -107,7 +107,8 @@ fn workload(
         let logs: Vec<f64> = c.processes.values().map(|p| p.log_time).collect();
         (!logs.is_empty()).then(|| mean(&logs).exp())
     };
-    let classified: Vec<_> = cell.processes.values().filter_map(|p| classify(&p.iterations())).collect();
+    let classified: Vec<_> =
+        cell.processes.values().filter_map(|p| classify(&p.run.iterations().iter().map(|i| i.1).collect::<Vec<_>>())).collect();
     let steady: Vec<f64> = classified.iter().filter_map(|s| s.steady_from).map(|i| i as f64).collect();
     WorkloadResult {
         name: workload.name.clone(),
@@ -133,10 +134,11 @@ fn workload(
         break_even: pays_from(cell, base),
         proof: Proof {
             needed: tier.needs_proof,
-            shown: if tier.needs_proof { cell.processes.len() } else { 0 },
-            lacking: cell.lacking_proof,
+            shown: cell.processes.values().filter(|p| p.jit_active()).count(),
+            lacking: lacking(tier, cell),
             detail: cell.processes.values().find_map(|p| Some(p.run.metadata.get(meta::JIT_PROOF)?.as_str()?.to_owned())),
         },
+        timed_compiles: timed_compiles(cell),
         counters: counters(cell),
         failures,
         command: command(data, tier, workload),
@@ -182,13 +184,25 @@ fn counters(cell: &Cell) -> BTreeMap<String, f64> {
     sums.into_iter().map(|(name, sum)| (name, sum / processes)).collect()
 }
 
+/// Processes of a tier with a JIT that didn't show it at work.
+fn lacking(tier: &TierRecord, cell: &Cell) -> usize {
+    let idle = cell.processes.values().filter(|p| tier.needs_proof && !p.jit_active()).count();
+    idle + cell.failures.iter().filter(|f| f.kind == FailureKind::JitInactive).count()
+}
+
+/// Mean over the processes of what was compiled while values were taken.
+fn timed_compiles(cell: &Cell) -> Option<f64> {
+    let parts: Vec<f64> = meta::TIMED_COMPILES.iter().filter_map(|key| mean_of(cell, key)).collect();
+    (!parts.is_empty()).then(|| parts.iter().sum())
+}
+
 /// Median over the pairs of the break-even iteration; pairs that never get there count as the longest.
 fn pays_from(cell: &Cell, base: &Cell) -> Option<f64> {
     let each: Vec<f64> = cell
         .processes
         .iter()
         .filter_map(|(round, p)| Some((p, base.processes.get(round)?)))
-        .map(|(p, b)| break_even(&b.iterations(), &p.iterations()).map_or(f64::INFINITY, |k| k as f64))
+        .map(|(p, b)| break_even(&b.run.iterations(), &p.run.iterations()).map_or(f64::INFINITY, |k| k as f64))
         .collect();
     Some(median(&each)).filter(|m| m.is_finite())
 }

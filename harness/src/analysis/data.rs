@@ -26,8 +26,6 @@ pub struct Cell {
     pub processes: BTreeMap<u32, Process>,
     /// The others.
     pub failures: Vec<Failure>,
-    /// Processes that ran to their end without proof of JIT activity where that is needed.
-    pub lacking_proof: usize,
 }
 
 /// One process with usable values.
@@ -44,9 +42,9 @@ pub struct Process {
 }
 
 impl Process {
-    /// Every iteration in order, the warm-ups included.
-    pub fn iterations(&self) -> Vec<f64> {
-        self.run.warmups.iter().map(|w| w.1).chain(self.run.values.iter().copied()).collect()
+    /// Whether the process proved that its JIT was at work.
+    pub fn jit_active(&self) -> bool {
+        self.run.number(meta::JIT_ACTIVE) == Some(1.0)
     }
 }
 
@@ -67,11 +65,29 @@ impl RunData {
                 data.cells.insert((tier.name.clone(), workload.name.clone()), cell);
             }
         }
+        data.discard_tiers_without_jit();
         let baseline = &data.manifest.baseline;
         if data.cells.iter().all(|((tier, _), cell)| tier != baseline || cell.processes.is_empty()) {
             return Err(data.no_baseline());
         }
         Ok(data)
+    }
+
+    /// A JIT that found nothing to compile in one workload was still on, and the workload's time stands: leaving it
+    /// out would flatter the suite. A JIT that compiled nothing in any workload was not at work, and its times mean
+    /// nothing.
+    fn discard_tiers_without_jit(&mut self) {
+        for tier in self.manifest.tiers.iter().filter(|t| t.needs_proof) {
+            let own = || self.cells.iter().filter(|((name, _), _)| *name == tier.name);
+            if own().any(|(_, cell)| cell.processes.values().any(Process::jit_active)) {
+                continue;
+            }
+            for ((_, _), cell) in self.cells.iter_mut().filter(|((name, _), _)| *name == tier.name) {
+                for round in std::mem::take(&mut cell.processes).into_keys() {
+                    cell.failures.push(inactive(round, "the JIT was on and compiled nothing in any workload of the run"));
+                }
+            }
+        }
     }
 
     fn no_baseline(&self) -> AnalysisError {
@@ -171,15 +187,8 @@ fn read_cell(dir: &RunDir, tier: &TierRecord, workload: &str, journal: &[Journal
             continue;
         }
         let round = run.round().unwrap_or(i as u32 + 1);
-        if tier.needs_proof && run.number(meta::JIT_ACTIVE) != Some(1.0) {
-            cell.lacking_proof += 1;
-            cell.failures.push(Failure {
-                round: Some(round),
-                kind: FailureKind::JitInactive,
-                message: "no proof that the JIT compiled anything, so the time says nothing about it. Check \
-                          with `cargo xtask doctor` that the tier can run its JIT"
-                    .to_owned(),
-            });
+        if tier.needs_proof && run.number(meta::JIT_ACTIVE).is_none() {
+            cell.failures.push(inactive(round, "nothing was noted that proves that the JIT was on"));
             continue;
         }
         let log_time = run.values.iter().map(|v| v.ln()).sum::<f64>() / run.values.len() as f64;
@@ -187,6 +196,11 @@ fn read_cell(dir: &RunDir, tier: &TierRecord, workload: &str, journal: &[Journal
     }
     add_journal(&mut cell, &tier.name, workload, journal);
     cell
+}
+
+fn inactive(round: u32, cause: &str) -> Failure {
+    let message = format!("{cause}, so the time says nothing about it. `cargo xtask doctor` says whether the tier can run");
+    Failure { round: Some(round), kind: FailureKind::JitInactive, message }
 }
 
 /// Adds the failures that the journal knows of, unless the same round was measured after all.
@@ -202,9 +216,6 @@ fn add_journal(cell: &mut Cell, tier: &str, workload: &str, journal: &[JournalRe
     for (round, (kind, message)) in last {
         if cell.processes.contains_key(&round) || cell.failures.iter().any(|f| f.round == Some(round)) {
             continue;
-        }
-        if kind == FailureKind::JitInactive {
-            cell.lacking_proof += 1;
         }
         cell.failures.push(Failure { round: Some(round), kind, message: message.to_owned() });
     }

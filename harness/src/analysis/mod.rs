@@ -207,6 +207,8 @@ pub struct WorkloadResult {
     /// Iterations from which the tier's cumulative time stays below the baseline's, median over pairs;
     /// `None` when most pairs never get there.
     pub break_even: Option<f64>,
+    /// Functions and loops that the JIT compiled while values were taken, mean over processes: above 0 is not warmed up.
+    pub timed_compiles: Option<f64>,
     /// Whether the JIT was at work.
     pub proof: Proof,
     /// The JIT's own counters, mean over processes, without their prefix.
@@ -241,6 +243,13 @@ pub struct Proof {
     pub lacking: usize,
     /// What it consists of, from one of the processes.
     pub detail: Option<String>,
+}
+
+impl Proof {
+    /// Whether a JIT was on and compiled nothing at all.
+    pub fn is_idle(&self) -> bool {
+        self.needed && self.shown == 0 && self.lacking > 0
+    }
 }
 
 /// An estimated ratio.

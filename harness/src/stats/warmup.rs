@@ -184,17 +184,28 @@ pub fn consensus(classes: &[Class]) -> Option<Consensus> {
     })
 }
 
-/// Break-even: the smallest k such that from k iterations on the tier's cumulative time stays at or below
-/// the baseline's. `None` when it is above at the end of what was measured.
-pub fn break_even(baseline: &[f64], tier: &[f64]) -> Option<usize> {
+/// Break-even: the smallest k such that from k iterations on the tier's cumulative time stays at or below the
+/// baseline's. `None` when it is above at the end of what was measured, or when the two don't count alike.
+///
+/// Both sides are stretches of iterations: how many, and the seconds of each.
+pub fn break_even(baseline: &[(u64, f64)], tier: &[(u64, f64)]) -> Option<u64> {
     let mut ahead_by = 0.0;
-    let mut behind_until = 0;
-    let n = baseline.len().min(tier.len());
-    for (k, (b, t)) in baseline.iter().zip(tier).enumerate() {
-        ahead_by += b - t;
-        if ahead_by < 0.0 {
-            behind_until = k + 1;
+    let (mut done, mut behind_until) = (0, 0);
+    for ((count, b), (count_too, t)) in baseline.iter().zip(tier) {
+        if count != count_too {
+            return None;
         }
+        let gain = b - t;
+        let end = ahead_by + *count as f64 * gain;
+        if end < 0.0 {
+            behind_until = done + count;
+        } else if ahead_by < 0.0 {
+            // It draws level inside this stretch, after so many of its iterations.
+            let level_after = (-ahead_by / gain).ceil() as u64;
+            behind_until = done + level_after - 1;
+        }
+        ahead_by = end;
+        done += count;
     }
-    (behind_until < n).then_some(behind_until + 1)
+    (behind_until < done).then_some(behind_until + 1)
 }
