@@ -73,8 +73,8 @@ impl CraneliftBackend {
     /// # Errors
     /// [`BackendError::Unsupported`] if Cranelift has no code generator for this machine.
     pub fn new(options: Options, memory: MemoryFactory) -> Result<CraneliftBackend, BackendError> {
-        let builder =
-            cranelift_native::builder().map_err(|what| BackendError::Unsupported { backend: NAME, what: format!("this machine: {what}") })?;
+        let builder = cranelift_native::builder()
+            .map_err(|what| BackendError::Unsupported { backend: NAME, what: format!("this machine: {what}") })?;
         let mut flags = settings::builder();
         for (name, value) in [
             ("opt_level", if options.optimise { "speed" } else { "none" }),
@@ -202,8 +202,7 @@ impl Backend for CraneliftBackend {
         if let Some((called, back)) = others {
             (compiled.vectorcall, compiled.fallback) = (address(called), address(back));
         }
-        let ranges: Vec<CodeRange> =
-            ranges.into_iter().map(|(id, range)| CodeRange { address: address(id), ..range }).collect();
+        let ranges: Vec<CodeRange> = ranges.into_iter().map(|(id, range)| CodeRange { address: address(id), ..range }).collect();
         compiled.code_bytes = ranges.iter().map(|range| range.bytes).sum();
         if let Some((clif, asm)) = dumps {
             compiled.dumps = BTreeMap::from([("clif".to_owned(), clif), ("asm".to_owned(), asm)]);

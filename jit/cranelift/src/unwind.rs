@@ -3,8 +3,8 @@
 use crate::error::internal;
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::isa::unwind::UnwindInfo;
-use gimli::write::{Address, EhFrame, EndianVec, FrameTable};
 use gimli::RunTimeEndian;
+use gimli::write::{Address, EhFrame, EndianVec, FrameTable};
 use pepjit_backend::BackendError;
 
 /// A piece of machine code: one entry of a compiled function.
