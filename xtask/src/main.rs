@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", project::explain(&error));
         ExitCode::from(project::EXIT_USAGE)
     })
 }

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use pepjit_harness::build::build;
 use pepjit_harness::interpreters::{Interpreter, Places, Source};
 use pepjit_harness::model::{DesignKind, RunDir};
-use pepjit_harness::runner::{Interrupt, Options, RunError, Sites, preflight};
+use pepjit_harness::runner::{Interrupt, Options, RunError, Sites, blocks_left, preflight, summarise};
 use pepjit_harness::tiers::TierKind;
 use pepjit_harness::workloads::script_digest;
 
@@ -211,6 +211,10 @@ fn reopen(args: &Args, name: &str) -> Result<(RunDir, Notes)> {
         manifest.design.rounds = rounds;
         dir.write_manifest(&manifest)?;
     }
+    if blocks_left(&dir)? == 0 {
+        eprintln!("{} is complete: --rounds N adds to it", dir.root().display());
+        return Ok((dir, notes));
+    }
     if !Sites::exist(&sites_folder(&dir)?, &manifest.tiers) {
         let needed = manifest.tiers.iter().any(|tier| TierKind::of(tier).needs_module());
         let before = notes.module_sha256.clone();
@@ -227,6 +231,9 @@ fn reopen(args: &Args, name: &str) -> Result<(RunDir, Notes)> {
 /// Runs what is left of a run.
 fn carry_out(args: &Args, dir: &RunDir, notes: &Notes, interrupt: &Interrupt) -> Result<finish::End> {
     let manifest = dir.manifest()?;
+    if blocks_left(dir)? == 0 {
+        return Ok(finish::End::of(dir, notes, summarise(dir)?));
+    }
     let sites = make_sites(dir, &manifest.tiers, None)?;
     if let Err(error) = preflight(&manifest.tiers, &sites, interrupt) {
         return Ok(finish::End::refused(dir, &error));

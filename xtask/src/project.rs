@@ -23,6 +23,19 @@ pub(crate) fn root() -> PathBuf {
     crate_folder.parent().map_or(crate_folder.clone(), Path::to_owned)
 }
 
+/// An error with its causes. An error whose message tells its cause already isn't told it again.
+pub(crate) fn explain(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.is_empty() {
+            said = cause;
+        } else if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
+}
+
 /// The interpreter that the user named, or else the newest that can run the JIT.
 ///
 /// # Errors

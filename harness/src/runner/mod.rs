@@ -179,8 +179,7 @@ pub fn run(
 
     let all: Vec<Block> = schedule::blocks(&manifest);
     let total = all.len();
-    let whole = manifest.design.kind == DesignKind::Coscheduled;
-    let mut rest = schedule::remaining(all, &manifest, &journal.done(), whole);
+    let mut rest = left(all, &manifest, &journal);
     if manifest.design.kind == DesignKind::Interleaved {
         // A workload without loops doesn't run on the baseline: there is nothing to compare.
         rest.retain(|block| manifest.workloads[block.workload].loops > 0);
@@ -190,7 +189,22 @@ pub fn run(
         let context = Context::new(&manifest, sites, scratch.path(), timeout, interrupt);
         run_blocks(dir, &context, &mut journal, rest, &cpus, observer)?;
     }
-    summarise(dir, &manifest, &journal, interrupt.is_set())
+    Ok(Summary { interrupted: interrupt.is_set(), ..summarise(dir)? })
+}
+
+/// What the journal of `dir` leaves to be measured.
+///
+/// # Errors
+/// [`RunError::Store`] if the run can't be read.
+pub fn blocks_left(dir: &RunDir) -> Result<usize, RunError> {
+    let manifest = dir.manifest()?;
+    let journal = dir.journal()?;
+    Ok(left(schedule::blocks(&manifest), &manifest, &journal).len())
+}
+
+fn left(blocks: Vec<Block>, manifest: &Manifest, journal: &Journal) -> Vec<Block> {
+    let whole = manifest.design.kind == DesignKind::Coscheduled;
+    schedule::remaining(blocks, manifest, &journal.done(), whole)
 }
 
 /// Runs blocks on `cpus`, one at a time on each; this thread stores what they give.
@@ -341,7 +355,11 @@ fn time_limit(manifest: &Manifest) -> Duration {
 }
 
 /// Looks at what is stored: what failed for good, and which JIT never was at work.
-fn summarise(dir: &RunDir, manifest: &Manifest, journal: &Journal, interrupted: bool) -> Result<Summary, RunError> {
+///
+/// # Errors
+/// [`RunError`] if the run can't be read.
+pub fn summarise(dir: &RunDir) -> Result<Summary, RunError> {
+    let (manifest, journal) = (dir.manifest()?, dir.journal()?);
     let done = journal.done();
     let mut seen = HashSet::new();
     let failures = journal
@@ -353,7 +371,7 @@ fn summarise(dir: &RunDir, manifest: &Manifest, journal: &Journal, interrupted: 
         .filter(|(key, _)| !done.contains(key) && seen.insert(key.clone()))
         .map(|(_, record)| record.clone())
         .collect::<Vec<_>>();
-    let mut summary = Summary { interrupted, failures, ..Summary::default() };
+    let mut summary = Summary { failures, ..Summary::default() };
     summary.failures.reverse();
     for tier in manifest.tiers.iter().filter(|tier| tier.needs_proof) {
         let (mut active, mut measured) = (false, false);
