@@ -341,6 +341,18 @@ static void push_entry(pepjit_frame *frame, PyObject *owned)
     set_frame_entries(frame, top + 1);
 }
 
+/* The offset of the raising instruction, as the interpreter keeps it below an exception on the stack. */
+static void push_lasti(pepjit_frame *frame, uint32_t offset)
+{
+#if PEPJIT_314
+    int64_t top = frame_entries(frame);
+    frame->localsplus[top] = PyStackRef_TagInt((intptr_t)offset);
+    set_frame_entries(frame, top + 1);
+#else
+    push_entry(frame, pepjit_box_int(offset));
+#endif
+}
+
 /* Does what the interpreter does when the instruction at `offset` has raised the exception that is set: adds the traceback entry, unwinds
  * the stack and points the frame at the handler, or at a RERAISE if there is none. The frame must be tstate->current_frame. Afterwards no
  * exception is set. */
@@ -362,7 +374,7 @@ static void unwind(PyThreadState *tstate, pepjit_frame *frame, PyCodeObject *cod
     if (find_handler(code, offset, &depth, &target, &lasti)) {
         clear_stack_above(frame, base + depth);
         if (lasti) {
-            push_entry(frame, pepjit_box_int(offset));
+            push_lasti(frame, offset);
         }
         push_entry(frame, exception);
         frame->instr_ptr = _PyCode_CODE(code) + target;
@@ -372,7 +384,7 @@ static void unwind(PyThreadState *tstate, pepjit_frame *frame, PyCodeObject *cod
         /* With the offset below the exception RERAISE sets instr_ptr back, which tb_frame.f_lineno shows. */
         int room = code->co_stacksize >= 2;
         if (room) {
-            push_entry(frame, pepjit_box_int(offset));
+            push_lasti(frame, offset);
         }
         push_entry(frame, exception);
         frame->instr_ptr = own_instruction(code, room ? OWN_RERAISE_LASTI : OWN_RERAISE);
@@ -406,7 +418,7 @@ static void fill_frame(pepjit_frame *frame, const struct pepjit_exit *record, co
             object = (buffer[slot->index] & 0xff) ? Py_True : Py_False;
             break;
         case PEPJIT_SLOT_TAGGED:
-#if PEPJIT_315
+#if PEPJIT_314
             frame->localsplus[i] = PyStackRef_TagInt(buffer[slot->index]);
             continue;
 #else

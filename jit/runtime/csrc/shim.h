@@ -43,7 +43,7 @@ enum {
     PEPJIT_SLOT_FLOAT = 5,  /* the unboxed double in word `index` */
     PEPJIT_SLOT_BOOL = 6,   /* the truth value in word `index` (the low byte) */
     PEPJIT_SLOT_PAIR = 7,   /* payload in word `index`, tag in word `index` + 1; payload NULL with tag 1: unbound */
-    PEPJIT_SLOT_TAGGED = 8, /* the machine word in word `index`, as a tagged integer (3.15; an int object on older versions) */
+    PEPJIT_SLOT_TAGGED = 8, /* the machine word in word `index`, as a tagged integer (on 3.13: an int object) */
 };
 
 struct pepjit_slot {
