@@ -29,7 +29,6 @@ pub(crate) struct Cfg {
     /// The natural loops, outer ones first.
     pub(crate) loops: Vec<Loop>,
     position: Vec<u32>,
-    idom: Vec<u32>,
     enter: Vec<u32>,
     leave: Vec<u32>,
 }
@@ -53,7 +52,7 @@ impl Cfg {
         }
         let idom = dominators(&rpo, &position, &preds);
         let (enter, leave) = intervals(&rpo, &idom);
-        let mut cfg = Cfg { preds, rpo, depth: vec![0; count], loops: Vec::new(), position, idom, enter, leave };
+        let mut cfg = Cfg { preds, rpo, depth: vec![0; count], loops: Vec::new(), position, enter, leave };
         cfg.find_loops();
         cfg
     }
@@ -61,12 +60,6 @@ impl Cfg {
     /// Whether the block can be reached from the entry.
     pub(crate) fn is_reachable(&self, block: Block) -> bool {
         self.position[block.index()] != NONE
-    }
-
-    /// The immediate dominator, none for the entry.
-    pub(crate) fn idom(&self, block: Block) -> Option<Block> {
-        let idom = self.idom[block.index()];
-        (idom != NONE && idom != block.0).then_some(Block(idom))
     }
 
     /// Whether every path to `b` passes through `a` (a block dominates itself).

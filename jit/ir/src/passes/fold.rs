@@ -4,8 +4,7 @@
 //! the same bit for bit.
 
 use super::cfg::Cfg;
-use super::util::{Raw, Subst, constant_object, constant_raw, remove_insts};
-use crate::builder::result_type;
+use super::util::{Raw, Subst, constant_object, constant_raw, remove_insts, unchecked_type};
 use crate::function::{Function, Inst, Value};
 use crate::op::{Cond, Imm, Op};
 use crate::types::{Constant, Type};
@@ -185,16 +184,16 @@ fn simplify(func: &Function, inst: Inst) -> Option<Change> {
         },
         Op::IsSame => is_same(func, data.args[0], data.args[1]),
         Op::IsNull => {
-            let ty = func.ty(data.args[0]);
+            let ty = unchecked_type(func, data.args[0]);
             if ty == Type::NULL {
                 Some(Change::Raw(Raw::Bool(true)))
-            } else if may_be_null(func, data.args[0]) {
+            } else if ty.may_be_null() {
                 None
             } else {
                 Some(Change::Raw(Raw::Bool(false)))
             }
         }
-        Op::GuardBound => (!may_be_null(func, data.args[0])).then_some(Change::Remove),
+        Op::GuardBound => (!unchecked_type(func, data.args[0]).may_be_null()).then_some(Change::Remove),
         Op::GuardIs => match func.def(data.args[0]) {
             Some(def) if def.op == Op::ConstObj && def.imm == data.imm => Some(Change::Remove),
             _ => None,
@@ -318,14 +317,6 @@ fn compare_floats(cond: Cond, a: f64, b: f64) -> bool {
     }
 }
 
-/// Whether a value may be null before anything has tested it: a result's type says what holds behind the test.
-fn may_be_null(func: &Function, value: Value) -> bool {
-    match func.def(value) {
-        Some(def) => result_type(func, def.op, def.imm).is_none_or(|(ty, _)| ty.may_be_null()),
-        None => func.ty(value).may_be_null(),
-    }
-}
-
 fn bool_not(func: &Function, arg: Value) -> Option<Change> {
     if let Some(Raw::Bool(truth)) = constant_raw(func, arg) {
         return Some(Change::Raw(Raw::Bool(!truth)));
@@ -358,7 +349,7 @@ fn is_same(func: &Function, a: Value, b: Value) -> Option<Change> {
     if a == b {
         return Some(Change::Raw(Raw::Bool(true)));
     }
-    if func.ty(a).intersect(func.ty(b)).is_empty() {
+    if unchecked_type(func, a).intersect(unchecked_type(func, b)).is_empty() {
         return Some(Change::Raw(Raw::Bool(false)));
     }
     let (def_a, def_b) = (func.def(a), func.def(b));

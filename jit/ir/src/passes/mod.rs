@@ -9,7 +9,9 @@ mod counts;
 mod dce;
 mod fold;
 mod gvn;
+mod licm;
 mod pair;
+mod phi_pair;
 mod phi_unbox;
 mod unboxed;
 mod util;
@@ -31,10 +33,12 @@ const PASSES: &[Pass] = &[
     Pass { name: "phi_unbox", run: phi_unbox::run },
     Pass { name: "fold", run: fold::run },
     Pass { name: "pair", run: pair::run },
+    Pass { name: "licm", run: licm::run },
+    Pass { name: "drop_jump_states", run: dce::drop_jump_states },
+    Pass { name: "phi_pair", run: phi_pair::run },
     Pass { name: "box_sink", run: box_sink::run },
     Pass { name: "gvn", run: gvn::run },
     Pass { name: "counts", run: counts::run },
-    Pass { name: "drop_jump_states", run: dce::drop_jump_states },
     Pass { name: "dce", run: dce::run },
 ];
 
@@ -190,6 +194,70 @@ function "sum" entry, locals 3, stack 2, traceable 0 {
   s4 = @4 locals [v0, steal v10, steal v15] stack [] drops []
 }
 "#;
+
+    /// `for i in range(n): s += i` / `return s`, with `i` unbound before.
+    const RANGE: &str = r#"
+function "range_sum" entry, locals 3, stack 2, traceable 0 {
+  o0 = "0": Int int 0, immortal
+  o1 = "range_iterator": Other, immortal
+  b0(v0: Object borrowed):
+    enter ! s0
+    v1 = const_obj o0
+    inc_ref v1
+    v2 = unbox_int v0 ! s0
+    v3 = const_int 0
+    v4 = const_int 1
+    v5: RangeIter|Null owned = call range_iter, v3, v2, v4
+    v6 = is_null v5
+    branch v6 -> b1(), b2()
+  b1() cold:
+    throw ! s1
+  b2():
+    v7 = const_null
+    jump -> b3(v1, v7) ! s2
+  b3(v10: Object owned, v11: Nullable owned):
+    guard_class o1, v5 ! s3
+    v12 = load_field range_iter.len, v5
+    v13 = const_word 0
+    v14 = int_cmp gt, v12, v13
+    branch v14 -> b4(), b5()
+  b4():
+    v15 = load_field range_iter.start, v5
+    v16 = load_field range_iter.step, v5
+    v17 = word_add v15, v16
+    store_field range_iter.start, v5, v17
+    v18 = const_word 1
+    v19 = word_sub v12, v18
+    store_field range_iter.len, v5, v19
+    v20 = word_to_int v15
+    v21 = box_int v20
+    dec_ref v11
+    v22 = unbox_int v10 ! s4
+    v23 = unbox_int v21 ! s4
+    v24 = int_add v22, v23 ! s4
+    v25 = box_int v24
+    dec_ref v10
+    poll ! s5
+    jump -> b3(v25, v21) ! s5
+  b5():
+    dec_ref v5
+    dec_ref v11
+    return v10
+  s0 = @0 locals [v0, _, _] stack [] drops []
+  s1 = @2 locals [v0, steal v1, _] stack [] drops []
+  s2 = @4 locals [v0, steal v1, _] stack [steal v5] drops []
+  s3 = @4 locals [v0, steal v10, steal v11] stack [steal v5] drops []
+  s4 = @8 locals [v0, steal v10, steal v21] stack [steal v5] drops []
+  s5 = @4 locals [v0, steal v25, steal v21] stack [steal v5] drops []
+}
+"#;
+
+    #[test]
+    fn the_variable_of_a_loop_over_a_range_is_a_pair() {
+        let text = optimized(RANGE);
+        println!("{text}");
+        assert_eq!((count(&text, "box_int"), count(&text, "inc_ref"), count(&text, "pair_from_int")), (0, 0, 1), "{text}");
+    }
 
     #[test]
     fn a_loop_on_ints_makes_no_boxes() {

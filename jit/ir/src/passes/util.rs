@@ -1,6 +1,7 @@
 //! What several passes need: operand kinds, effects, replacement of values, uses.
 
 use super::cfg::Cfg;
+use crate::builder::result_type;
 use crate::function::{Block, BlockCall, Function, Inst, InstData, Slot, StateId, Value};
 use crate::op::{ArgKind, Effects, Imm, Op};
 use crate::types::{Constant, Type};
@@ -58,6 +59,17 @@ pub(crate) fn constant_object(func: &Function, value: Value) -> Option<Constant>
     match func.def(value) {
         Some(InstData { op: Op::ConstObj, imm: Imm::Obj(object), .. }) => Some(func.objects[object.index()].constant),
         _ => None,
+    }
+}
+
+/// A value's type where it's defined, whether or not it's null.
+///
+/// A value has one type, and the front end takes null out of it once it has emitted the test: for the test itself that says nothing.
+pub(crate) fn unchecked_type(func: &Function, value: Value) -> Type {
+    let ty = func.ty(value);
+    match func.def(value).and_then(|def| result_type(func, def.op, def.imm)) {
+        Some((table, _)) if table.may_be_null() => ty.union(Type::NULL),
+        _ => ty,
     }
 }
 
