@@ -16,7 +16,7 @@ impl Lower<'_, '_> {
         let mut args = Vec::with_capacity(inst.args.len());
         for value in &inst.args {
             let value = self.value(*value)?;
-            args.push(if self.is_float(value) { value } else { self.e.to_word(value) });
+            args.push(if self.is_float(value) { value } else { self.e.word_of(value) });
         }
         self.helper(inst, helper, &args)
     }
@@ -28,7 +28,7 @@ impl Lower<'_, '_> {
         let base = self.e.stack_address(slot);
         for (position, value) in inst.args.iter().enumerate() {
             let value = self.value(*value)?;
-            let word = self.e.to_word(value);
+            let word = self.e.word_of(value);
             self.e.store(Region::Native, word, base, 8 * position as i64);
         }
         let count = self.e.int(inst.args.len() as i64);

@@ -196,7 +196,7 @@ impl<'f> Emit<'f> {
     }
 
     /// A value as a word: truth values extended, doubles as their bits.
-    pub(crate) fn to_word(&mut self, value: Value) -> Value {
+    pub(crate) fn word_of(&mut self, value: Value) -> Value {
         match self.fb.func.dfg.value_type(value) {
             F64 => self.fb.ins().bitcast(I64, MemFlagsData::new(), value),
             I8 => self.fb.ins().uextend(I64, value),

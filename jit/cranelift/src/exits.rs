@@ -116,7 +116,7 @@ impl Lower<'_, '_> {
             let offset = 8 * i64::from(*word);
             match self.lowered(*value)? {
                 Lowered::One(one) => {
-                    let bits = self.e.to_word(one);
+                    let bits = self.e.word_of(one);
                     self.e.store(Region::Native, bits, base, offset);
                 }
                 Lowered::Pair(payload, tag) => {

@@ -100,7 +100,7 @@ impl Lower<'_, '_> {
     /// Returns an object, an unboxed int or a double, with its tag.
     pub(crate) fn return_value(&mut self, inst: &InstData) -> Result<(), BackendError> {
         let value = self.arg(inst, 0)?;
-        let payload = self.e.to_word(value);
+        let payload = self.e.word_of(value);
         let tag = self.e.int(match inst.op {
             Op::ReturnInt => 0,
             Op::ReturnFloat => 2,

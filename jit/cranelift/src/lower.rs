@@ -214,7 +214,7 @@ impl Lower<'_, '_> {
             }
             Op::BoolToInt => {
                 let a = self.arg(inst, 0)?;
-                self.e.to_word(a)
+                self.e.word_of(a)
             }
             Op::BoxBool => self.box_bool(inst)?,
             Op::IsSame => {
@@ -275,6 +275,10 @@ impl Lower<'_, '_> {
             Op::AddressOf => {
                 let base = self.arg(inst, 0)?;
                 self.e.fb.ins().iadd_imm_s(base, int_imm(inst)?)
+            }
+            Op::AddressOfField => {
+                let (base, offset) = (self.arg(inst, 0)?, self.e.offset(field_imm(inst)?));
+                self.e.fb.ins().iadd_imm_s(base, offset)
             }
             Op::LoadByte => {
                 let base = self.arg(inst, 0)?;

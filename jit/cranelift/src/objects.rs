@@ -208,7 +208,7 @@ impl Lower<'_, '_> {
     /// A pair of a value and its tag.
     pub(crate) fn pair_from(&mut self, inst: &InstData) -> Result<(), BackendError> {
         let value = self.arg(inst, 0)?;
-        let payload = self.e.to_word(value);
+        let payload = self.e.word_of(value);
         let tag = self.e.int(match inst.op {
             Op::PairFromInt => 0,
             Op::PairFromFloat => 2,

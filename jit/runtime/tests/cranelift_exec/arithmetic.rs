@@ -47,6 +47,8 @@ const FLOATS: [f64; 14] = [
 ];
 
 type IntOp = fn(i64, i64) -> arith::Arith<i64>;
+type UnaryIntOp = fn(i64) -> arith::Arith<i64>;
+type FloatOp = fn(f64, f64) -> arith::Arith<f64>;
 
 /// Binary operations on ints with their meaning.
 const INT_OPS: [(Op, IntOp); 10] = [
@@ -143,7 +145,7 @@ fn ints_with_a_constant() {
 #[test]
 fn unary_ints() {
     let mut process = Process::new();
-    let cases: [(Op, fn(i64) -> arith::Arith<i64>); 2] = [(Op::IntNeg, arith::int_neg), (Op::IntInvert, |a| Ok(!a))];
+    let cases: [(Op, UnaryIntOp); 2] = [(Op::IntNeg, arith::int_neg), (Op::IntInvert, |a| Ok(!a))];
     for (op, meaning) in cases {
         let func = binary(Type::C_INT, |builder, [a, _], state| {
             let value = push(builder, op, &[a], Imm::None, state);
@@ -213,7 +215,7 @@ fn comparisons() {
 #[test]
 fn floats() {
     let mut process = Process::new();
-    let cases: [(Op, fn(f64, f64) -> arith::Arith<f64>); 7] = [
+    let cases: [(Op, FloatOp); 7] = [
         (Op::FloatAdd, |a, b| Ok(a + b)),
         (Op::FloatSub, |a, b| Ok(a - b)),
         (Op::FloatMul, |a, b| Ok(a * b)),

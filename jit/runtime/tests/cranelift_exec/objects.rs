@@ -2,7 +2,7 @@
 
 use crate::process::{
     LEFT, Object, Pair, Process, at, has_left, int_class, log, new_float, new_int, object, only_exit, other_class, reasons,
-    singletons, small_int,
+    singletons, small_int, vectorcall,
 };
 use pepjit_backend::{ExitKind, ExitSlot};
 use pepjit_ir::op::Reason;
@@ -399,7 +399,7 @@ fn vectorcall_checks_everything() {
     let good = [one, half, any];
     let offset = 1 << 63;
     for flags in [0, offset] {
-        let found = process.vectorcall(&compiled, &good, flags, 0);
+        let found = vectorcall(&compiled, &good, flags, 0);
         assert_eq!((at(found).float().to_bits(), at(found).class), ((-0.5_f64).to_bits(), crate::process::float_class()));
     }
     let refused: [(&[u64], u64); 6] = [
@@ -411,12 +411,12 @@ fn vectorcall_checks_everything() {
         (&[new_int(1 << 30).address(), half, any], 0),
     ];
     for (args, names) in refused {
-        assert_eq!(process.vectorcall(&compiled, args, offset, names), 0xfa11);
+        assert_eq!(vectorcall(&compiled, args, offset, names), 0xfa11);
         let expected = (0xca11, args.to_vec(), args.len() as u64 | offset, names);
         assert_eq!(log(|log| log.fallbacks.pop()), Some(expected), "with the same arguments");
     }
     *process.valid = 0;
-    assert_eq!(process.vectorcall(&compiled, &good, 0, 0), 0xfa11);
+    assert_eq!(vectorcall(&compiled, &good, 0, 0), 0xfa11);
     assert_eq!(process.thread.remaining, 100);
 }
 
@@ -424,12 +424,12 @@ fn vectorcall_checks_everything() {
 fn vectorcall_boxes_ints() {
     let mut process = Process::new();
     let compiled = process.compile_text(&unary("v1 = unbox_int v0 ! s0\n return_int v1"));
-    assert_eq!(process.vectorcall(&compiled, &[new_int(7).address()], 0, 0), small_int(7));
-    let big = process.vectorcall(&compiled, &[new_int(70_000).address()], 0, 0);
+    assert_eq!(vectorcall(&compiled, &[new_int(7).address()], 0, 0), small_int(7));
+    let big = vectorcall(&compiled, &[new_int(70_000).address()], 0, 0);
     assert_eq!((at(big).int(), at(big).class), (70_000, int_class()));
     let compiled = process.compile_text(&unary("inc_ref v0\n return v0"));
     let same = new_float(1.0).address();
-    assert_eq!(process.vectorcall(&compiled, &[same], 0, 0), same);
+    assert_eq!(vectorcall(&compiled, &[same], 0, 0), same);
 }
 
 #[test]

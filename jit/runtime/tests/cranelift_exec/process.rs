@@ -7,41 +7,41 @@ use std::cell::RefCell;
 use std::sync::LazyLock;
 
 /// The reference count of an immortal object.
-pub const IMMORTAL: i64 = 0xffff_ffff;
+pub(crate) const IMMORTAL: i64 = 0xffff_ffff;
 /// The address of the code's first unit.
-pub const CODE_START: u64 = 0x10_0000;
+pub(crate) const CODE_START: u64 = 0x10_0000;
 /// What a light frame gets for its code.
-pub const CODE: u64 = 0xc0de;
+pub(crate) const CODE: u64 = 0xc0de;
 /// Where the template puts the code.
 const FRAME_CODE: i32 = 0;
 
 /// An object: an int (tag, digit), or a float (the bits of its value in `payload`).
 #[repr(C)]
 #[derive(Debug)]
-pub struct Object {
+pub(crate) struct Object {
     /// The reference count.
-    pub refs: i64,
+    pub(crate) refs: i64,
     /// The class, as an address.
-    pub class: u64,
+    pub(crate) class: u64,
     /// `lv_tag` of an int, `ob_fval` of a float.
-    pub payload: u64,
+    pub(crate) payload: u64,
     /// The first digit of an int.
-    pub digit: u32,
+    pub(crate) digit: u32,
 }
 
 impl Object {
     /// The object's address.
-    pub fn address(&self) -> u64 {
+    pub(crate) fn address(&self) -> u64 {
         std::ptr::from_ref(self) as u64
     }
 
     /// The value of a float.
-    pub fn float(&self) -> f64 {
+    pub(crate) fn float(&self) -> f64 {
         f64::from_bits(self.payload)
     }
 
     /// The value of an int of one digit.
-    pub fn int(&self) -> i64 {
+    pub(crate) fn int(&self) -> i64 {
         assert!(self.payload < 16, "an int of one digit");
         i64::from(self.digit) * (1 - (self.payload & 3) as i64)
     }
@@ -50,83 +50,84 @@ impl Object {
 /// The thread state.
 #[repr(C)]
 #[derive(Debug)]
-pub struct Thread {
+pub(crate) struct Thread {
     /// What polling compares.
-    pub eval_breaker: u64,
+    pub(crate) eval_breaker: u64,
     /// The current frame.
-    pub current_frame: u64,
+    pub(crate) current_frame: u64,
     /// The data stack.
-    pub datastack_top: u64,
+    pub(crate) datastack_top: u64,
     /// Its end.
-    pub datastack_limit: u64,
+    pub(crate) datastack_limit: u64,
     /// The recursion limit less the depth.
-    pub remaining: i32,
+    pub(crate) remaining: i32,
     data: [u64; 64],
 }
 
 /// A frame.
 #[repr(C)]
 #[derive(Debug, Default)]
-pub struct Frame {
+#[expect(clippy::struct_field_names, reason = "the interpreter's names")]
+pub(crate) struct Frame {
     /// From the template.
-    pub code: u64,
+    pub(crate) code: u64,
     /// The caller's frame.
-    pub previous: u64,
+    pub(crate) previous: u64,
     /// The function.
-    pub funcobj: u64,
+    pub(crate) funcobj: u64,
     /// The frame object.
-    pub frame_obj: u64,
+    pub(crate) frame_obj: u64,
     /// The instruction.
-    pub instr_ptr: u64,
+    pub(crate) instr_ptr: u64,
     /// The stack pointer.
-    pub stackpointer: u64,
+    pub(crate) stackpointer: u64,
     /// The locals.
-    pub localsplus: [u64; 2],
+    pub(crate) localsplus: [u64; 2],
 }
 
 /// Payload and tag.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pair {
+pub(crate) struct Pair {
     /// The value's bits.
-    pub payload: u64,
+    pub(crate) payload: u64,
     /// What they are.
-    pub tag: u64,
+    pub(crate) tag: u64,
 }
 
 /// What an exit returns here.
-pub const LEFT: Pair = Pair { payload: 0x1ef7, tag: 9 };
+pub(crate) const LEFT: Pair = Pair { payload: 0x1ef7, tag: 9 };
 
 /// An exit that was taken.
 #[derive(Clone, Debug)]
-pub struct Left {
+pub(crate) struct Left {
     /// The record.
-    pub record: ExitRecord,
+    pub(crate) record: ExitRecord,
     /// The words of the buffer that the record says are used.
-    pub words: Vec<u64>,
+    pub(crate) words: Vec<u64>,
     /// The frame that was passed.
-    pub frame: u64,
+    pub(crate) frame: u64,
 }
 
 /// What the runtime's functions were called with.
 #[derive(Debug, Default)]
-pub struct Log {
+pub(crate) struct Log {
     /// Exits.
-    pub left: Vec<Left>,
+    pub(crate) left: Vec<Left>,
     /// Objects given to `dealloc`.
-    pub freed: Vec<u64>,
+    pub(crate) freed: Vec<u64>,
     /// Calls of the fallback: callable, arguments, `nargsf`, keyword names.
-    pub fallbacks: Vec<(u64, Vec<u64>, u64, u64)>,
+    pub(crate) fallbacks: Vec<(u64, Vec<u64>, u64, u64)>,
     /// Light frames given to `pop_frame`.
-    pub popped: Vec<u64>,
+    pub(crate) popped: Vec<u64>,
     /// Operands of helpers.
-    pub helpers: Vec<Vec<u64>>,
+    pub(crate) helpers: Vec<Vec<u64>>,
     /// What `poll` answers.
-    pub poll: i32,
+    pub(crate) poll: i32,
     /// How often `box_int` was called.
-    pub boxed_ints: usize,
+    pub(crate) boxed_ints: usize,
     /// What `current_tstate` answers.
-    pub thread: u64,
+    pub(crate) thread: u64,
 }
 
 thread_local! {
@@ -134,24 +135,24 @@ thread_local! {
 }
 
 /// Changes or reads what has been logged.
-pub fn log<T>(use_it: impl FnOnce(&mut Log) -> T) -> T {
+pub(crate) fn log<T>(use_it: impl FnOnce(&mut Log) -> T) -> T {
     LOG.with_borrow_mut(use_it)
 }
 
 /// The only exit since the last call.
-pub fn only_exit() -> Left {
+pub(crate) fn only_exit() -> Left {
     let mut left = log(|log| std::mem::take(&mut log.left));
     assert_eq!(left.len(), 1, "one exit is taken");
     left.pop().expect("one exit")
 }
 
 /// Forgets the exits so far; whether there were any.
-pub fn has_left() -> bool {
+pub(crate) fn has_left() -> bool {
     !log(|log| std::mem::take(&mut log.left)).is_empty()
 }
 
 /// An object that stays.
-pub fn object(refs: i64, class: u64, payload: u64, digit: u32) -> &'static mut Object {
+pub(crate) fn object(refs: i64, class: u64, payload: u64, digit: u32) -> &'static mut Object {
     Box::leak(Box::new(Object { refs, class, payload, digit }))
 }
 
@@ -180,32 +181,32 @@ fn int_tag(value: i64) -> u64 {
 }
 
 /// The class `int`.
-pub fn int_class() -> u64 {
+pub(crate) fn int_class() -> u64 {
     &raw const CLASSES[0] as u64
 }
 
 /// The class `float`.
-pub fn float_class() -> u64 {
+pub(crate) fn float_class() -> u64 {
     &raw const CLASSES[1] as u64
 }
 
 /// Another class.
-pub fn other_class() -> u64 {
+pub(crate) fn other_class() -> u64 {
     &raw const CLASSES[2] as u64
 }
 
 /// `None`, `True` and `False`.
-pub fn singletons() -> [u64; 3] {
+pub(crate) fn singletons() -> [u64; 3] {
     [0, 1, 2].map(|index: usize| WORLD.singletons[index].address())
 }
 
 /// A cached small int.
-pub fn small_int(value: i64) -> u64 {
+pub(crate) fn small_int(value: i64) -> u64 {
     WORLD.small_ints[(value + 5) as usize].address()
 }
 
 /// A new int of one digit, or of more with its value in the other digits' place (here: in the payload's upper bits).
-pub fn new_int(value: i64) -> &'static mut Object {
+pub(crate) fn new_int(value: i64) -> &'static mut Object {
     if value.unsigned_abs() < 1 << 30 {
         return object(1, int_class(), int_tag(value), value.unsigned_abs() as u32);
     }
@@ -216,7 +217,7 @@ pub fn new_int(value: i64) -> &'static mut Object {
 }
 
 /// A new float.
-pub fn new_float(value: f64) -> &'static mut Object {
+pub(crate) fn new_float(value: f64) -> &'static mut Object {
     object(1, float_class(), value.to_bits(), 0)
 }
 
@@ -297,21 +298,21 @@ extern "C" fn error_occurred() -> bool {
 }
 
 /// What the back end is told, with words that tests may change.
-pub struct Process {
+pub(crate) struct Process {
     layout: Layout,
     addresses: Addresses,
     /// 1 while the function is valid.
-    pub valid: Box<u8>,
+    pub(crate) valid: Box<u8>,
     /// The breaker's quiet value.
-    pub quiet: Box<u64>,
+    pub(crate) quiet: Box<u64>,
     /// The native stack's limit.
-    pub stack_limit: Box<u64>,
+    pub(crate) stack_limit: Box<u64>,
     /// The stress counter.
-    pub stress: Box<u64>,
+    pub(crate) stress: Box<u64>,
     /// Further results of helpers.
-    pub scratch: Box<[u64; 4]>,
+    pub(crate) scratch: Box<[u64; 4]>,
     /// The thread.
-    pub thread: Box<Thread>,
+    pub(crate) thread: Box<Thread>,
     backend: CraneliftBackend,
 }
 
@@ -352,7 +353,7 @@ fn field_offset(field: Field) -> i32 {
 
 impl Process {
     /// A process with everything quiet and room for 100 calls.
-    pub fn new() -> Process {
+    pub(crate) fn new() -> Process {
         let mut thread = Box::new(Thread {
             eval_breaker: 0x100,
             current_frame: 0xf0,
@@ -399,18 +400,18 @@ impl Process {
         let backend =
             CraneliftBackend::new(Options { optimise: true, verify: true }, Box::new(|| Box::new(SystemMemoryProvider::new())))
                 .expect("a code generator for this machine");
-        Process { layout, addresses, valid, quiet, stress, scratch, stack_limit, thread, backend }
+        Process { layout, addresses, valid, quiet, stack_limit, stress, scratch, thread, backend }
     }
 
     /// Lets every guard count down.
-    pub fn with_stress(mut self, guards: u64) -> Process {
+    pub(crate) fn with_stress(mut self, guards: u64) -> Process {
         *self.stress = guards;
         self.addresses.stress = &raw const *self.stress as u64;
         self
     }
 
     /// Compiles with the optimiser off.
-    pub fn without_optimiser(mut self) -> Process {
+    pub(crate) fn without_optimiser(mut self) -> Process {
         self.backend =
             CraneliftBackend::new(Options { optimise: false, verify: true }, Box::new(|| Box::new(SystemMemoryProvider::new())))
                 .expect("a code generator for this machine");
@@ -418,7 +419,7 @@ impl Process {
     }
 
     /// Compiles a function.
-    pub fn compile(&mut self, func: &Function) -> Compiled {
+    pub(crate) fn compile(&mut self, func: &Function) -> Compiled {
         verify(func).unwrap_or_else(|error| panic!("{error:?}\n{func}"));
         // The back end asks for the linkage while it is borrowed itself.
         let spare =
@@ -430,7 +431,7 @@ impl Process {
     }
 
     /// Compiles a function given as text; objects labelled as a class or a singleton get its address.
-    pub fn compile_text(&mut self, text: &str) -> Compiled {
+    pub(crate) fn compile_text(&mut self, text: &str) -> Compiled {
         let mut func = parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let [none, yes, no] = singletons();
         for object in &mut func.objects {
@@ -447,7 +448,7 @@ impl Process {
     }
 
     /// Calls the direct entry with ints or pointers.
-    pub fn call(&mut self, compiled: &Compiled, args: &[u64]) -> Pair {
+    pub(crate) fn call(&mut self, compiled: &Compiled, args: &[u64]) -> Pair {
         let thread = &raw mut *self.thread;
         // SAFETY: the direct entry of a function with as many parameters, none of them doubles.
         unsafe {
@@ -462,13 +463,13 @@ impl Process {
     }
 
     /// Calls the direct entry with two doubles.
-    pub fn call_floats(&mut self, compiled: &Compiled, a: f64, b: f64) -> Pair {
+    pub(crate) fn call_floats(&mut self, compiled: &Compiled, a: f64, b: f64) -> Pair {
         // SAFETY: the direct entry of a function with two doubles for parameters.
         unsafe { entry::<extern "C" fn(*mut Thread, f64, f64) -> Pair>(compiled.entry)(&raw mut *self.thread, a, b) }
     }
 
     /// Enters a loop.
-    pub fn call_loop(&mut self, compiled: &Compiled, frame: &mut Frame, values: &mut [u64]) -> Pair {
+    pub(crate) fn call_loop(&mut self, compiled: &Compiled, frame: &mut Frame, values: &mut [u64]) -> Pair {
         // SAFETY: the entry of a loop, with the frame's values.
         unsafe {
             entry::<extern "C" fn(*mut Thread, *mut Frame, *mut u64, u64) -> Pair>(compiled.entry)(
@@ -480,21 +481,8 @@ impl Process {
         }
     }
 
-    /// Calls the vectorcall entry.
-    pub fn vectorcall(&mut self, compiled: &Compiled, args: &[u64], flags: u64, names: u64) -> u64 {
-        // SAFETY: a vectorcall entry, with an array of arguments and its length.
-        unsafe {
-            entry::<extern "C" fn(u64, *const u64, u64, u64) -> u64>(compiled.vectorcall)(
-                0xca11,
-                args.as_ptr(),
-                args.len() as u64 | flags,
-                names,
-            )
-        }
-    }
-
     /// Calls the fallback entry of a function of an int, a double and an object.
-    pub fn call_fallback(&mut self, compiled: &Compiled, int: i64, float: f64, object: u64) -> Pair {
+    pub(crate) fn call_fallback(&mut self, compiled: &Compiled, int: i64, float: f64, object: u64) -> Pair {
         // SAFETY: a fallback entry with these parameters.
         unsafe {
             entry::<extern "C" fn(*mut Thread, i64, f64, u64) -> Pair>(compiled.fallback)(
@@ -504,6 +492,19 @@ impl Process {
                 object,
             )
         }
+    }
+}
+
+/// Calls the vectorcall entry.
+pub(crate) fn vectorcall(compiled: &Compiled, args: &[u64], flags: u64, names: u64) -> u64 {
+    // SAFETY: a vectorcall entry, with an array of arguments and its length.
+    unsafe {
+        entry::<extern "C" fn(u64, *const u64, u64, u64) -> u64>(compiled.vectorcall)(
+            0xca11,
+            args.as_ptr(),
+            args.len() as u64 | flags,
+            names,
+        )
     }
 }
 
@@ -534,18 +535,18 @@ unsafe fn entry<F: Copy>(address: u64) -> F {
 }
 
 /// The object at an address.
-pub fn at(address: u64) -> &'static Object {
+pub(crate) fn at(address: u64) -> &'static Object {
     // SAFETY: tests pass addresses of objects, which are never freed.
     unsafe { &*(address as *const Object) }
 }
 
 /// The frame at an address.
-pub fn frame_at(address: u64) -> &'static mut Frame {
+pub(crate) fn frame_at(address: u64) -> &'static mut Frame {
     // SAFETY: tests pass addresses of light frames in the thread's data stack.
     unsafe { &mut *(address as *mut Frame) }
 }
 
 /// The reasons of the exits so far.
-pub fn reasons() -> Vec<Reason> {
+pub(crate) fn reasons() -> Vec<Reason> {
     log(|log| log.left.iter().map(|left| left.record.reason).collect())
 }
