@@ -6,24 +6,24 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// An instruction with its argument and what its specialisation tells.
 #[derive(Clone, Debug)]
-pub struct Insn {
+pub(crate) struct Insn {
     /// Where it starts, `EXTENDED_ARG` included, in code units.
-    pub offset: u32,
+    pub(crate) offset: u32,
     /// Where its own opcode is.
-    pub unit: u32,
+    pub(crate) unit: u32,
     /// Where the next one starts.
-    pub next: u32,
+    pub(crate) next: u32,
     /// The opcode's name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The argument.
-    pub arg: u32,
+    pub(crate) arg: u32,
     /// The specialised opcode's name; the plain one if it isn't specialised.
-    pub spec: &'static str,
+    pub(crate) spec: &'static str,
 }
 
 impl Insn {
     /// The jump's target.
-    pub fn target(&self) -> Option<u32> {
+    pub(crate) fn target(&self) -> Option<u32> {
         match self.name {
             "JUMP_FORWARD" | "POP_JUMP_IF_FALSE" | "POP_JUMP_IF_TRUE" | "POP_JUMP_IF_NONE" | "POP_JUMP_IF_NOT_NONE" => {
                 Some(self.next + self.arg)
@@ -36,7 +36,7 @@ impl Insn {
     }
 
     /// Whether the next instruction is never reached from this one.
-    pub fn ends_flow(&self) -> bool {
+    pub(crate) fn ends_flow(&self) -> bool {
         matches!(
             self.name,
             "JUMP_FORWARD"
@@ -51,7 +51,7 @@ impl Insn {
     }
 
     /// The local variables that the instruction binds or clears.
-    pub fn stores(&self) -> Vec<u32> {
+    pub(crate) fn stores(&self) -> Vec<u32> {
         match self.name {
             "STORE_FAST" | "DELETE_FAST" | "LOAD_FAST_AND_CLEAR" | "STORE_FAST_MAYBE_NULL" | "MAKE_CELL" => vec![self.arg],
             "STORE_FAST_STORE_FAST" => vec![self.arg >> 4, self.arg & 15],
@@ -63,39 +63,39 @@ impl Insn {
 
 /// A stretch of instructions entered only at its start.
 #[derive(Clone, Debug, Default)]
-pub struct Region {
+pub(crate) struct Region {
     /// Indices of its instructions.
-    pub insns: std::ops::Range<usize>,
+    pub(crate) insns: std::ops::Range<usize>,
     /// Where control goes from its end.
-    pub successors: Vec<u32>,
+    pub(crate) successors: Vec<u32>,
 }
 
 /// A loop: its header and everything that reaches a back edge to it.
 #[derive(Clone, Debug, Default)]
-pub struct Loop {
+pub(crate) struct Loop {
     /// The starts of its regions.
-    pub body: BTreeSet<u32>,
+    pub(crate) body: BTreeSet<u32>,
     /// The locals that it binds or clears.
-    pub stores: BTreeSet<u32>,
+    pub(crate) stores: BTreeSet<u32>,
 }
 
 /// A function's instructions and control flow, as far as it's reached without exceptions.
 #[derive(Debug)]
-pub struct Bytecode {
+pub(crate) struct Bytecode {
     /// Every instruction.
-    pub insns: Vec<Insn>,
+    pub(crate) insns: Vec<Insn>,
     /// The reachable regions by their start.
-    pub regions: BTreeMap<u32, Region>,
+    pub(crate) regions: BTreeMap<u32, Region>,
     /// The regions in reverse post-order.
-    pub order: Vec<u32>,
+    pub(crate) order: Vec<u32>,
     /// The loops by their header.
-    pub loops: BTreeMap<u32, Loop>,
+    pub(crate) loops: BTreeMap<u32, Loop>,
     /// How many loops each region is in.
-    pub depth: HashMap<u32, u32>,
+    pub(crate) depth: HashMap<u32, u32>,
 }
 
 /// Reads the instructions.
-pub fn decode(input: &CodeInput) -> Vec<Insn> {
+pub(crate) fn decode(input: &CodeInput) -> Vec<Insn> {
     let table = OpcodeTable::of(input.version);
     let mut insns = Vec::new();
     let mut position = 0;
@@ -127,7 +127,7 @@ pub fn decode(input: &CodeInput) -> Vec<Insn> {
 
 impl Bytecode {
     /// Finds what is reachable from an offset.
-    pub fn new(input: &CodeInput, entry: u32) -> Bytecode {
+    pub(crate) fn new(input: &CodeInput, entry: u32) -> Bytecode {
         let insns = decode(input);
         let index: HashMap<u32, usize> = insns.iter().enumerate().map(|(index, insn)| (insn.offset, index)).collect();
         let mut leaders = BTreeSet::from([entry]);
@@ -225,7 +225,7 @@ fn find_loops(regions: &BTreeMap<u32, Region>, order: &[u32], insns: &[Insn]) ->
 }
 
 /// How many stack entries an iterator takes: 3.15 keeps an index beside it.
-pub const fn iterator_width(version: PyVersion) -> usize {
+pub(crate) const fn iterator_width(version: PyVersion) -> usize {
     match version {
         PyVersion::V313 | PyVersion::V314 => 1,
         PyVersion::V315 => 2,

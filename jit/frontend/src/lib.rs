@@ -3,8 +3,14 @@
 //! [`input::CodeInput`] is a code object as plain data, [`world::World`] answers what else the front end wants to know of the running
 //! process (globals, classes, callees) and takes note of what the compiled code then assumes. [`build`] makes the IR.
 
+mod decode;
+mod families;
 pub mod input;
+mod opcodes;
+mod state;
+mod translate;
 pub mod world;
 
 pub use input::{CodeInput, Entry, Handler, LocalKind, PyVersion};
+pub use translate::{BuildError, Built, build, parameter_types, returns_only_none};
 pub use world::{Attribute, Builtin, CalleeInfo, ClassCall, Shadow, World};

@@ -4,7 +4,7 @@ use pepjit_ir::{ObjId, Ownership, Slot, Value};
 
 /// Who keeps a value alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub(crate) enum Owner {
     /// The slot has a unit.
     Slot,
     /// A local variable has the unit; the slot borrows it.
@@ -19,7 +19,7 @@ pub enum Owner {
 
 /// What a local or a stack entry holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub(crate) enum Entry {
     /// Null.
     Null,
     /// An object known when compiling.
@@ -30,7 +30,7 @@ pub enum Entry {
 
 impl Entry {
     /// The entry as a slot of a frame state.
-    pub fn slot(self) -> Slot {
+    pub(crate) fn slot(self) -> Slot {
         match self {
             Entry::Null => Slot::Empty,
             Entry::Const(object) => Slot::Object(object),
@@ -42,16 +42,16 @@ impl Entry {
 
 /// The locals and the value stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// `localsplus`.
-    pub locals: Vec<Entry>,
+    pub(crate) locals: Vec<Entry>,
     /// The value stack, bottom first.
-    pub stack: Vec<Entry>,
+    pub(crate) stack: Vec<Entry>,
 }
 
 impl Frame {
     /// The frame at an instruction, for an exit.
-    pub fn state(&self, offset: u32) -> pepjit_ir::FrameState {
+    pub(crate) fn state(&self, offset: u32) -> pepjit_ir::FrameState {
         pepjit_ir::FrameState {
             offset,
             locals: self.locals.iter().map(|entry| entry.slot()).collect(),

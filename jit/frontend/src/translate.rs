@@ -6,7 +6,7 @@ use crate::state::{Entry, Frame, Owner};
 use crate::world::World;
 use pepjit_ir::op::{Effects, Reason};
 use pepjit_ir::{Block, BlockCall, Builder, Cond, Function, FunctionKind, Helper, Imm, ObjId, ObjRef, Op, StateId, Type, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use thiserror::Error;
 
 /// Why a function or loop stays interpreted.
@@ -59,6 +59,10 @@ pub(crate) struct Translator<'a> {
     pending: HashMap<u32, Vec<Pending>>,
     headers: BTreeMap<u32, Header>,
     well_known: HashMap<Type, Option<ObjId>>,
+    /// Loop variables of which an int constant is the first value: they may be floats later.
+    pub(crate) int_seeded: HashSet<Value>,
+    /// Classes that values had when the loop was compiled: not guarded, but likely.
+    pub(crate) hints: HashMap<Value, Type>,
     /// How many generic calls there are, and how many instructions that gain: the policy looks at them.
     pub(crate) generic: u32,
     pub(crate) specialised: u32,
@@ -111,6 +115,8 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
         pending: HashMap::new(),
         headers: BTreeMap::new(),
         well_known: HashMap::new(),
+        int_seeded: HashSet::new(),
+        hints: HashMap::new(),
         generic: 0,
         specialised: 0,
     };
@@ -215,6 +221,14 @@ impl Translator<'_> {
             Entry::Null => Type::NULL,
             Entry::Const(object) => self.func.objects[object.index()].ty,
             Entry::Value(value, _) => self.func.ty(value),
+        }
+    }
+
+    /// The class that an entry is likely to have.
+    pub(crate) fn likely(&self, entry: Entry) -> Type {
+        match entry {
+            Entry::Value(value, _) => self.hints.get(&value).copied().unwrap_or_else(|| self.ty(entry)),
+            _ => self.ty(entry),
         }
     }
 
@@ -464,7 +478,7 @@ impl Translator<'_> {
                 let count = self.input.argcount as usize;
                 for index in 0..count {
                     let observed = self.input.observed.get(index).copied().unwrap_or(Type::OBJECT);
-                    let ty = self.parameter_type(index as u32, observed);
+                    let ty = parameter_type(self.input, &self.bytecode.insns, index as u32, observed);
                     let value = self.func.add_param(Function::ENTRY, ty, false);
                     self.frame.locals[index] = Entry::Value(value, Owner::Outside);
                 }
@@ -499,7 +513,9 @@ impl Translator<'_> {
                     } else {
                         // What was bound when compiling need not be at the next entry.
                         let ty = if index < self.input.locals.len() { Type::NULLABLE } else { Type::OBJECT };
-                        Entry::Value(self.func.add_param(Function::ENTRY, ty, true), Owner::Slot)
+                        let value = self.func.add_param(Function::ENTRY, ty, true);
+                        self.hints.insert(value, observed);
+                        Entry::Value(value, Owner::Slot)
                     };
                     if index < self.input.locals.len() {
                         self.frame.locals[index] = entry;
@@ -513,46 +529,6 @@ impl Translator<'_> {
         let pending = Pending { block: self.block, frame: self.frame.clone() };
         self.pending.entry(entry).or_default().push(pending);
         Ok(())
-    }
-
-    /// An argument seen as an int or a float is passed unboxed if an arithmetic instruction uses it.
-    fn parameter_type(&self, local: u32, observed: Type) -> Type {
-        let cell = self.input.locals[local as usize].0 == LocalKind::Cell;
-        if !cell && (observed == Type::INT || observed == Type::FLOAT) && self.wants_unboxed(local, observed) {
-            return if observed == Type::INT { Type::C_INT } else { Type::C_FLOAT };
-        }
-        Type::OBJECT
-    }
-
-    /// Whether an arithmetic or comparing instruction uses a local directly, and nothing stores objects of it elsewhere more often.
-    fn wants_unboxed(&self, local: u32, observed: Type) -> bool {
-        let insns = &self.bytecode.insns;
-        let (mut wanted, mut other) = (0, 0);
-        let mut stack: Vec<Option<u32>> = Vec::new();
-        for insn in insns {
-            match insn.name {
-                "LOAD_FAST" | "LOAD_FAST_BORROW" | "LOAD_FAST_CHECK" => stack.push(Some(insn.arg)),
-                "LOAD_FAST_LOAD_FAST" | "LOAD_FAST_BORROW_LOAD_FAST_BORROW" => {
-                    stack.push(Some(insn.arg >> 4));
-                    stack.push(Some(insn.arg & 15));
-                }
-                "LOAD_CONST" | "LOAD_SMALL_INT" => stack.push(None),
-                "BINARY_OP" | "COMPARE_OP" | "BINARY_SUBSCR" => {
-                    let right = stack.pop().flatten();
-                    let left = stack.pop().flatten();
-                    let subscript = insn.name == "BINARY_SUBSCR" || insn.arg == 26 && insn.name == "BINARY_OP";
-                    if right == Some(local) && (!subscript || observed == Type::INT) || left == Some(local) && !subscript {
-                        wanted += 1;
-                    }
-                    stack.push(None);
-                }
-                _ => {
-                    other += stack.iter().filter(|used| **used == Some(local)).count();
-                    stack.clear();
-                }
-            }
-        }
-        wanted > other
     }
 
     fn regions(&mut self) -> Step {
@@ -739,7 +715,18 @@ impl Translator<'_> {
                     .any(|insn| matches!(insn.name, "DELETE_FAST" | "LOAD_FAST_AND_CLEAR") && insn.arg == *local)
             });
             let bound = !cleared && edges.iter().all(|edge| !self.ty(edge.frame.locals[*local as usize]).may_be_null());
-            frame.locals[*local as usize] = self.parameter(block, if bound { Type::OBJECT } else { Type::NULLABLE });
+            let parameter = self.parameter(block, if bound { Type::OBJECT } else { Type::NULLABLE });
+            frame.locals[*local as usize] = parameter;
+            let seeded = edges.iter().any(|edge| {
+                self.constant(edge.frame.locals[*local as usize]).is_some_and(|object| object.ty == Type::INT)
+            });
+            let likely = self.likely(edges[0].frame.locals[*local as usize]);
+            if let Entry::Value(value, _) = parameter {
+                if seeded {
+                    self.int_seeded.insert(value);
+                }
+                self.hints.insert(value, likely);
+            }
         }
         for index in &stack {
             let ty = self.joined_type(edges.iter().map(|edge| edge.frame.stack[*index]));
@@ -765,4 +752,73 @@ impl Translator<'_> {
         );
         self.jump_with(block, &locals, &stack, target);
     }
+}
+
+/// What the direct entry of a function takes for each parameter.
+pub fn parameter_types(input: &CodeInput) -> Vec<Type> {
+    let insns = crate::decode::decode(input);
+    (0..input.argcount)
+        .map(|index| parameter_type(input, &insns, index, input.observed.get(index as usize).copied().unwrap_or(Type::OBJECT)))
+        .collect()
+}
+
+/// Whether every return of a function gives `None`.
+pub fn returns_only_none(input: &CodeInput) -> bool {
+    let insns = crate::decode::decode(input);
+    let mut previous = None;
+    for insn in &insns {
+        let fine = match insn.name {
+            "RETURN_CONST" => input.consts.get(insn.arg as usize).is_some_and(|object| object.ty == Type::NONE),
+            "RETURN_VALUE" => previous.is_some_and(|previous: &Insn| match previous.name {
+                "LOAD_CONST" => input.consts.get(previous.arg as usize).is_some_and(|object| object.ty == Type::NONE),
+                "LOAD_COMMON_CONSTANT" => previous.arg == crate::families::COMMON_NONE,
+                _ => false,
+            }),
+            _ => true,
+        };
+        if !fine || insn.name == "RETURN_GENERATOR" {
+            return false;
+        }
+        previous = Some(insn);
+    }
+    true
+}
+
+/// An argument seen as an int or a float is passed unboxed if an arithmetic instruction uses it.
+fn parameter_type(input: &CodeInput, insns: &[Insn], local: u32, observed: Type) -> Type {
+    let cell = input.locals[local as usize].0 == LocalKind::Cell;
+    if !cell && (observed == Type::INT || observed == Type::FLOAT) && wants_unboxed(insns, local, observed) {
+        return if observed == Type::INT { Type::C_INT } else { Type::C_FLOAT };
+    }
+    Type::OBJECT
+}
+
+/// Whether arithmetic and comparing instructions use a local directly, more often than others do.
+fn wants_unboxed(insns: &[Insn], local: u32, observed: Type) -> bool {
+    let (mut wanted, mut other) = (0, 0);
+    let mut stack: Vec<Option<u32>> = Vec::new();
+    for insn in insns {
+        match insn.name {
+            "LOAD_FAST" | "LOAD_FAST_BORROW" | "LOAD_FAST_CHECK" => stack.push(Some(insn.arg)),
+            "LOAD_FAST_LOAD_FAST" | "LOAD_FAST_BORROW_LOAD_FAST_BORROW" => {
+                stack.push(Some(insn.arg >> 4));
+                stack.push(Some(insn.arg & 15));
+            }
+            "LOAD_CONST" | "LOAD_SMALL_INT" => stack.push(None),
+            "BINARY_OP" | "COMPARE_OP" | "BINARY_SUBSCR" => {
+                let right = stack.pop().flatten();
+                let left = stack.pop().flatten();
+                let subscript = insn.name == "BINARY_SUBSCR" || insn.arg == 26 && insn.name == "BINARY_OP";
+                if right == Some(local) && (!subscript || observed == Type::INT) || left == Some(local) && !subscript {
+                    wanted += 1;
+                }
+                stack.push(None);
+            }
+            _ => {
+                other += stack.iter().filter(|used| **used == Some(local)).count();
+                stack.clear();
+            }
+        }
+    }
+    wanted > other
 }

@@ -156,4 +156,7 @@ pub trait World {
 
     /// A constant of `LOAD_COMMON_CONSTANT`.
     fn common_constant(&mut self, number: u32) -> Option<ObjRef>;
+
+    /// The items of a constant tuple.
+    fn tuple_items(&mut self, tuple: &ObjRef) -> Option<Vec<ObjRef>>;
 }

@@ -129,7 +129,8 @@ impl Arena {
         maps.lines().filter_map(parse_mapping).all(|(range, rights)| {
             let double = rights.contains('w') && rights.contains('x');
             let open = rights.contains(['r', 'w', 'x']);
-            !(double && overlap(&range, &whole)) && !(open && guards.iter().any(|guard| overlap(&range, guard)))
+            let wrong = double && overlap(&range, &whole) || open && guards.iter().any(|guard| overlap(&range, guard));
+            !wrong
         })
     }
 

@@ -14,7 +14,7 @@ use pepjit_ir::op::Reason;
 use pepjit_ir::{Helper, Op, Type};
 
 /// The constants of `LOAD_COMMON_CONSTANT` that the front end makes itself (3.15's numbers; 3.14 has the first five).
-const COMMON_NONE: u32 = 7;
+pub(crate) const COMMON_NONE: u32 = 7;
 
 impl Translator<'_> {
     /// Translates the current instruction.

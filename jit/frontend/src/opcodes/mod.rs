@@ -8,13 +8,13 @@ use crate::input::PyVersion;
 
 /// A version's opcodes, by number.
 #[derive(Debug)]
-pub struct OpcodeTable {
+pub(crate) struct OpcodeTable {
     rows: Vec<Option<(&'static str, u8)>>,
 }
 
 impl OpcodeTable {
     /// The table of a version.
-    pub fn of(version: PyVersion) -> OpcodeTable {
+    pub(crate) fn of(version: PyVersion) -> OpcodeTable {
         let table = match version {
             PyVersion::V313 => v313::TABLE,
             PyVersion::V314 => v314::TABLE,
@@ -28,12 +28,12 @@ impl OpcodeTable {
     }
 
     /// An opcode's name, or an empty string.
-    pub fn name(&self, opcode: u8) -> &'static str {
+    pub(crate) fn name(&self, opcode: u8) -> &'static str {
         self.rows[usize::from(opcode)].map_or("", |row| row.0)
     }
 
     /// How many units of inline cache follow an instruction.
-    pub fn caches(&self, opcode: u8) -> u32 {
+    pub(crate) fn caches(&self, opcode: u8) -> u32 {
         self.rows[usize::from(opcode)].map_or(0, |row| u32::from(row.1))
     }
 }

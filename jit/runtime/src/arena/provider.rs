@@ -65,14 +65,13 @@ impl JITMemoryProvider for Provider {
         if size > self.arena.size {
             return Err(self.arena.full());
         }
-        let address = match self.place(purpose, size, align)? {
-            Some(address) => address,
-            None => {
-                let colour = if purpose == Purpose::Code { self.arena.next_colour() } else { 0 };
-                let run = self.arena.take(colour.next_multiple_of(align) + size.max(1))?;
-                self.segments.push(Segment { purpose, run, position: colour, finished: false });
-                self.place(purpose, size, align)?.ok_or_else(|| self.arena.full())?
-            }
+        let address = if let Some(address) = self.place(purpose, size, align)? {
+            address
+        } else {
+            let colour = if purpose == Purpose::Code { self.arena.next_colour() } else { 0 };
+            let run = self.arena.take(colour.next_multiple_of(align) + size.max(1))?;
+            self.segments.push(Segment { purpose, run, position: colour, finished: false });
+            self.place(purpose, size, align)?.ok_or_else(|| self.arena.full())?
         };
         self.used += size;
         self.arena.count_used(size as isize);

@@ -1,0 +1,370 @@
+//! Globals and attributes.
+
+use crate::state::{Entry, Owner};
+use crate::translate::{Step, Translator};
+use crate::world::{Attribute, Shadow};
+use pepjit_ir::op::Reason;
+use pepjit_ir::{Cond, Field, Helper, Imm, ObjRef, Op, Type, Value};
+
+impl Translator<'_> {
+    pub(super) fn load_global(&mut self, arg: u32) -> Step {
+        let name = self.input.names[(arg >> 1) as usize].clone();
+        let known = if self.failed() { None } else { self.world.global(&name) };
+        if let Some(value) = known {
+            self.guard_valid();
+            self.specialised += 1;
+            self.push_const(value);
+        } else {
+            let function = self.input.function.clone();
+            let (function, name) = (self.object(function), self.object(name));
+            let (function, name) = (self.build().object(function), self.build().object(name));
+            let result = self.call_helper(Helper::LoadGlobal, &[function, name]);
+            self.push_result(result);
+        }
+        if arg & 1 != 0 {
+            self.push(Entry::Null);
+        }
+        Ok(())
+    }
+
+    pub(super) fn store_global(&mut self, arg: u32) -> Step {
+        let name = self.input.names[arg as usize].clone();
+        let function = self.input.function.clone();
+        let (function, name) = (self.object(function), self.object(name));
+        let (function, name) = (self.build().object(function), self.build().object(name));
+        let entry = self.peek(0)?;
+        let value = self.value(entry);
+        let status = self.call_helper(Helper::StoreGlobal, &[function, name, value]);
+        let entry = self.pop()?;
+        self.release(entry);
+        self.check_status(status);
+        Ok(())
+    }
+
+    /// The class that the inline cache names, at this many units after the opcode.
+    fn cached_class(&mut self, unit: usize) -> Option<ObjRef> {
+        let at = self.insn.unit as usize + unit;
+        let low = u32::from(*self.input.adaptive.get(at)?);
+        let high = u32::from(*self.input.adaptive.get(at + 1)?);
+        let version = low | high << 16;
+        if version == 0 { None } else { self.world.class_of_version(version) }
+    }
+
+    /// The class of an attribute's owner: known, or from the cache.
+    fn owner_class(&mut self, owner: Entry) -> Option<(ObjRef, bool)> {
+        let ty = self.ty(owner);
+        for (named, _) in Type::NAMED {
+            if *named == ty && !matches!(*named, Type::OTHER | Type::NULL) && ty.is_subtype(Type::OBJECT) {
+                return Some((self.world.well_known(ty)?, true));
+            }
+        }
+        self.cached_class(2).map(|class| (class, false))
+    }
+
+    fn byte_at(&mut self, owner: Value, offset: i32) -> Value {
+        let address = self.op_imm(Op::AddressOf, &[owner], Imm::Int(i64::from(offset)));
+        self.op(Op::LoadByte, &[address])
+    }
+
+    fn guard_byte(&mut self, owner: Value, offset: i32) {
+        let byte = self.byte_at(owner, offset);
+        let zero = self.build().word(0);
+        let set = self.op_imm(Op::IntCmp, &[byte, zero], Imm::Cond(Cond::Ne));
+        self.guard(Op::Guard, &[set], Imm::Reason(Reason::Attribute));
+    }
+
+    fn guard_class(&mut self, owner: Value, class: &ObjRef) {
+        let class = self.object(class.clone());
+        self.guard(Op::GuardClass, &[owner], Imm::Obj(class));
+    }
+
+    /// Guards that the instance doesn't hide an attribute of its class.
+    fn guard_shadow(&mut self, owner: Value, shadow: Shadow) {
+        if let Shadow::SharedKeys { keys_slot, version, valid_offset } = shadow {
+            self.guard_byte(owner, valid_offset);
+            let slot = self.build().word(keys_slot as i64);
+            let keys = self.op_imm(Op::LoadU64, &[slot], Imm::Int(0));
+            let now = self.op_imm(Op::Load, &[keys], Imm::Field(Field::KeysVersion));
+            let then = self.build().word(i64::from(version));
+            let same = self.op_imm(Op::IntCmp, &[now, then], Imm::Cond(Cond::Eq));
+            self.guard(Op::Guard, &[same], Imm::Reason(Reason::Attribute));
+        }
+    }
+
+    pub(super) fn load_attr(&mut self, arg: u32) -> Step {
+        let name = self.input.names[(arg >> 1) as usize].clone();
+        let method = arg & 1 != 0;
+        let owner = self.peek(0)?;
+        if self.failed() {
+            return self.generic_attribute(&name, method);
+        }
+        // An attribute of a module or class that is known itself.
+        if let Some(object) = self.constant(owner)
+            && let Some(value) = self.world.static_attribute(&object, &name)
+        {
+            self.guard_valid();
+            self.pop()?;
+            self.specialised += 1;
+            self.push_const(value);
+            if method {
+                self.push(Entry::Null);
+            }
+            return Ok(());
+        }
+        let Some((class, known)) = self.owner_class(owner) else { return self.generic_attribute(&name, method) };
+        let attribute = self.world.attribute(&class, &name);
+        if attribute == Attribute::Generic || matches!(attribute, Attribute::Property { .. }) && !self.property_is_direct(&attribute) {
+            return self.generic_attribute(&name, method);
+        }
+        let value = self.value(owner);
+        if !known {
+            self.guard_class(value, &class);
+        }
+        self.guard_valid();
+        self.specialised += 1;
+        match attribute {
+            Attribute::InlineValue { offset, valid_offset, .. } => {
+                self.guard_byte(value, valid_offset);
+                self.load_slot(value, offset)?;
+            }
+            Attribute::Slot { offset } => self.load_slot(value, offset)?,
+            Attribute::Method { function, shadow } if method => {
+                self.guard_shadow(value, shadow);
+                let owner = self.pop()?;
+                self.push_const(function);
+                self.push(owner);
+                return Ok(());
+            }
+            Attribute::ClassValue { value: constant, shadow } => {
+                self.guard_shadow(value, shadow);
+                let owner = self.pop()?;
+                self.release(owner);
+                self.push_const(constant);
+            }
+            Attribute::Property { getter } => return self.call_getter(&getter, method),
+            Attribute::Method { .. } | Attribute::Generic => return self.generic_attribute(&name, method),
+        }
+        if method {
+            self.push(Entry::Null);
+        }
+        Ok(())
+    }
+
+    /// Replaces the owner on the stack by what its slot holds.
+    fn load_slot(&mut self, owner: Value, offset: i32) -> Step {
+        let content = self.op_imm(Op::LoadAt, &[owner], Imm::Int(i64::from(offset)));
+        self.guard(Op::GuardBound, &[content], Imm::Reason(Reason::Attribute));
+        self.func.values[content.index()].ty = Type::OBJECT;
+        let entry = self.pop()?;
+        if matches!(entry, Entry::Value(_, Owner::Slot)) {
+            // The owner may be freed now, and the content with it.
+            self.build().effect(Op::IncRef, &[content], Imm::None);
+            self.release(entry);
+            self.push_owned(content);
+        } else {
+            self.push(Entry::Value(content, Owner::Memory));
+        }
+        Ok(())
+    }
+
+    fn property_is_direct(&mut self, attribute: &Attribute) -> bool {
+        let Attribute::Property { getter } = attribute else { return false };
+        self.world.callee(getter, 1).is_some()
+    }
+
+    fn call_getter(&mut self, getter: &ObjRef, method: bool) -> Step {
+        let owner = self.pop()?;
+        let getter = self.object(getter.clone());
+        self.push(Entry::Const(getter));
+        self.push(owner);
+        self.call_function(0)?;
+        if method {
+            self.push(Entry::Null);
+        }
+        Ok(())
+    }
+
+    fn generic_attribute(&mut self, name: &ObjRef, method: bool) -> Step {
+        self.generic += 1;
+        let owner = self.peek(0)?;
+        let value = self.value(owner);
+        let name = self.object(name.clone());
+        let name = self.build().object(name);
+        let helper = if method { Helper::GetMethod } else { Helper::GetAttr };
+        let result = self.call_helper(helper, &[value, name]);
+        let owner = self.pop()?;
+        if !method {
+            self.release(owner);
+            self.push_result(result);
+            return Ok(());
+        }
+        let failed = self.op(Op::IsNull, &[result]);
+        let taken = self.take_scratch(0);
+        // The receiver in scratch has a reference of its own (or is null).
+        self.release(owner);
+        self.throw_if_dropping(failed, taken);
+        self.func.values[result.index()].ty = self.func.ty(result).without(Type::NULL);
+        self.push_owned(result);
+        self.push_owned(taken);
+        Ok(())
+    }
+
+    /// The helper's further result, with its unit.
+    pub(super) fn take_scratch(&mut self, index: i64) -> Value {
+        self.op_imm(Op::LoadScratch, &[], Imm::Int(index))
+    }
+
+    /// Throws if the condition holds; the value (null in that case) isn't on the stack yet.
+    fn throw_if_dropping(&mut self, failed: Value, value: Value) {
+        let (cold, next) = self.fork(failed);
+        self.cold(cold);
+        self.block = cold;
+        let mut state = self.frame.state(self.insn.unit);
+        state.drops.push(value);
+        let state = self.func.add_state(state);
+        self.build().guard(Op::Throw, &[], Imm::None, state);
+        self.block = next;
+    }
+
+    pub(super) fn store_attr(&mut self, arg: u32) -> Step {
+        let name = self.input.names[arg as usize].clone();
+        let (value, owner) = (self.peek(1)?, self.peek(0)?);
+        let place = if self.failed() {
+            None
+        } else {
+            self.cached_class(2).map(|class| (self.world.attribute(&class, &name), class))
+        };
+        let (offset, inline, class) = match place {
+            Some((Attribute::InlineValue { offset, index, valid_offset, dict_offset }, class)) => {
+                (offset, Some((index, valid_offset, dict_offset)), class)
+            }
+            Some((Attribute::Slot { offset }, class)) => (offset, None, class),
+            _ => return self.generic_store_attribute(&name),
+        };
+        let owner_value = self.value(owner);
+        self.guard_class(owner_value, &class);
+        self.guard_valid();
+        if let Some((_, valid_offset, dict_offset)) = inline {
+            self.guard_byte(owner_value, valid_offset);
+            let dict = self.op_imm(Op::LoadAt, &[owner_value], Imm::Int(i64::from(dict_offset)));
+            let none = self.op(Op::IsNull, &[dict]);
+            self.guard(Op::Guard, &[none], Imm::Reason(Reason::Attribute));
+        }
+        self.specialised += 1;
+        self.secure();
+        let (owner, value) = (self.pop()?, self.pop()?);
+        let old = self.op_imm(Op::LoadAt, &[owner_value], Imm::Int(i64::from(offset)));
+        if let Some((index, ..)) = inline {
+            // A first store also notes the order of insertion.
+            let unset = self.op(Op::IsNull, &[old]);
+            let (first, again) = self.fork(unset);
+            let creating = self.input.name.ends_with("__init__");
+            self.cold(if creating { again } else { first });
+            let done = self.func.add_block();
+            self.block = first;
+            let counted = self.owned(value);
+            let number = self.build().int(i64::from(index));
+            let status = self.build().call(Helper::InlineValueAdd, &[owner_value, counted, number]);
+            let _ = status;
+            self.join(done, Vec::new());
+            self.block = again;
+            self.store_at(owner_value, offset, value);
+            self.join(done, Vec::new());
+            self.block = done;
+        } else {
+            self.store_at(owner_value, offset, value);
+        }
+        self.release(owner);
+        Ok(())
+    }
+
+    /// Puts an entry that has been popped into a slot of an object and gives the old content up; numbers are written in place.
+    fn store_at(&mut self, owner: Value, offset: i32, entry: Entry) {
+        if let Some((op, unboxed)) = self.unboxed(entry) {
+            let address = self.op_imm(Op::AddressOf, &[owner], Imm::Int(i64::from(offset)));
+            self.build().effect(op, &[address, unboxed], Imm::None);
+            if let Entry::Value(value, Owner::Slot) = entry {
+                self.build().effect(Op::DecRef, &[value], Imm::None);
+            }
+            return;
+        }
+        let counted = self.owned(entry);
+        let old = self.op_imm(Op::SwapAt, &[owner, counted], Imm::Int(i64::from(offset)));
+        self.build().effect(Op::DecRef, &[old], Imm::None);
+    }
+
+    /// The number in a fresh box that nobody else holds, with the instruction that stores it in place.
+    pub(super) fn unboxed(&self, entry: Entry) -> Option<(Op, Value)> {
+        let Entry::Value(value, Owner::Slot) = entry else { return None };
+        let def = self.func.def(value)?;
+        match def.op {
+            Op::BoxFloat => Some((Op::StoreFloatInPlace, def.args[0])),
+            Op::BoxInt => Some((Op::StoreIntInPlace, def.args[0])),
+            _ => None,
+        }
+    }
+
+    fn generic_store_attribute(&mut self, name: &ObjRef) -> Step {
+        self.generic += 1;
+        let (value, owner) = (self.peek(1)?, self.peek(0)?);
+        let (stored, object) = (self.value(value), self.value(owner));
+        let name = self.object(name.clone());
+        let name = self.build().object(name);
+        let status = self.call_helper(Helper::SetAttr, &[object, name, stored]);
+        let (owner, value) = (self.pop()?, self.pop()?);
+        self.release(value);
+        self.release(owner);
+        self.check_status(status);
+        Ok(())
+    }
+
+    pub(super) fn delete_attr(&mut self, arg: u32) -> Step {
+        let name = self.input.names[arg as usize].clone();
+        let owner = self.peek(0)?;
+        let object = self.value(owner);
+        let name = self.object(name);
+        let name = self.build().object(name);
+        let status = self.call_helper(Helper::DelAttr, &[object, name]);
+        let owner = self.pop()?;
+        self.release(owner);
+        self.check_status(status);
+        Ok(())
+    }
+
+    pub(super) fn load_super_attr(&mut self, arg: u32) -> Step {
+        let name = self.input.names[(arg >> 2) as usize].clone();
+        let method = arg & 1 != 0;
+        // Only the plain `super` of the builtins, with its two arguments found by the compiler.
+        let global = self.peek(2)?;
+        let plain = self.constant(global).is_some_and(|object| object.label == "super");
+        if !plain || arg & 2 == 0 {
+            return self.refuse_super();
+        }
+        let (class, receiver) = (self.peek(1)?, self.peek(0)?);
+        let (class_value, receiver_value) = (self.value(class), self.value(receiver));
+        let name = self.object(name);
+        let name = self.build().object(name);
+        let helper = if method { Helper::SuperMethod } else { Helper::SuperAttr };
+        let result = self.call_helper(helper, &[class_value, receiver_value, name]);
+        let (receiver, class, _) = (self.pop()?, self.pop()?, self.pop()?);
+        if !method {
+            self.release(receiver);
+            self.release(class);
+            self.push_result(result);
+            return Ok(());
+        }
+        let failed = self.op(Op::IsNull, &[result]);
+        let taken = self.take_scratch(0);
+        self.release(receiver);
+        self.release(class);
+        self.throw_if_dropping(failed, taken);
+        self.func.values[result.index()].ty = self.func.ty(result).without(Type::NULL);
+        self.push_owned(result);
+        self.push_owned(taken);
+        Ok(())
+    }
+
+    fn refuse_super(&mut self) -> Step {
+        crate::translate::unsupported("LOAD_SUPER_ATTR")
+    }
+}

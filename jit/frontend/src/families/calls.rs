@@ -1,0 +1,345 @@
+//! Calls: of compiled functions, of classes, of known builtins, of anything.
+
+use crate::input::PyVersion;
+use crate::state::{Entry, Owner};
+use crate::translate::{Step, Translator, unsupported};
+use crate::world::{Builtin, CalleeInfo};
+use pepjit_ir::{Cond, Field, Helper, Imm, ObjRef, Op, Type, Value};
+
+impl Translator<'_> {
+    pub(super) fn call(&mut self, arg: u32) -> Step {
+        let count = arg as usize;
+        let callable = self.peek(count + 1)?;
+        let Some(object) = self.constant(callable) else { return self.call_object(count) };
+        if let Some(builtin) = self.world.builtin(&object) {
+            if builtin == Builtin::LooksAtFrame {
+                return unsupported("call of a builtin that looks at the frame");
+            }
+            if !self.failed() && self.call_builtin(builtin, count)? {
+                self.specialised += 1;
+                return Ok(());
+            }
+            return self.call_object(count);
+        }
+        if object.ty == Type::FUNCTION {
+            return self.call_function(count);
+        }
+        if self.world.class_call(&object).is_some() && !self.failed() {
+            return self.call_class(&object, count);
+        }
+        self.call_object(count)
+    }
+
+    /// Calls whatever is on the stack, through the interpreter's own protocol.
+    fn call_object(&mut self, count: usize) -> Step {
+        self.generic_op(Helper::CallObject, count + 2, &[])
+    }
+
+    /// The arguments of a call with `count` of them on the stack: the receiver first, if there is one.
+    fn arguments(&self, count: usize) -> Step<Vec<Entry>> {
+        let mut entries = Vec::new();
+        let receiver = self.peek(count)?;
+        if receiver != Entry::Null {
+            entries.push(receiver);
+        }
+        for depth in (0..count).rev() {
+            entries.push(self.peek(depth)?);
+        }
+        Ok(entries)
+    }
+
+    /// Each argument as the callee wants it, or none if one can't be.
+    fn pass(&mut self, info: &CalleeInfo, arguments: &[Entry]) -> Option<Vec<Value>> {
+        let given = arguments.len();
+        let wanted = info.callee.params.len();
+        if given > wanted || wanted - given > info.defaults.len() {
+            return None;
+        }
+        let defaults = info.defaults[info.defaults.len() - (wanted - given)..].to_vec();
+        let mut entries = arguments.to_vec();
+        for default in defaults {
+            let object = self.object(default);
+            entries.push(Entry::Const(object));
+        }
+        for (entry, ty) in entries.iter().zip(&info.callee.params) {
+            let ty = ty.boxed();
+            if ty != Type::OBJECT && self.ty(*entry).intersect(ty).is_empty() {
+                return None;
+            }
+        }
+        let mut values = Vec::new();
+        for (entry, ty) in entries.into_iter().zip(info.callee.params.clone()) {
+            let value = self.value(entry);
+            values.push(match ty {
+                Type::C_INT => self.checked(Op::UnboxInt, &[value]),
+                Type::C_FLOAT => self.checked(Op::UnboxFloat, &[value]),
+                _ => value,
+            });
+        }
+        Some(values)
+    }
+
+    /// Calls the Python function under the arguments directly, if it's compiled.
+    pub(super) fn call_function(&mut self, count: usize) -> Step {
+        let callable = self.peek(count + 1)?;
+        let Some(function) = self.constant(callable) else { return self.call_object(count) };
+        let receiver = self.peek(count)?;
+        if self.ty(receiver).may_be_null() && receiver != Entry::Null || self.failed() {
+            return self.call_object(count);
+        }
+        let arguments = self.arguments(count)?;
+        let Some(info) = self.world.callee(&function, arguments.len()) else { return self.call_object(count) };
+        let Some(values) = self.pass(&info, &arguments) else { return self.call_object(count) };
+        self.guard_valid();
+        self.specialised += 1;
+        let callee = self.func.add_callee(info.callee);
+        self.before_call();
+        let pair = self.build().call_direct(callee, &values);
+        self.drop_operands(count + 2)?;
+        let failed = self.op(Op::PairFailed, &[pair]);
+        self.throw_if(failed);
+        let result = self.op(Op::PairToObject, &[pair]);
+        self.push_owned(result);
+        Ok(())
+    }
+
+    fn drop_operands(&mut self, count: usize) -> Step {
+        for _ in 0..count {
+            let entry = self.pop()?;
+            self.release(entry);
+        }
+        Ok(())
+    }
+
+    /// Makes an instance and calls its `__init__` directly.
+    fn call_class(&mut self, class: &ObjRef, count: usize) -> Step {
+        let Some(call) = self.world.class_call(class) else { return self.call_object(count) };
+        if self.peek(count)? != Entry::Null {
+            return self.call_object(count);
+        }
+        let init = match &call.init {
+            None if count == 0 => None,
+            None => return self.call_object(count),
+            Some(init) => match self.world.callee(init, count + 1) {
+                None => return self.call_object(count),
+                Some(info) if info.callee.params.first().is_some_and(|ty| *ty != Type::OBJECT) => return self.call_object(count),
+                Some(info) => Some(info),
+            },
+        };
+        // The arguments are converted before anything happens; the instance takes the first place.
+        let mut arguments = self.arguments(count)?;
+        let class_id = self.object(class.clone());
+        arguments.insert(0, Entry::Const(class_id));
+        let values = match &init {
+            None => Vec::new(),
+            Some(info) => match self.pass(info, &arguments) {
+                None => return self.call_object(count),
+                Some(values) => values,
+            },
+        };
+        self.guard_valid();
+        self.specialised += 1;
+        self.before_call();
+        let class_value = self.build().object(class_id);
+        let instance = self.build().call(Helper::NewInstance, &[class_value]);
+        let failed = self.op(Op::IsNull, &[instance]);
+        // The operands are still on the stack: the interpreter gives them up.
+        self.throw_if(failed);
+        self.func.values[instance.index()].ty = Type::OTHER;
+        if let Some(info) = init {
+            let mut values = values;
+            values[0] = instance;
+            let callee = self.func.add_callee(info.callee);
+            let pair = self.build().call_direct(callee, &values);
+            self.drop_operands(count + 2)?;
+            let failed = self.op(Op::PairFailed, &[pair]);
+            self.throw_if_holding(failed, instance);
+            // `class_call` vouches for `__init__` returning None.
+            self.build().effect(Op::PairDrop, &[pair], Imm::None);
+        } else {
+            self.drop_operands(count + 2)?;
+        }
+        self.push_owned(instance);
+        Ok(())
+    }
+
+    /// Throws if the condition holds, giving up a value that isn't on the stack.
+    fn throw_if_holding(&mut self, failed: Value, held: Value) {
+        let (cold, next) = self.fork(failed);
+        self.cold(cold);
+        self.block = cold;
+        let mut state = self.frame.state(self.insn.unit);
+        state.drops.push(held);
+        let state = self.func.add_state(state);
+        self.build().guard(Op::Throw, &[], Imm::None, state);
+        self.block = next;
+    }
+
+    /// A builtin that the front end knows; false if this use of it isn't special.
+    fn call_builtin(&mut self, builtin: Builtin, count: usize) -> Step<bool> {
+        let arguments = self.arguments(count)?;
+        match (builtin, arguments.as_slice()) {
+            (Builtin::Len, [entry]) => {
+                let entry = *entry;
+                let ty = self.ty(entry);
+                let field = match ty {
+                    Type::LIST | Type::TUPLE => Some(Field::VarSize),
+                    Type::STR => Some(Field::StrLength),
+                    Type::DICT => Some(Field::DictUsed),
+                    _ => None,
+                };
+                let value = self.value(entry);
+                self.secure();
+                let length = if let Some(field) = field {
+                    let word = self.op_imm(Op::LoadField, &[value], Imm::Field(field));
+                    self.op(Op::WordToInt, &[word])
+                } else {
+                    let length = self.call_helper(Helper::Len, &[value]);
+                    // The operands are still on the stack: the interpreter gives them up.
+                    self.check_status(length);
+                    length
+                };
+                self.drop_operands(count + 2)?;
+                let boxed = self.op(Op::BoxInt, &[length]);
+                self.push_owned(boxed);
+                Ok(true)
+            }
+            (Builtin::IsInstance, [entry, class]) => {
+                self.secure();
+                let (value, class_value) = (self.value(*entry), self.value(*class));
+                let truth = if let Entry::Const(class) = *class {
+                    let join = self.func.add_block();
+                    let result = self.func.add_param(join, Type::C_BOOL, false);
+                    let exact = self.op_imm(Op::IsClass, &[value], Imm::Obj(class));
+                    let (yes, ask) = self.fork(exact);
+                    self.block = yes;
+                    let one = self.op_imm(Op::ConstBool, &[], Imm::Int(1));
+                    self.join(join, vec![one]);
+                    self.block = ask;
+                    let answer = self.is_instance(value, class_value);
+                    self.join(join, vec![answer]);
+                    self.block = join;
+                    result
+                } else {
+                    self.is_instance(value, class_value)
+                };
+                self.drop_operands(count + 2)?;
+                self.push_bool(truth);
+                Ok(true)
+            }
+            (Builtin::ListAppend, [list, _]) => {
+                let list_value = self.guard_type(*list, Type::LIST)?;
+                self.secure();
+                let item = self.pop()?;
+                let item = self.owned(item);
+                self.append(list_value, item);
+                let (list, callable) = (self.pop()?, self.pop()?);
+                self.release(list);
+                self.release(callable);
+                let Some(none) = self.world.none() else { return Ok(false) };
+                self.push_const(none);
+                Ok(true)
+            }
+            (Builtin::Abs, [entry]) if self.ty(*entry) == Type::FLOAT => {
+                let value = self.value(*entry);
+                let number = self.checked(Op::UnboxFloat, &[value]);
+                let result = self.op(Op::FloatAbs, &[number]);
+                self.finish_float(result, count)
+            }
+            (Builtin::MathSqrt, [entry]) if self.could_be_number(*entry) => {
+                let value = self.value(*entry);
+                let number = self.checked(Op::UnboxNumber, &[value]);
+                let result = self.checked(Op::FloatSqrt, &[number]);
+                self.finish_float(result, count)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn could_be_number(&self, entry: Entry) -> bool {
+        !self.ty(entry).intersect(Type::INT.union(Type::FLOAT)).is_empty()
+    }
+
+    fn finish_float(&mut self, result: Value, count: usize) -> Step<bool> {
+        self.secure();
+        self.drop_operands(count + 2)?;
+        let boxed = self.op(Op::BoxFloat, &[result]);
+        self.push_owned(boxed);
+        Ok(true)
+    }
+
+    fn is_instance(&mut self, value: Value, class: Value) -> Value {
+        let status = self.call_helper(Helper::IsInstance, &[value, class]);
+        self.check_status(status);
+        let zero = self.build().int(0);
+        self.op_imm(Op::IntCmp, &[status, zero], Imm::Cond(Cond::Ne))
+    }
+
+    /// Appends an owned item to an exact list: in line if there's room.
+    pub(super) fn append(&mut self, list: Value, item: Value) {
+        let size = self.op_imm(Op::LoadField, &[list], Imm::Field(Field::VarSize));
+        let room = self.op_imm(Op::LoadField, &[list], Imm::Field(Field::ListAllocated));
+        let fits = self.op_imm(Op::IntCmp, &[size, room], Imm::Cond(Cond::Below));
+        let (fast, slow) = self.fork(fits);
+        self.cold(slow);
+        let done = self.func.add_block();
+        self.block = fast;
+        let items = self.op_imm(Op::LoadField, &[list], Imm::Field(Field::ListItems));
+        self.build().effect(Op::StoreItem, &[items, size, item], Imm::None);
+        let one = self.build().word(1);
+        let larger = self.op(Op::WordAdd, &[size, one]);
+        self.build().effect(Op::StoreField, &[list, larger], Imm::Field(Field::VarSize));
+        self.join(done, Vec::new());
+        self.block = slow;
+        let status = self.build().call(Helper::ListAppend, &[list, item]);
+        self.check_status(status);
+        self.join(done, Vec::new());
+        self.block = done;
+    }
+
+    pub(super) fn call_keywords(&mut self, arg: u32) -> Step {
+        self.generic_op(Helper::CallKeywords, arg as usize + 3, &[])
+    }
+
+    pub(super) fn call_ex(&mut self, arg: u32) -> Step {
+        self.generic += 1;
+        let keywords = self.input.version >= PyVersion::V314 || arg & 1 != 0;
+        let operands = if keywords { 4 } else { 3 };
+        self.secure();
+        let function = self.peek(operands - 1)?;
+        let positional = self.peek(operands - 3)?;
+        let (function, positional) = (self.value(function), self.value(positional));
+        let named = if keywords { self.peek(0)? } else { Entry::Null };
+        let named = self.value(named);
+        let result = self.call_helper(Helper::CallEx, &[function, positional, named]);
+        self.drop_operands(operands)?;
+        self.push_result(result);
+        Ok(())
+    }
+
+    pub(super) fn make_function(&mut self) -> Step {
+        let code = self.peek(0)?;
+        let code_value = self.value(code);
+        let function = self.input.function.clone();
+        let function = self.object(function);
+        let function = self.build().object(function);
+        let result = self.call_helper(Helper::MakeFunction, &[function, code_value]);
+        let code = self.pop()?;
+        self.release(code);
+        self.push_result(result);
+        Ok(())
+    }
+
+    pub(super) fn set_function_attribute(&mut self, arg: u32) -> Step {
+        let function = self.pop()?;
+        let attribute = self.pop_owned()?;
+        if !matches!(function, Entry::Value(_, Owner::Slot)) {
+            return unsupported("SET_FUNCTION_ATTRIBUTE");
+        }
+        let value = self.value(function);
+        let which = self.build().int(i64::from(arg));
+        self.call_helper(Helper::SetFunctionAttribute, &[value, attribute, which]);
+        self.push(function);
+        Ok(())
+    }
+}

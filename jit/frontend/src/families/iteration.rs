@@ -1,0 +1,198 @@
+//! Iteration. 3.15 keeps a list or tuple itself on the stack, with an index beside it; older versions an iterator object.
+
+use crate::decode::iterator_width;
+use crate::input::PyVersion;
+use crate::state::{Entry, Owner};
+use crate::translate::{Step, Translator, unsupported};
+use pepjit_ir::{Cond, Field, Helper, Imm, Op, Type, Value};
+
+impl Translator<'_> {
+    /// What the loop that starts here iterates over, if its FOR_ITER has been specialised.
+    fn next_iteration(&self) -> Option<&'static str> {
+        self.bytecode.insns.iter().find(|insn| insn.offset >= self.insn.next).filter(|insn| insn.name == "FOR_ITER").map(|insn| insn.spec)
+    }
+
+    pub(super) fn get_iter(&mut self) -> Step {
+        if self.input.version < PyVersion::V315 {
+            return self.generic_op(Helper::GetIter, 1, &[]);
+        }
+        if self.insn.arg != 0 {
+            return unsupported("GET_ITER");
+        }
+        let entry = self.peek(0)?;
+        let known = self.ty(entry);
+        let ty = match self.next_iteration() {
+            _ if self.failed() => None,
+            Some("FOR_ITER_LIST") => Some(Type::LIST),
+            Some("FOR_ITER_TUPLE") => Some(Type::TUPLE),
+            _ if known == Type::LIST || known == Type::TUPLE => Some(known),
+            _ => None,
+        };
+        let Some(ty) = ty else {
+            self.generic_op(Helper::GetIter, 1, &[])?;
+            self.push(Entry::Null);
+            return Ok(());
+        };
+        self.guard_type(entry, ty)?;
+        let zero = self.build().word(0);
+        self.push(Entry::Value(zero, Owner::Word));
+        Ok(())
+    }
+
+    pub(super) fn for_iter(&mut self) -> Step {
+        let width = iterator_width(self.input.version);
+        let iterator = self.peek(width - 1)?;
+        let spec = self.insn.spec;
+        let over = self.frame.clone();
+        if width == 2
+            && let Entry::Value(index, Owner::Word) = self.peek(0)?
+        {
+            let known = self.ty(iterator);
+            let ty = match spec {
+                "FOR_ITER_LIST" => Type::LIST,
+                "FOR_ITER_TUPLE" => Type::TUPLE,
+                _ if known == Type::LIST || known == Type::TUPLE => known,
+                _ => return unsupported("FOR_ITER of a virtual iterator"),
+            };
+            return self.iterate_indexed(iterator, index, ty);
+        }
+        // A loop entered from the interpreter on 3.15 has a real iterator instead of a sequence and an index.
+        if width == 2 && !self.failed() {
+            match self.likely(iterator) {
+                ty @ (Type::LIST_ITER | Type::TUPLE_ITER) => return self.iterate_object(iterator, ty),
+                _ => {}
+            }
+        }
+        match spec {
+            "FOR_ITER_RANGE" if !self.failed() => {
+                let iterator = self.guard_type(iterator, Type::RANGE_ITER)?;
+                let left = self.op_imm(Op::LoadField, &[iterator], Imm::Field(Field::RangeIterLen));
+                let zero = self.build().word(0);
+                let more = self.op_imm(Op::IntCmp, &[left, zero], Imm::Cond(Cond::Gt));
+                self.specialised += 1;
+                let (body, end) = self.fork(more);
+                self.block = body;
+                let start = self.op_imm(Op::LoadField, &[iterator], Imm::Field(Field::RangeIterStart));
+                let step = self.op_imm(Op::LoadField, &[iterator], Imm::Field(Field::RangeIterStep));
+                let next = self.op(Op::WordAdd, &[start, step]);
+                self.build().effect(Op::StoreField, &[iterator, next], Imm::Field(Field::RangeIterStart));
+                let one = self.build().word(1);
+                let fewer = self.op(Op::WordSub, &[left, one]);
+                self.build().effect(Op::StoreField, &[iterator, fewer], Imm::Field(Field::RangeIterLen));
+                let number = self.op(Op::WordToInt, &[start]);
+                let item = self.op(Op::BoxInt, &[number]);
+                self.push_owned(item);
+                let next = self.insn.next;
+                self.edge(next);
+                self.block = end;
+                self.frame = over;
+                self.end_of_iteration()
+            }
+            "FOR_ITER_LIST" if width == 1 && !self.failed() => self.iterate_object(iterator, Type::LIST_ITER),
+            "FOR_ITER_TUPLE" if width == 1 && !self.failed() => self.iterate_object(iterator, Type::TUPLE_ITER),
+            _ => self.iterate_generic(iterator),
+        }
+    }
+
+    fn end_of_iteration(&mut self) -> Step {
+        let Some(target) = self.insn.target() else { return unsupported("FOR_ITER") };
+        self.edge(target);
+        Ok(())
+    }
+
+    /// A list or tuple iterator object.
+    fn iterate_object(&mut self, iterator: Entry, ty: Type) -> Step {
+        let list = ty == Type::LIST_ITER;
+        let (index_field, sequence_field) =
+            if list { (Field::ListIterIndex, Field::ListIterSeq) } else { (Field::TupleIterIndex, Field::TupleIterSeq) };
+        let iterator = self.guard_type(iterator, ty)?;
+        self.secure();
+        self.specialised += 1;
+        let sequence = self.op_imm(Op::LoadField, &[iterator], Imm::Field(sequence_field));
+        let gone = self.op(Op::IsNull, &[sequence]);
+        let (finished, running) = self.fork(gone);
+        let over = self.frame.clone();
+        self.cold(finished);
+        self.block = running;
+        let index = self.op_imm(Op::LoadField, &[iterator], Imm::Field(index_field));
+        let size = self.op_imm(Op::LoadField, &[sequence], Imm::Field(Field::VarSize));
+        let more = self.op_imm(Op::IntCmp, &[index, size], Imm::Cond(Cond::Below));
+        let (body, end) = self.fork(more);
+        self.block = body;
+        let items = if list {
+            self.op_imm(Op::LoadField, &[sequence], Imm::Field(Field::ListItems))
+        } else {
+            self.op_imm(Op::AddressOfField, &[sequence], Imm::Field(Field::TupleItems))
+        };
+        let item = self.op(Op::LoadItem, &[items, index]);
+        self.func.values[item.index()].ty = Type::OBJECT;
+        let one = self.build().word(1);
+        let next = self.op(Op::WordAdd, &[index, one]);
+        self.build().effect(Op::StoreField, &[iterator, next], Imm::Field(index_field));
+        self.push(Entry::Value(item, Owner::Memory));
+        let next = self.insn.next;
+        self.edge(next);
+        // As the interpreter does: the iterator lets go of its sequence at the end.
+        self.block = end;
+        self.frame = over.clone();
+        if list {
+            let minus = self.build().word(-1);
+            self.build().effect(Op::StoreField, &[iterator, minus], Imm::Field(index_field));
+        }
+        let null = self.build().null();
+        let old = self.op_imm(Op::SwapField, &[iterator, null], Imm::Field(sequence_field));
+        self.build().effect(Op::DecRef, &[old], Imm::None);
+        self.end_of_iteration()?;
+        self.block = finished;
+        self.frame = over;
+        self.end_of_iteration()
+    }
+
+    /// 3.15: the sequence itself and an index.
+    fn iterate_indexed(&mut self, sequence: Entry, index: Value, ty: Type) -> Step {
+        let sequence = self.guard_type(sequence, ty)?;
+        self.specialised += 1;
+        let size = self.op_imm(Op::LoadField, &[sequence], Imm::Field(Field::VarSize));
+        let more = self.op_imm(Op::IntCmp, &[index, size], Imm::Cond(Cond::Below));
+        let (body, end) = self.fork(more);
+        let over = self.frame.clone();
+        self.block = body;
+        let items = if ty == Type::LIST {
+            self.op_imm(Op::LoadField, &[sequence], Imm::Field(Field::ListItems))
+        } else {
+            self.op_imm(Op::AddressOfField, &[sequence], Imm::Field(Field::TupleItems))
+        };
+        let item = self.op(Op::LoadItem, &[items, index]);
+        self.func.values[item.index()].ty = Type::OBJECT;
+        let one = self.build().word(1);
+        let next_index = self.op(Op::WordAdd, &[index, one]);
+        self.pop()?;
+        self.push(Entry::Value(next_index, Owner::Word));
+        self.push(Entry::Value(item, Owner::Memory));
+        let next = self.insn.next;
+        self.edge(next);
+        self.block = end;
+        self.frame = over;
+        self.end_of_iteration()
+    }
+
+    fn iterate_generic(&mut self, iterator: Entry) -> Step {
+        self.generic += 1;
+        let iterator = self.value(iterator);
+        let item = self.call_helper(Helper::IterNext, &[iterator]);
+        let none = self.op(Op::IsNull, &[item]);
+        let over = self.frame.clone();
+        let (end, body) = self.fork(none);
+        self.block = end;
+        let error = self.build().call(Helper::ErrorOccurred, &[]);
+        self.throw_if(error);
+        self.end_of_iteration()?;
+        self.block = body;
+        self.frame = over;
+        self.func.values[item.index()].ty = Type::OBJECT;
+        self.push_owned(item);
+        let next = self.insn.next;
+        self.edge(next);
+        Ok(())
+    }
+}

@@ -1,0 +1,439 @@
+//! The engine: state of the process, compilation, invalidation. Everything runs under the GIL.
+
+use crate::counters::Counters;
+use crate::ffi::{self, Object};
+use crate::linkage::{Process, UnitLinkage};
+use crate::objects::{code_facts, function_info};
+use crate::policy::Policy;
+use crate::registry::{Assumption, History, Key, Registry, Unit, UnitId};
+use crate::world::ProcessWorld;
+use pepjit_backend::{Backend, BackendError, Compiled};
+use pepjit_frontend::{BuildError, Entry};
+use pepjit_ir::passes::Pipeline;
+use pepjit_ir::{FunctionKind, Type};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+/// Functions compiled inside one another at most.
+const MAX_NESTING: usize = 6;
+
+/// A function that is being compiled: others may already call it through its cell.
+pub(crate) struct InProgress {
+    pub(crate) key: Key,
+    pub(crate) id: UnitId,
+    pub(crate) cell: Box<u64>,
+    pub(crate) params: Vec<Type>,
+    pub(crate) name: String,
+    /// Units compiled meanwhile that call it.
+    pub(crate) callers: Vec<UnitId>,
+}
+
+/// How a function or loop has been seen to run.
+#[derive(Debug, Default)]
+pub(crate) struct Profile {
+    pub(crate) count: u64,
+    pub(crate) observed: Vec<Type>,
+}
+
+/// The state of the process.
+pub(crate) struct Engine {
+    pub(crate) enabled: bool,
+    pub(crate) idle: bool,
+    pub(crate) policy: Policy,
+    pub(crate) backend: Box<dyn Backend>,
+    pub(crate) process: Process,
+    pub(crate) registry: Registry,
+    pub(crate) counters: Counters,
+    /// By code object.
+    pub(crate) calls: HashMap<usize, Profile>,
+    /// By code object and header.
+    pub(crate) jumps: HashMap<(usize, u32), u64>,
+    pub(crate) in_progress: Vec<InProgress>,
+    /// Names of dicts that have been seen changing.
+    pub(crate) unstable: BTreeSet<(usize, String)>,
+    /// Classes by version tag (kept alive).
+    pub(crate) classes: HashMap<u32, usize>,
+    /// Functions that are to be compiled again when there's an opportunity.
+    pub(crate) queue: Vec<usize>,
+}
+
+struct Global(RefCell<Option<Engine>>);
+// SAFETY: only touched with the GIL held.
+unsafe impl Sync for Global {}
+static ENGINE: Global = Global(RefCell::new(None));
+
+/// Events that came while the engine was busy: they must not get lost.
+struct Missed(RefCell<Vec<Assumption>>);
+// SAFETY: only touched with the GIL held.
+unsafe impl Sync for Missed {}
+static MISSED: Missed = Missed(RefCell::new(Vec::new()));
+
+/// Puts the engine in place.
+pub(crate) fn install(engine: Engine) {
+    *ENGINE.0.borrow_mut() = Some(engine);
+}
+
+/// Runs with the engine; none if it's busy further up the stack (a finaliser ran Python code) or not there.
+pub(crate) fn with<T>(action: impl FnOnce(&mut Engine) -> T) -> Option<T> {
+    let mut guard = ENGINE.0.try_borrow_mut().ok()?;
+    let engine = guard.as_mut()?;
+    let result = action(engine);
+    loop {
+        let missed = std::mem::take(&mut *MISSED.0.borrow_mut());
+        if missed.is_empty() {
+            return Some(result);
+        }
+        for assumption in missed {
+            engine.break_assumption(&assumption);
+        }
+    }
+}
+
+/// Something that compiled code may rely on is about to change.
+pub(crate) fn changed(assumption: Assumption) {
+    if with(|engine| engine.break_assumption(&assumption)).is_none() {
+        MISSED.0.borrow_mut().push(assumption);
+    }
+}
+
+/// Why nothing was compiled.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// Not compiled, for a reason that is counted.
+    Unsupported(String),
+    /// A bug.
+    Internal(String),
+}
+
+impl Engine {
+    /// Compiles a function, or one of its loops, and makes it current. `observed` are the classes of arguments, or of locals and stack.
+    pub(crate) fn compile(&mut self, function: Object, entry: Entry, observed: Vec<Type>) -> Result<UnitId, String> {
+        let header = match entry {
+            Entry::Function => None,
+            Entry::Loop { header, .. } => Some(header),
+        };
+        let key = Key { function: function as usize, header };
+        let history = self.registry.history.entry(key).or_default();
+        if let Some(reason) = &history.refused {
+            return Err(reason.clone());
+        }
+        if history.attempts >= self.policy.max_attempts {
+            history.refused = Some("speculation kept failing".into());
+            self.counters.given_up += 1;
+            return Err("speculation kept failing".into());
+        }
+        history.attempts += 1;
+        history.observed.clone_from(&observed);
+        let failed_sites = history.failed_sites.clone();
+        let start = Instant::now();
+        let nesting = self.in_progress.len();
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.compile_unit(function, key, entry, observed, failed_sites)));
+        self.counters.compile_ns += start.elapsed().as_nanos() as u64;
+        let refusal = match outcome {
+            Ok(Ok(id)) => return Ok(id),
+            Ok(Err(refusal)) => refusal,
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+                Refusal::Internal(text.unwrap_or("panic").to_string())
+            }
+        };
+        // Whoever was compiled meanwhile and calls this function has nothing to call.
+        for abandoned in self.in_progress.split_off(nesting) {
+            for caller in abandoned.callers {
+                self.drop_unit(caller);
+            }
+            // Its cell stays: code that is never entered again refers to it.
+            Box::leak(abandoned.cell);
+        }
+        self.counters.compile_failures += 1;
+        let reason = match refusal {
+            Refusal::Unsupported(reason) => reason,
+            Refusal::Internal(reason) => {
+                self.counters.internal_errors += 1;
+                if self.policy.verbose {
+                    eprintln!("pepjit: internal error: {reason}");
+                }
+                format!("internal error: {reason}")
+            }
+        };
+        let counter = reason.split(':').next().unwrap_or("unknown").to_string();
+        *self.counters.unsupported.entry(counter).or_default() += 1;
+        if let Some(history) = self.registry.history.get_mut(&key) {
+            history.refused = Some(reason.clone());
+        }
+        Err(reason)
+    }
+
+    fn compile_unit(
+        &mut self,
+        function: Object,
+        key: Key,
+        entry: Entry,
+        observed: Vec<Type>,
+        failed_sites: Vec<u32>,
+    ) -> Result<UnitId, Refusal> {
+        if self.in_progress.len() >= MAX_NESTING {
+            return Err(Refusal::Unsupported("nesting".into()));
+        }
+        let facts = code_facts(function, entry, observed, failed_sites).ok_or_else(|| Refusal::Unsupported("code object".into()))?;
+        if facts.has_executors {
+            return Err(Refusal::Unsupported("already compiled by CPython's own JIT".into()));
+        }
+        let info = function_info(function);
+        if info.plain_dicts == 0 {
+            return Err(Refusal::Unsupported("globals that are no plain dict".into()));
+        }
+        if facts.input.code.len() > self.policy.max_units {
+            return Err(Refusal::Unsupported("size".into()));
+        }
+        let id = self.registry.reserve();
+        let params = if key.header.is_none() { pepjit_frontend::parameter_types(&facts.input) } else { Vec::new() };
+        let name = facts.input.name.clone();
+        self.in_progress.push(InProgress { key, id, cell: Box::new(0), params, name: name.clone(), callers: Vec::new() });
+
+        let start = Instant::now();
+        let mut world = ProcessWorld::new(self, id, function);
+        let built = pepjit_frontend::build(&facts.input, &mut world);
+        let assumptions = world.finish();
+        self.counters.frontend_ns += start.elapsed().as_nanos() as u64;
+        let mut built = built.map_err(|BuildError::Unsupported(what)| Refusal::Unsupported(what))?;
+        if !self.policy.worthwhile(&built, key.header.is_some()) {
+            return Err(Refusal::Unsupported("mostly generic calls".into()));
+        }
+        if self.policy.verify {
+            check(&built.func, "the front end")?;
+        }
+        let mut pipeline = Pipeline::new();
+        pipeline.run(&mut built.func);
+        for (pass, time) in pipeline.times() {
+            *self.counters.passes.entry(pass).or_default() += time.as_nanos() as u64;
+        }
+        if self.policy.verify {
+            check(&built.func, "the passes")?;
+        }
+        let start = Instant::now();
+        let valid = Box::new(1u8);
+        let stress = Box::new(self.policy.stress_start());
+        let stress_address = if self.policy.stresses() { &raw const *stress as u64 } else { 0 };
+        let counters = self.counters.exits.as_mut_ptr();
+        let mut linkage = UnitLinkage::new(
+            &self.process,
+            id,
+            function,
+            info.code,
+            &raw const *valid as u64,
+            stress_address,
+            counters,
+            crate::policy::exit_limit,
+        );
+        let compiled = self.backend.compile(&built.func, &mut linkage, false);
+        let exits = linkage.exits;
+        self.counters.backend_ns += start.elapsed().as_nanos() as u64;
+        let compiled: Compiled = compiled.map_err(|error| match error {
+            BackendError::Internal { .. } => Refusal::Internal(error.to_string()),
+            other => Refusal::Unsupported(other.to_string()),
+        })?;
+
+        // Everything that the code names stays alive with it.
+        // (Not the function itself: who runs it holds it, and it could never go away.)
+        let named = built.func.objects.iter().map(|object| object.address as Object).filter(|object| *object != function);
+        let kept: Vec<Object> = named.chain([info.code]).collect();
+        for object in &kept {
+            // SAFETY: the objects are live: the front end found them a moment ago, and the GIL has been held since.
+            unsafe { ffi::pepjit_incref(*object) };
+        }
+        let Some(mut mine) = self.in_progress.pop() else { return Err(Refusal::Internal("nesting".into())) };
+        *mine.cell = compiled.entry;
+        self.counters.code_bytes += compiled.code_bytes as u64;
+        self.counters.metadata_bytes += exits.iter().map(|exit| exit.bytes() as u64).sum::<u64>();
+        self.counters.bytecodes_compiled += facts.input.code.len() as u64;
+        if matches!(built.func.kind, FunctionKind::Entry) {
+            self.counters.functions_compiled += 1;
+        } else {
+            self.counters.loops_compiled += 1;
+        }
+        let unit = Unit {
+            key,
+            name,
+            compiled,
+            valid,
+            cell: mine.cell,
+            stress,
+            params: mine.params,
+            exits,
+            kept,
+            hooked: false,
+            version: 0,
+        };
+        self.registry.units.insert(id, unit);
+        for assumption in assumptions {
+            self.registry.assume(id, assumption);
+        }
+        // The function itself: new code or defaults.
+        self.registry.assume(id, Assumption::Function(key.function));
+        // A unit that calls one still in progress goes with it if that fails.
+        let called: Vec<u64> = built.func.callees.iter().map(|callee| callee.entry_cell).collect();
+        for outer in &mut self.in_progress {
+            if called.contains(&(&raw const *outer.cell as u64)) {
+                outer.callers.push(id);
+            }
+        }
+        self.registry.current.insert(key, id);
+        if key.header.is_none() {
+            self.hook(id);
+        }
+        Ok(id)
+    }
+
+    /// Sends calls of a unit's function to its code.
+    pub(crate) fn hook(&mut self, id: UnitId) {
+        // SAFETY: no preconditions.
+        if unsafe { ffi::pepjit_hooks_suspended() } != 0 {
+            return;
+        }
+        let Some(unit) = self.registry.units.get_mut(&id) else { return };
+        // SAFETY: the function is alive (the unit keeps it among its objects, or its destruction has invalidated the unit).
+        let version = unsafe { ffi::pepjit_hook(unit.key.function as Object, unit.compiled.vectorcall as *mut _) };
+        if version != 0 {
+            unit.version = version;
+        }
+        unit.hooked = true;
+    }
+
+    fn unhook(unit: &mut Unit) {
+        if unit.hooked {
+            unit.hooked = false;
+            // SAFETY: as for `hook`.
+            unsafe { ffi::pepjit_unhook(unit.key.function as Object, unit.version) };
+        }
+    }
+
+    /// Gives a unit up: calls go to the interpreter again.
+    pub(crate) fn drop_unit(&mut self, id: UnitId) {
+        if let Some(unit) = self.registry.invalidate(id) {
+            Self::unhook(unit);
+        }
+    }
+
+    /// Something changed: what relied on it is given up, and compiled again if it gets hot again.
+    pub(crate) fn break_assumption(&mut self, assumption: &Assumption) {
+        if let Assumption::Name { dict, name } = assumption
+            && name.is_empty()
+        {
+            for id in self.registry.broken_dict(*dict) {
+                self.invalidate(id);
+            }
+            return;
+        }
+        let broken = self.registry.broken(assumption);
+        if let (Assumption::Name { dict, name }, false) = (assumption, broken.is_empty()) {
+            self.unstable.insert((*dict, name.clone()));
+        }
+        for id in broken {
+            self.invalidate(id);
+        }
+    }
+
+    fn invalidate(&mut self, id: UnitId) {
+        let Some(unit) = self.registry.units.get(&id) else { return };
+        if *unit.valid == 0 {
+            return;
+        }
+        self.counters.invalidations += 1;
+        let key = unit.key;
+        self.drop_unit(id);
+        if key.header.is_none() {
+            self.queue.push(key.function);
+        }
+    }
+
+    /// A function is going away: its address may be used again.
+    pub(crate) fn forget_function(&mut self, function: usize) {
+        self.break_assumption(&Assumption::Function(function));
+        self.queue.retain(|queued| *queued != function);
+        self.registry.history.retain(|key, _| key.function != function);
+    }
+
+    /// Compiles again what was invalidated.
+    pub(crate) fn run_queue(&mut self) {
+        for function in std::mem::take(&mut self.queue) {
+            let observed = self.registry.history.get(&Key { function, header: None }).map_or_else(Vec::new, |known| known.observed.clone());
+            self.counters.recompilations += 1;
+            let _ = self.compile(function as Object, Entry::Function, observed);
+        }
+    }
+
+    /// Speculation failed too often at an exit: compile without it, or give up.
+    pub(crate) fn respecialise(&mut self, id: UnitId, offset: u32) {
+        let Some(unit) = self.registry.units.get(&id) else { return };
+        if *unit.valid == 0 {
+            return;
+        }
+        let key = unit.key;
+        self.drop_unit(id);
+        let history: &mut History = self.registry.history.entry(key).or_default();
+        if !history.failed_sites.contains(&offset) {
+            history.failed_sites.push(offset);
+        }
+        self.counters.recompilations += 1;
+        if key.header.is_none() {
+            let observed = history.observed.clone();
+            let _ = self.compile(key.function as Object, Entry::Function, observed);
+        }
+    }
+
+    /// The text of a function's compilation: `hir`, `clif` or `asm`. Nothing is installed.
+    pub(crate) fn dump(&mut self, function: Object, kind: &str) -> Result<String, String> {
+        let observed = self
+            .registry
+            .history
+            .get(&Key { function: function as usize, header: None })
+            .map_or_else(Vec::new, |known| known.observed.clone());
+        let key = Key { function: function as usize, header: None };
+        let failed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.failed_sites.clone());
+        let facts = code_facts(function, Entry::Function, observed, failed).ok_or("the code object can't be read")?;
+        let id = self.registry.reserve();
+        let params = pepjit_frontend::parameter_types(&facts.input);
+        let name = facts.input.name.clone();
+        self.in_progress.push(InProgress { key, id, cell: Box::new(0), params, name, callers: Vec::new() });
+        let mut world = ProcessWorld::new(self, id, function);
+        let built = pepjit_frontend::build(&facts.input, &mut world);
+        drop(world.finish());
+        if let Some(mine) = self.in_progress.pop() {
+            for caller in mine.callers {
+                self.drop_unit(caller);
+            }
+            Box::leak(mine.cell);
+        }
+        let mut built = built.map_err(|error| error.to_string())?;
+        if kind == "hir0" {
+            return Ok(built.func.to_string());
+        }
+        Pipeline::new().run(&mut built.func);
+        if kind == "hir" {
+            return Ok(built.func.to_string());
+        }
+        let info = function_info(function);
+        let mut unused = [0u64; pepjit_ir::op::Reason::ALL.len()];
+        let valid = 0u8;
+        let mut linkage = UnitLinkage::new(
+            &self.process,
+            id,
+            function,
+            info.code,
+            &raw const valid as u64,
+            0,
+            unused.as_mut_ptr(),
+            crate::policy::exit_limit,
+        );
+        let compiled = self.backend.compile(&built.func, &mut linkage, true).map_err(|error| error.to_string())?;
+        self.backend.free(compiled.handle);
+        compiled.dumps.get(kind).cloned().ok_or_else(|| format!("the {} back end has no {kind}", self.backend.name()))
+    }
+}
+
+fn check(func: &pepjit_ir::Function, author: &str) -> Result<(), Refusal> {
+    pepjit_ir::verify::verify(func).map_err(|error| Refusal::Internal(format!("after {author}: {error}\n{func}")))
+}

@@ -1,0 +1,259 @@
+//! The C side, as declared in `csrc/shim.h`: see there for what each function does.
+
+use std::ffi::{c_char, c_int, c_void};
+
+/// An object, opaque.
+pub(crate) type Object = *mut c_void;
+/// A thread state, opaque.
+pub(crate) type ThreadState = *mut c_void;
+/// An interpreter frame, opaque.
+pub(crate) type Frame = *mut c_void;
+
+/// What native code returns in two registers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair {
+    pub(crate) payload: i64,
+    pub(crate) tag: i64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExitSlot {
+    pub(crate) kind: u32,
+    pub(crate) index: u32,
+    pub(crate) address: u64,
+}
+
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Exit {
+    pub(crate) count: u64,
+    pub(crate) limit: u64,
+    pub(crate) reason: *mut u64,
+    pub(crate) user: u64,
+    pub(crate) function: Object,
+    pub(crate) code: Object,
+    pub(crate) offset: u32,
+    pub(crate) throw: u8,
+    pub(crate) entered: u8,
+    pub(crate) recursion: u8,
+    pub(crate) reserved: u8,
+    pub(crate) nlocals: u32,
+    pub(crate) nstack: u32,
+    pub(crate) nwords: u32,
+    pub(crate) ndrops: u32,
+    pub(crate) slots: *const ExitSlot,
+    pub(crate) drops: *const u32,
+}
+
+#[repr(C)]
+pub(crate) struct HelperRow {
+    pub(crate) name: *const c_char,
+    pub(crate) address: *mut c_void,
+}
+
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct ProcessLayout {
+    pub(crate) none: u64,
+    pub(crate) true_object: u64,
+    pub(crate) false_object: u64,
+    pub(crate) int_type: u64,
+    pub(crate) float_type: u64,
+    pub(crate) small_ints: u64,
+    pub(crate) small_int_size: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Word {
+    pub(crate) offset: i64,
+    pub(crate) value: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct FrameLayout {
+    pub(crate) current_frame: i32,
+    pub(crate) datastack_top: i32,
+    pub(crate) datastack_limit: i32,
+    pub(crate) py_recursion_remaining: i32,
+    pub(crate) previous: i32,
+    pub(crate) instr_ptr: i32,
+    pub(crate) frame_obj: i32,
+    pub(crate) localsplus: i32,
+    pub(crate) stackpointer: i32,
+    pub(crate) frame_size: i32,
+    pub(crate) code_start: u64,
+    pub(crate) null_word: u64,
+    pub(crate) nlocalsplus: u32,
+    pub(crate) ntemplate: u32,
+    pub(crate) template: [Word; 12],
+}
+
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct Description {
+    pub(crate) ty: u32,
+    pub(crate) constant: u32,
+    pub(crate) int_value: i64,
+    pub(crate) float_value: f64,
+    pub(crate) immortal: u32,
+    pub(crate) reserved: u32,
+}
+
+#[repr(C)]
+pub(crate) struct FunctionInfo {
+    pub(crate) code: Object,
+    pub(crate) globals: Object,
+    pub(crate) builtins: Object,
+    pub(crate) defaults: Object,
+    pub(crate) kwdefaults: Object,
+    pub(crate) closure: Object,
+    pub(crate) qualname: Object,
+    pub(crate) vectorcall: *mut c_void,
+    pub(crate) version: u32,
+    pub(crate) plain_dicts: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Handler {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    pub(crate) target: u32,
+    pub(crate) depth: u32,
+    pub(crate) lasti: u32,
+}
+
+#[repr(C)]
+pub(crate) struct CodeInfo {
+    pub(crate) base: *mut u16,
+    pub(crate) adaptive: *mut u16,
+    pub(crate) handlers: *mut Handler,
+    pub(crate) local_kinds: *mut u8,
+    pub(crate) consts: Object,
+    pub(crate) names: Object,
+    pub(crate) localsplusnames: Object,
+    pub(crate) qualname: Object,
+    pub(crate) filename: Object,
+    pub(crate) code_start: u64,
+    pub(crate) nunits: u32,
+    pub(crate) nhandlers: u32,
+    pub(crate) nlocals: u32,
+    pub(crate) nlocalsplus: u32,
+    pub(crate) argcount: u32,
+    pub(crate) posonlyargcount: u32,
+    pub(crate) kwonlyargcount: u32,
+    pub(crate) stacksize: u32,
+    pub(crate) flags: u32,
+    pub(crate) first_traceable: u32,
+    pub(crate) first_line: u32,
+    pub(crate) framesize: u32,
+    pub(crate) has_executors: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct AttributeInfo {
+    pub(crate) kind: u32,
+    pub(crate) offset: i32,
+    pub(crate) index: u32,
+    pub(crate) valid_offset: i32,
+    pub(crate) dict_offset: i32,
+    pub(crate) storable: u32,
+    pub(crate) object: u64,
+    pub(crate) shared_keys: u32,
+    pub(crate) keys_version: u32,
+    pub(crate) keys_slot: u64,
+}
+
+pub(crate) type LoopEntry = unsafe extern "C" fn(ThreadState, Frame, *mut Object, u64) -> Pair;
+
+unsafe extern "C" {
+    pub(crate) fn pepjit_exit_function(tstate: ThreadState, light: Frame, record: *mut Exit, buffer: *const i64) -> Pair;
+    pub(crate) fn pepjit_exit_loop(tstate: ThreadState, frame: Frame, record: *mut Exit, buffer: *const i64) -> Pair;
+    pub(crate) fn pepjit_current_tstate() -> ThreadState;
+    pub(crate) fn pepjit_dealloc(object: Object);
+    pub(crate) fn pepjit_box_int(value: i64) -> Object;
+    pub(crate) fn pepjit_box_float(value: f64) -> Object;
+    pub(crate) fn pepjit_unbox_big_int(object: Object) -> Pair;
+    pub(crate) fn pepjit_poll(tstate: ThreadState) -> i64;
+    pub(crate) fn pepjit_pop_frame(tstate: ThreadState, light: Frame);
+    pub(crate) static mut pepjit_scratch: [Object; 1024];
+    pub(crate) static mut pepjit_quiet_breaker: u64;
+    pub(crate) static mut pepjit_stack_limit: u64;
+    pub(crate) static pepjit_fallback: *mut c_void;
+
+    pub(crate) static pepjit_field_count: u32;
+    pub(crate) static pepjit_field_names: [*const c_char; 0];
+    pub(crate) static pepjit_field_offsets: [i32; 0];
+    pub(crate) static pepjit_helper_count: u32;
+    pub(crate) static pepjit_helpers: [HelperRow; 0];
+    pub(crate) fn pepjit_process_layout(out: *mut ProcessLayout);
+    pub(crate) fn pepjit_frame_layout(function: Object, out: *mut FrameLayout);
+
+    pub(crate) fn pepjit_minor_version() -> c_int;
+    pub(crate) fn pepjit_module_create() -> Object;
+
+    pub(crate) fn pepjit_monitoring_begin() -> c_int;
+    pub(crate) fn pepjit_monitoring_events(events: c_int) -> c_int;
+    pub(crate) fn pepjit_monitoring_end();
+    pub(crate) fn pepjit_frame_values(frame: Frame, out: *mut Object) -> i64;
+    pub(crate) fn pepjit_frame_count(frame: Frame) -> i64;
+    pub(crate) fn pepjit_frame_normalise(frame: Frame) -> c_int;
+    pub(crate) fn pepjit_frame_function(frame: Frame) -> Object;
+    pub(crate) fn pepjit_run_loop(tstate: ThreadState, frame: Frame, header: u32, entry: LoopEntry, handle: u64);
+
+    pub(crate) fn pepjit_watchers_begin() -> c_int;
+    pub(crate) fn pepjit_watchers_end();
+    pub(crate) fn pepjit_watch_dict(dict: Object) -> c_int;
+    pub(crate) fn pepjit_watch_type(ty: Object) -> c_int;
+
+    pub(crate) fn pepjit_hook(function: Object, entry: *mut c_void) -> u32;
+    pub(crate) fn pepjit_unhook(function: Object, version: u32);
+    pub(crate) fn pepjit_hooks_suspended() -> c_int;
+
+    pub(crate) fn pepjit_object_type(object: Object) -> u32;
+    pub(crate) fn pepjit_well_known(bit: u32) -> Object;
+    pub(crate) fn pepjit_describe(object: Object, out: *mut Description);
+    pub(crate) fn pepjit_label(object: Object, buffer: *mut c_char, size: i64) -> i64;
+    pub(crate) fn pepjit_utf8(text: Object, length: *mut i64) -> *const c_char;
+    pub(crate) fn pepjit_small_int(value: u32) -> Object;
+    pub(crate) fn pepjit_common_constant(number: u32) -> Object;
+    pub(crate) fn pepjit_is_function(object: Object) -> c_int;
+    pub(crate) fn pepjit_is_class(object: Object) -> c_int;
+    pub(crate) fn pepjit_is_module(object: Object) -> c_int;
+    pub(crate) fn pepjit_incref(object: Object);
+    pub(crate) fn pepjit_decref(object: Object);
+    pub(crate) fn pepjit_dict_get(dict: Object, key: Object) -> Object;
+    pub(crate) fn pepjit_module_dict(module: Object) -> Object;
+    pub(crate) fn pepjit_function_info(function: Object, out: *mut FunctionInfo);
+    pub(crate) fn pepjit_tuple_size(tuple: Object) -> i64;
+    pub(crate) fn pepjit_tuple_item(tuple: Object, index: i64) -> Object;
+    pub(crate) fn pepjit_code_info(code: Object, out: *mut CodeInfo) -> c_int;
+    pub(crate) fn pepjit_code_release(info: *mut CodeInfo);
+    pub(crate) fn pepjit_class_of_version(version: u32) -> Object;
+    pub(crate) fn pepjit_class_version(ty: Object) -> u32;
+    pub(crate) fn pepjit_attribute(ty: Object, name: Object, out: *mut AttributeInfo);
+    pub(crate) fn pepjit_class_attribute(ty: Object, name: Object) -> Object;
+    pub(crate) fn pepjit_class_call(ty: Object, init: *mut Object) -> c_int;
+    pub(crate) fn pepjit_builtin(object: Object) -> c_int;
+
+    // CPython's stable interface, for the module's methods.
+    pub(crate) fn PyErr_SetString(class: Object, text: *const c_char);
+    pub(crate) static PyExc_TypeError: Object;
+    pub(crate) static PyExc_ValueError: Object;
+    pub(crate) static PyExc_RuntimeError: Object;
+    pub(crate) fn PyDict_New() -> Object;
+    pub(crate) fn PyDict_SetItemString(dict: Object, key: *const c_char, value: Object) -> c_int;
+    pub(crate) fn PyLong_FromLongLong(value: i64) -> Object;
+    pub(crate) fn PyLong_AsLongLong(value: Object) -> i64;
+    pub(crate) fn PyUnicode_FromStringAndSize(text: *const c_char, length: isize) -> Object;
+    pub(crate) fn PyList_New(length: isize) -> Object;
+    pub(crate) fn PyList_Append(list: Object, item: Object) -> c_int;
+    pub(crate) fn PyBool_FromLong(value: i64) -> Object;
+    pub(crate) fn PyErr_Occurred() -> Object;
+    pub(crate) fn PyErr_Clear();
+}

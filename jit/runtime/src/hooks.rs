@@ -1,0 +1,228 @@
+//! What the C side calls: events of monitoring and of the watchers, exits that are taken too often.
+
+use crate::engine::{self, Engine, Profile};
+use crate::ffi::{self, Exit, Frame, LoopEntry, Object, ThreadState};
+use crate::objects::{class_type, function_info, text};
+use crate::registry::{Assumption, Key};
+use pepjit_frontend::Entry;
+use pepjit_ir::Type;
+use pepjit_ir::op::Reason;
+use std::ffi::c_int;
+
+const NOTHING: c_int = 0;
+const DISABLE: c_int = 1;
+const ENTERED: c_int = 2;
+
+const FUNCTION_DESTROYED: c_int = 3;
+const DICT_CLONED: c_int = 3;
+
+/// The classes of a frame's locals and stack.
+fn observe(frame: Frame) -> Vec<Type> {
+    // SAFETY: the frame is running; the count is what `pepjit_frame_values` writes.
+    unsafe {
+        let count = ffi::pepjit_frame_count(frame);
+        let Ok(count) = usize::try_from(count) else { return Vec::new() };
+        let mut values: Vec<Object> = vec![std::ptr::null_mut(); count];
+        ffi::pepjit_frame_values(frame, values.as_mut_ptr());
+        values.into_iter().map(class_type).collect()
+    }
+}
+
+impl Profile {
+    /// Adds an observation: a class that varies is unknown.
+    fn observe(&mut self, seen: &[Type]) {
+        if self.count == 0 || self.observed.len() != seen.len() {
+            self.observed = seen.to_vec();
+            return;
+        }
+        for (known, seen) in self.observed.iter_mut().zip(seen) {
+            if known != seen {
+                *known = Type::OBJECT;
+            }
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, function: Object) -> c_int {
+    engine::with(|engine| {
+        if !engine.enabled {
+            return DISABLE;
+        }
+        engine.run_queue();
+        let threshold = engine.policy.calls;
+        let seen = observe(frame);
+        let profile = engine.calls.entry(code as usize).or_default();
+        profile.observe(&seen);
+        profile.count += 1;
+        if profile.count <= threshold {
+            return NOTHING;
+        }
+        let observed = profile.observed.clone();
+        if !engine.idle && engine.registry.find(Key { function: function as usize, header: None }).is_none() {
+            let _ = engine.compile(function, Entry::Function, observed);
+        }
+        DISABLE
+    })
+    .unwrap_or(NOTHING)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pepjit_rs_jump(tstate: ThreadState, frame: Frame, code: Object, _from: u32, to: u32) -> c_int {
+    let entry = engine::with(|engine| jump(engine, frame, code, to)).unwrap_or(Err(NOTHING));
+    match entry {
+        Err(verdict) => verdict,
+        Ok((entry, handle)) => {
+            // SAFETY: `entry` is the loop entry of a valid unit for this function and header; the frame is at the jump.
+            unsafe {
+                let entry = std::mem::transmute::<u64, LoopEntry>(entry);
+                ffi::pepjit_run_loop(tstate, frame, to, entry, handle);
+            }
+            ENTERED
+        }
+    }
+}
+
+/// What to do at a backward jump: a loop entry and its handle, or a verdict.
+fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<(u64, u64), c_int> {
+    if !engine.enabled {
+        return Err(DISABLE);
+    }
+    // SAFETY: the frame is running.
+    let function = unsafe { ffi::pepjit_frame_function(frame) };
+    if function.is_null() {
+        return Err(DISABLE);
+    }
+    let key = Key { function: function as usize, header: Some(to) };
+    if engine.registry.find(key).is_none() {
+        let count = engine.jumps.entry((code as usize, to)).or_default();
+        *count += 1;
+        if *count <= engine.policy.jumps {
+            return Err(NOTHING);
+        }
+        if engine.idle {
+            return Err(DISABLE);
+        }
+    }
+    // SAFETY: as above.
+    unsafe {
+        if ffi::pepjit_frame_count(frame) < 0 && ffi::pepjit_frame_normalise(frame) == 0 {
+            return Err(DISABLE);
+        }
+    }
+    let observed = observe(frame);
+    if engine.registry.find(key).is_none() {
+        engine.run_queue();
+        let locals = crate::objects::local_count(function);
+        let depth = observed.len().saturating_sub(locals) as u32;
+        if engine.compile(function, Entry::Loop { header: to, depth }, observed.clone()).is_err() {
+            return Err(DISABLE);
+        }
+    }
+    let Some(unit) = engine.registry.find(key) else { return Err(DISABLE) };
+    // The code was made for this many stack entries, and for these of them being null.
+    let made_for = engine.registry.history.get(&key).map_or(&[][..], |history| &history.observed);
+    let fits = made_for.len() == observed.len() && made_for.iter().zip(&observed).all(|(then, now)| (*then == Type::NULL) <= (*now == Type::NULL));
+    if !fits {
+        return Err(NOTHING);
+    }
+    engine.counters.osr_entries += 1;
+    Ok((unit.compiled.entry, unit.compiled.handle))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pepjit_rs_exit_limit(record: *mut Exit) {
+    engine::with(|engine| {
+        // SAFETY: the record belongs to a unit, and units are kept.
+        let record = unsafe { &mut *record };
+        let Some(unit) = engine.registry.units.get_mut(&record.user) else { return };
+        let reason = unit.exits.iter().find(|holder| std::ptr::eq(&raw const *holder.exit, record)).map(|holder| holder.reason);
+        if reason == Some(Reason::Stress) {
+            let next = engine.policy.stress_start();
+            if let Some(unit) = engine.registry.units.get_mut(&record.user) {
+                *unit.stress = next;
+            }
+            // Ask again at the next one.
+            record.limit = record.count + 1;
+            return;
+        }
+        engine.respecialise(record.user, record.offset);
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pepjit_rs_dict_event(event: c_int, dict: Object, key: Object, _new_value: Object) {
+    if event == DICT_CLONED {
+        return;
+    }
+    // An event without a str key concerns every name.
+    let name = if key.is_null() || class_type(key) != Type::STR { None } else { text(key) };
+    engine::changed(Assumption::Name { dict: dict as usize, name: name.unwrap_or_default() });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pepjit_rs_type_event(ty: Object) {
+    engine::changed(Assumption::Class(ty as usize));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pepjit_rs_function_event(event: c_int, function: Object, _new_value: Object) {
+    if event == FUNCTION_DESTROYED {
+        engine::with(|engine| engine.forget_function(function as usize));
+    } else {
+        engine::changed(Assumption::Function(function as usize));
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pepjit_rs_code_destroyed(code: Object) {
+    engine::with(|engine| {
+        engine.calls.remove(&(code as usize));
+        engine.jumps.retain(|(known, _), _| *known != code as usize);
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pepjit_rs_suspend_hooks() {
+    engine::with(|engine| {
+        for unit in engine.registry.units.values_mut() {
+            if unit.hooked {
+                // SAFETY: a hooked unit's function is alive.
+                unsafe { ffi::pepjit_unhook(unit.key.function as Object, unit.version) };
+            }
+        }
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pepjit_rs_resume_hooks() {
+    engine::with(|engine| {
+        for unit in engine.registry.units.values_mut() {
+            if unit.hooked {
+                // SAFETY: as above.
+                unit.version = unsafe { ffi::pepjit_hook(unit.key.function as Object, unit.compiled.vectorcall as *mut _) };
+            }
+        }
+        let waiting: Vec<u64> =
+            engine.registry.current.iter().filter(|(key, _)| key.header.is_none()).map(|(_, id)| *id).collect();
+        for id in waiting {
+            if engine.registry.units.get(&id).is_some_and(|unit| !unit.hooked && *unit.valid == 1) {
+                engine.hook(id);
+            }
+        }
+    });
+}
+
+/// Compiles a function at once, whatever its history of calls.
+pub(crate) fn compile_now(function: Object) -> Result<(), String> {
+    let code = function_info(function).code;
+    engine::with(|engine| {
+        let key = Key { function: function as usize, header: None };
+        if engine.registry.find(key).is_some() {
+            return Ok(());
+        }
+        let observed = engine.calls.get(&(code as usize)).map_or_else(Vec::new, |profile| profile.observed.clone());
+        engine.compile(function, Entry::Function, observed).map(drop)
+    })
+    .unwrap_or_else(|| Err("the JIT is busy".into()))
+}

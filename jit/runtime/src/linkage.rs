@@ -1,0 +1,214 @@
+//! What a back end asks while it compiles one function: layout, addresses, exit records.
+
+use crate::ffi::{self, Exit, Object};
+use pepjit_backend::{Addresses, ExitKind, ExitRecord, ExitSlot, FrameLayout, Layout, Linkage};
+use pepjit_ir::op::Reason;
+use pepjit_ir::{Field, Helper};
+use std::ffi::CStr;
+
+/// The numbers of slot kinds in `shim.h`.
+const SLOT_EMPTY: u32 = 0;
+const SLOT_OBJECT: u32 = 1;
+
+/// An exit record with everything it points to.
+#[derive(Debug)]
+pub(crate) struct ExitHolder {
+    pub(crate) exit: Box<Exit>,
+    slots: Vec<ffi::ExitSlot>,
+    drops: Vec<u32>,
+    pub(crate) reason: Reason,
+}
+
+impl ExitHolder {
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Exit>() + self.slots.len() * size_of::<ffi::ExitSlot>() + self.drops.len() * 4
+    }
+}
+
+/// Tables of the process, read once.
+#[derive(Clone, Debug)]
+pub(crate) struct Process {
+    helpers: Vec<u64>,
+    layout: Layout,
+}
+
+impl Process {
+    /// Reads the C side's tables and checks that both sides agree.
+    pub(crate) fn new() -> Result<Process, String> {
+        // SAFETY: the C side's tables are constants; the counts say how long they are.
+        let (fields, helpers) = unsafe {
+            let names = std::slice::from_raw_parts((&raw const ffi::pepjit_field_names).cast::<*const i8>(), ffi::pepjit_field_count as usize);
+            let offsets = std::slice::from_raw_parts((&raw const ffi::pepjit_field_offsets).cast::<i32>(), ffi::pepjit_field_count as usize);
+            let rows = std::slice::from_raw_parts((&raw const ffi::pepjit_helpers).cast::<ffi::HelperRow>(), ffi::pepjit_helper_count as usize);
+            let fields: Vec<(String, i32)> = names
+                .iter()
+                .zip(offsets)
+                .map(|(name, offset)| (CStr::from_ptr(name.cast()).to_string_lossy().into_owned(), *offset))
+                .collect();
+            let helpers: Vec<(String, u64)> =
+                rows.iter().map(|row| (CStr::from_ptr(row.name).to_string_lossy().into_owned(), row.address as u64)).collect();
+            (fields, helpers)
+        };
+        let same_fields = fields.len() == Field::ALL.len() && fields.iter().zip(Field::ALL).all(|((name, _), field)| name == field.name());
+        if !same_fields {
+            return Err("the field tables of the two halves of the module differ; build it again".into());
+        }
+        let same_helpers =
+            helpers.len() == Helper::ALL.len() && helpers.iter().zip(Helper::ALL).all(|((name, _), helper)| name == helper.info().name);
+        if !same_helpers {
+            return Err("the helper tables of the two halves of the module differ; build it again".into());
+        }
+        let mut process = ffi::ProcessLayout::default();
+        // SAFETY: the pointer is to a structure of the declared layout.
+        unsafe { ffi::pepjit_process_layout(&raw mut process) };
+        let layout = Layout {
+            fields: fields.into_iter().map(|(_, offset)| offset).collect(),
+            none: process.none,
+            true_object: process.true_object,
+            false_object: process.false_object,
+            int_type: process.int_type,
+            float_type: process.float_type,
+            small_ints: process.small_ints,
+            small_int_size: process.small_int_size,
+            frame: FrameLayout::default(),
+        };
+        Ok(Process { helpers: helpers.into_iter().map(|(_, address)| address).collect(), layout })
+    }
+
+    /// The layout for a function's frames.
+    fn layout_for(&self, function: Object) -> Layout {
+        let mut frame = ffi::FrameLayout::default();
+        // SAFETY: `function` is a live function object, `frame` a structure of the declared layout.
+        unsafe { ffi::pepjit_frame_layout(function, &raw mut frame) };
+        let mut template: Vec<(i32, u64)> =
+            frame.template[..frame.ntemplate as usize].iter().map(|word| (word.offset as i32, word.value)).collect();
+        template.extend((0..frame.nlocalsplus as i32).map(|index| (frame.localsplus + 8 * index, frame.null_word)));
+        let frame = FrameLayout {
+            current_frame: frame.current_frame,
+            datastack_top: frame.datastack_top,
+            datastack_limit: frame.datastack_limit,
+            py_recursion_remaining: frame.py_recursion_remaining,
+            previous: frame.previous,
+            instr_ptr: frame.instr_ptr,
+            frame_obj: frame.frame_obj,
+            localsplus: frame.localsplus,
+            template,
+            stackpointer: (frame.stackpointer >= 0).then_some(frame.stackpointer),
+            frame_size: frame.frame_size,
+            code_start: frame.code_start,
+            ..self.layout.frame.clone()
+        };
+        Layout { frame, ..self.layout.clone() }
+    }
+}
+
+/// The linkage of one compilation; afterwards its exits belong to the compiled unit.
+pub(crate) struct UnitLinkage<'a> {
+    process: &'a Process,
+    layout: Layout,
+    addresses: Addresses,
+    unit: u64,
+    function: Object,
+    code: Object,
+    counters: *mut u64,
+    limit: fn(Reason, bool) -> u64,
+    pub(crate) exits: Vec<ExitHolder>,
+}
+
+impl<'a> UnitLinkage<'a> {
+    /// `counters` is the array of exit counters by reason, `limit` how often an exit may be taken before it's reported.
+    pub(crate) fn new(
+        process: &'a Process,
+        unit: u64,
+        function: Object,
+        code: Object,
+        valid: u64,
+        stress: u64,
+        counters: *mut u64,
+        limit: fn(Reason, bool) -> u64,
+    ) -> UnitLinkage<'a> {
+        let addresses = Addresses {
+            exit_function: ffi::pepjit_exit_function as *const () as u64,
+            exit_loop: ffi::pepjit_exit_loop as *const () as u64,
+            // SAFETY: set once by the C side's initialisation, before any compilation.
+            fallback: unsafe { ffi::pepjit_fallback } as u64,
+            current_tstate: ffi::pepjit_current_tstate as *const () as u64,
+            dealloc: ffi::pepjit_dealloc as *const () as u64,
+            box_int: ffi::pepjit_box_int as *const () as u64,
+            box_float: ffi::pepjit_box_float as *const () as u64,
+            unbox_big_int: ffi::pepjit_unbox_big_int as *const () as u64,
+            poll: ffi::pepjit_poll as *const () as u64,
+            quiet_breaker: &raw const ffi::pepjit_quiet_breaker as u64,
+            pop_frame: ffi::pepjit_pop_frame as *const () as u64,
+            scratch: &raw const ffi::pepjit_scratch as u64,
+            valid,
+            function: function as u64,
+            stack_limit: &raw const ffi::pepjit_stack_limit as u64,
+            stress,
+        };
+        let layout = process.layout_for(function);
+        UnitLinkage { process, layout, addresses, unit, function, code, counters, limit, exits: Vec::new() }
+    }
+}
+
+impl Linkage for UnitLinkage<'_> {
+    fn helper(&self, helper: Helper) -> u64 {
+        self.process.helpers[helper as usize]
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn add_exit(&mut self, record: ExitRecord) -> u64 {
+        let slots: Vec<ffi::ExitSlot> = record
+            .slots
+            .iter()
+            .map(|slot| match *slot {
+                ExitSlot::Empty => ffi::ExitSlot { kind: SLOT_EMPTY, index: 0, address: 0 },
+                ExitSlot::Object(address) => ffi::ExitSlot { kind: SLOT_OBJECT, index: 0, address },
+                ExitSlot::Value(index, kind) => {
+                    let kind = match kind {
+                        ExitKind::Steal => 2,
+                        ExitKind::Borrow => 3,
+                        ExitKind::Int => 4,
+                        ExitKind::Float => 5,
+                        ExitKind::Bool => 6,
+                        ExitKind::Pair => 7,
+                        ExitKind::TaggedInt => 8,
+                    };
+                    ffi::ExitSlot { kind, index, address: 0 }
+                }
+            })
+            .collect();
+        let drops = record.drops.clone();
+        let exit = Box::new(Exit {
+            count: 0,
+            limit: (self.limit)(record.reason, record.throw),
+            // SAFETY: the array has an element for every reason.
+            reason: unsafe { self.counters.add(record.reason as usize) },
+            user: self.unit,
+            function: self.function,
+            code: self.code,
+            offset: record.offset,
+            throw: u8::from(record.throw),
+            entered: u8::from(record.entered),
+            recursion: u8::from(record.reason == Reason::Recursion),
+            reserved: 0,
+            nlocals: record.locals,
+            nstack: slots.len() as u32 - record.locals,
+            nwords: record.words,
+            ndrops: drops.len() as u32,
+            slots: slots.as_ptr(),
+            drops: drops.as_ptr(),
+        });
+        let address = &raw const *exit as u64;
+        self.exits.push(ExitHolder { exit, slots, drops, reason: record.reason });
+        address
+    }
+
+    fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+}

@@ -1,0 +1,108 @@
+//! When to compile, and when to stop trying.
+
+use pepjit_frontend::Built;
+use pepjit_ir::op::Reason;
+
+/// The stress mode `PEPJIT_EXIT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stress {
+    /// No stress.
+    Off,
+    /// Leave at every guard.
+    Every,
+    /// Leave at every `n`th guard.
+    Nth(u64),
+    /// Leave at guards drawn at random.
+    Random(u64),
+}
+
+/// Thresholds and limits.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    /// Calls of a function before it's compiled.
+    pub(crate) calls: u64,
+    /// Back edges of a loop before it's compiled.
+    pub(crate) jumps: u64,
+    /// Code units of bytecode at most.
+    pub(crate) max_units: usize,
+    /// Compilations of one function at most.
+    pub(crate) max_attempts: u32,
+    /// Whether to check the IR after the front end and the passes.
+    pub(crate) verify: bool,
+    /// Whether to print internal errors.
+    pub(crate) verbose: bool,
+    /// The stress mode.
+    pub(crate) stress: Stress,
+    /// Compile whatever can be compiled, worthwhile or not (threshold 0).
+    pub(crate) force: bool,
+    random: u64,
+}
+
+impl Policy {
+    /// The defaults, changed by the environment.
+    pub(crate) fn from_env() -> Result<Policy, String> {
+        let number = |name: &str, default: u64| match std::env::var(name) {
+            Ok(text) if !text.is_empty() => text.parse().map_err(|_| format!("{name}={text} is no number")),
+            _ => Ok(default),
+        };
+        let calls = number("PEPJIT_THRESHOLD", 100)?;
+        let stress = match std::env::var("PEPJIT_EXIT").as_deref() {
+            Err(_) | Ok("") => Stress::Off,
+            Ok("every") => Stress::Every,
+            Ok(text) => match text.strip_prefix("random:") {
+                Some(seed) => Stress::Random(seed.parse().map_err(|_| format!("PEPJIT_EXIT={text}: the seed is no number"))?),
+                None => Stress::Nth(text.parse().map_err(|_| format!("PEPJIT_EXIT={text}: use every, a number, or random:SEED"))?),
+            },
+        };
+        let random = match stress {
+            Stress::Random(seed) => seed.wrapping_mul(2).wrapping_add(1),
+            _ => 1,
+        };
+        Ok(Policy {
+            calls,
+            jumps: calls.saturating_mul(4),
+            max_units: number("PEPJIT_MAX_UNITS", 6000)? as usize,
+            max_attempts: number("PEPJIT_MAX_ATTEMPTS", 8)? as u32,
+            verify: number("PEPJIT_VERIFY", u64::from(cfg!(debug_assertions)))? != 0,
+            verbose: number("PEPJIT_VERBOSE", 0)? != 0,
+            stress,
+            force: calls == 0,
+            random,
+        })
+    }
+
+    /// Whether compiled code is likely to be faster than the interpreter: a call of a generic helper is no faster than the interpreter's own.
+    pub(crate) fn worthwhile(&self, built: &Built, a_loop: bool) -> bool {
+        self.force || built.specialised >= if a_loop { 1 } else { 2 } && built.specialised * 3 >= built.generic * 2
+    }
+
+    /// Whether a stress mode is on.
+    pub(crate) fn stresses(&self) -> bool {
+        self.stress != Stress::Off
+    }
+
+    /// How many guards a new unit passes before it leaves.
+    pub(crate) fn stress_start(&mut self) -> u64 {
+        match self.stress {
+            Stress::Off | Stress::Every => 0,
+            Stress::Nth(count) => count,
+            Stress::Random(_) => {
+                // xorshift64
+                self.random ^= self.random << 13;
+                self.random ^= self.random >> 7;
+                self.random ^= self.random << 17;
+                self.random % 48
+            }
+        }
+    }
+}
+
+/// How often an exit may be taken before the code is compiled without the speculation; 0: as often as it likes.
+pub(crate) fn exit_limit(reason: Reason, throw: bool) -> u64 {
+    match reason {
+        _ if throw => 0,
+        Reason::Class | Reason::Overflow | Reason::Arithmetic | Reason::Index | Reason::Attribute | Reason::Callee => 50,
+        Reason::Stress => 1,
+        Reason::Exception | Reason::Uncompiled | Reason::Unbound | Reason::Invalidated | Reason::Recursion | Reason::Pending => 0,
+    }
+}

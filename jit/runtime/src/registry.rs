@@ -1,0 +1,132 @@
+//! What has been compiled, what it assumes, and what becomes of it when an assumption breaks.
+
+use crate::ffi::Object;
+use crate::linkage::ExitHolder;
+use pepjit_backend::Compiled;
+use pepjit_ir::{Callee, Type};
+use std::collections::{BTreeSet, HashMap};
+
+/// A compiled unit's number.
+pub(crate) type UnitId = u64;
+
+/// What is compiled: a function object, or one of its loops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Key {
+    /// The function object's address.
+    pub(crate) function: usize,
+    /// The loop's header in code units.
+    pub(crate) header: Option<u32>,
+}
+
+/// A compiled function or loop. Code that has run once stays in memory: it may be on some stack.
+pub(crate) struct Unit {
+    pub(crate) key: Key,
+    pub(crate) name: String,
+    pub(crate) compiled: Compiled,
+    /// 1 as long as every assumption holds; native code reads it.
+    pub(crate) valid: Box<u8>,
+    /// The current direct entry; native callers read it.
+    pub(crate) cell: Box<u64>,
+    /// The word of the stress mode.
+    pub(crate) stress: Box<u64>,
+    pub(crate) params: Vec<Type>,
+    pub(crate) exits: Vec<ExitHolder>,
+    /// Objects kept alive for the code.
+    pub(crate) kept: Vec<Object>,
+    /// Whether the function's vectorcall is the unit's entry.
+    pub(crate) hooked: bool,
+    /// The function version from before hooking.
+    pub(crate) version: u32,
+}
+
+impl Unit {
+    /// The unit as the IR calls it.
+    pub(crate) fn callee(&self) -> Callee {
+        Callee { entry_cell: &raw const *self.cell as u64, params: self.params.clone(), label: self.name.clone() }
+    }
+}
+
+/// What a unit assumes of the process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Assumption {
+    /// A name's value (or absence) in a dict of globals, builtins or a module.
+    Name {
+        /// The dict's address.
+        dict: usize,
+        /// The name.
+        name: String,
+    },
+    /// A class, its bases included.
+    Class(usize),
+    /// A function's code and defaults.
+    Function(usize),
+}
+
+/// How often a function or loop has been tried, and with what result.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// Sites compiled without speculation.
+    pub(crate) failed_sites: Vec<u32>,
+    /// Compilations so far.
+    pub(crate) attempts: u32,
+    /// Why it stays interpreted, if it does.
+    pub(crate) refused: Option<String>,
+    /// The observed classes of the arguments (or locals and stack).
+    pub(crate) observed: Vec<Type>,
+}
+
+/// All units and what they assume.
+#[derive(Default)]
+pub(crate) struct Registry {
+    pub(crate) units: HashMap<UnitId, Unit>,
+    /// The current unit of each function and loop.
+    pub(crate) current: HashMap<Key, UnitId>,
+    pub(crate) history: HashMap<Key, History>,
+    assumptions: HashMap<Assumption, BTreeSet<UnitId>>,
+    /// Units that call another one through its entry cell.
+    next: UnitId,
+}
+
+impl Registry {
+    /// A number for the next unit.
+    pub(crate) fn reserve(&mut self) -> UnitId {
+        self.next += 1;
+        self.next
+    }
+
+    /// Notes an assumption.
+    pub(crate) fn assume(&mut self, unit: UnitId, assumption: Assumption) {
+        self.assumptions.entry(assumption).or_default().insert(unit);
+    }
+
+    /// The units that rely on something that has changed.
+    pub(crate) fn broken(&mut self, assumption: &Assumption) -> Vec<UnitId> {
+        self.assumptions.remove(assumption).into_iter().flatten().collect()
+    }
+
+    /// The same for every name of a dict.
+    pub(crate) fn broken_dict(&mut self, dict: usize) -> Vec<UnitId> {
+        let names: Vec<Assumption> =
+            self.assumptions.keys().filter(|known| matches!(known, Assumption::Name { dict: of, .. } if *of == dict)).cloned().collect();
+        names.iter().flat_map(|name| self.broken(name)).collect()
+    }
+
+    /// The current unit of a key, if it's valid.
+    pub(crate) fn find(&self, key: Key) -> Option<&Unit> {
+        self.current.get(&key).and_then(|id| self.units.get(id)).filter(|unit| *unit.valid == 1)
+    }
+
+    /// Marks a unit invalid: callers come to its fallback entry, its guards leave.
+    pub(crate) fn invalidate(&mut self, id: UnitId) -> Option<&mut Unit> {
+        let unit = self.units.get_mut(&id)?;
+        if *unit.valid == 0 {
+            return None;
+        }
+        *unit.valid = 0;
+        *unit.cell = unit.compiled.fallback;
+        if self.current.get(&unit.key) == Some(&id) {
+            self.current.remove(&unit.key);
+        }
+        self.units.get_mut(&id)
+    }
+}

@@ -1,0 +1,294 @@
+//! The front end's questions, answered from the running process; what it relies on is noted.
+
+use crate::engine::Engine;
+use crate::ffi::{self, Object};
+use crate::objects::{code_facts, describe, function_info, text, tuple, type_of_bit};
+use crate::registry::{Assumption, Key, UnitId};
+use pepjit_frontend::{Attribute, Builtin, CalleeInfo, ClassCall, Entry, Shadow, World};
+use pepjit_ir::{Callee, ObjRef, Type};
+
+/// Answers for one compilation.
+pub(crate) struct ProcessWorld<'a> {
+    engine: &'a mut Engine,
+    unit: UnitId,
+    globals: Object,
+    builtins: Object,
+    assumptions: Vec<Assumption>,
+}
+
+const BUILTINS: [Builtin; 15] = [
+    Builtin::Len,
+    Builtin::IsInstance,
+    Builtin::Range,
+    Builtin::Abs,
+    Builtin::Min,
+    Builtin::Max,
+    Builtin::Ord,
+    Builtin::Chr,
+    Builtin::Int,
+    Builtin::Float,
+    Builtin::Bool,
+    Builtin::Type,
+    Builtin::MathSqrt,
+    Builtin::ListAppend,
+    Builtin::LooksAtFrame,
+];
+
+impl<'a> ProcessWorld<'a> {
+    pub(crate) fn new(engine: &'a mut Engine, unit: UnitId, function: Object) -> ProcessWorld<'a> {
+        let info = function_info(function);
+        ProcessWorld { engine, unit, globals: info.globals, builtins: info.builtins, assumptions: Vec::new() }
+    }
+
+    /// What the code assumes.
+    pub(crate) fn finish(self) -> Vec<Assumption> {
+        self.assumptions
+    }
+
+    fn known(object: Object) -> Option<ObjRef> {
+        if object.is_null() { None } else { Some(describe(object)) }
+    }
+
+    /// Watches a name of a dict; false if it has been seen changing, or can't be watched.
+    fn rely_on_name(&mut self, dict: Object, name: &str) -> bool {
+        let entry = (dict as usize, name.to_string());
+        if self.engine.unstable.contains(&entry) {
+            return false;
+        }
+        // SAFETY: `dict` is a live exact dict.
+        if unsafe { ffi::pepjit_watch_dict(dict) } != 0 {
+            clear_error();
+            return false;
+        }
+        self.assumptions.push(Assumption::Name { dict: entry.0, name: entry.1 });
+        true
+    }
+
+    fn rely_on_class(&mut self, class: Object) -> bool {
+        // SAFETY: `class` is a live class.
+        if unsafe { ffi::pepjit_watch_type(class) } != 0 {
+            clear_error();
+            return false;
+        }
+        self.assumptions.push(Assumption::Class(class as usize));
+        true
+    }
+
+    fn shadow(info: &ffi::AttributeInfo) -> Shadow {
+        if info.shared_keys == 0 {
+            Shadow::Impossible
+        } else {
+            Shadow::SharedKeys { keys_slot: info.keys_slot, version: info.keys_version, valid_offset: info.valid_offset }
+        }
+    }
+}
+
+/// Drops an exception that a question has raised: the answer is simply "no".
+fn clear_error() {
+    // SAFETY: no preconditions but the GIL.
+    unsafe { ffi::PyErr_Clear() };
+}
+
+impl World for ProcessWorld<'_> {
+    fn describe(&mut self, address: u64) -> ObjRef {
+        describe(address as Object)
+    }
+
+    fn global(&mut self, name: &ObjRef) -> Option<ObjRef> {
+        let key = name.address as Object;
+        // SAFETY: live dicts (held by the function) and a live str (held by its code).
+        let (global, builtin) = unsafe { (ffi::pepjit_dict_get(self.globals, key), ffi::pepjit_dict_get(self.builtins, key)) };
+        if !self.rely_on_name(self.globals, &name.label) {
+            return None;
+        }
+        if !global.is_null() {
+            return Some(describe(global));
+        }
+        if builtin.is_null() || !self.rely_on_name(self.builtins, &name.label) {
+            return None;
+        }
+        Some(describe(builtin))
+    }
+
+    fn class_of_version(&mut self, version: u32) -> Option<ObjRef> {
+        if let Some(class) = self.engine.classes.get(&version) {
+            let class = *class as Object;
+            // SAFETY: kept alive by the table.
+            if unsafe { ffi::pepjit_class_version(class) } == version {
+                return Some(describe(class));
+            }
+        }
+        // SAFETY: no preconditions; the result is borrowed and kept at once.
+        unsafe {
+            let class = ffi::pepjit_class_of_version(version);
+            if class.is_null() {
+                clear_error();
+                return None;
+            }
+            ffi::pepjit_incref(class);
+            self.engine.classes.insert(version, class as usize);
+            Some(describe(class))
+        }
+    }
+
+    fn attribute(&mut self, class: &ObjRef, name: &ObjRef) -> Attribute {
+        let class = class.address as Object;
+        let mut info = ffi::AttributeInfo::default();
+        // SAFETY: a live class and a live str; a structure of the declared layout.
+        unsafe { ffi::pepjit_attribute(class, name.address as Object, &raw mut info) };
+        if info.kind == 0 || !self.rely_on_class(class) {
+            return Attribute::Generic;
+        }
+        match info.kind {
+            1 if info.storable != 0 => Attribute::InlineValue {
+                offset: info.offset,
+                index: info.index,
+                valid_offset: info.valid_offset,
+                dict_offset: info.dict_offset,
+            },
+            2 if info.storable != 0 => Attribute::Slot { offset: info.offset },
+            3 => Attribute::Method { function: describe(info.object as Object), shadow: Self::shadow(&info) },
+            4 => Attribute::ClassValue { value: describe(info.object as Object), shadow: Self::shadow(&info) },
+            5 => Attribute::Property { getter: describe(info.object as Object) },
+            _ => Attribute::Generic,
+        }
+    }
+
+    fn static_attribute(&mut self, owner: &ObjRef, name: &ObjRef) -> Option<ObjRef> {
+        let (owner, key) = (owner.address as Object, name.address as Object);
+        // SAFETY: live objects, kept by who named them.
+        unsafe {
+            if ffi::pepjit_is_module(owner) != 0 {
+                let dict = ffi::pepjit_module_dict(owner);
+                let value = ffi::pepjit_dict_get(dict, key);
+                if value.is_null() || !self.rely_on_name(dict, &name.label) {
+                    return None;
+                }
+                return Self::known(value);
+            }
+            if ffi::pepjit_is_class(owner) != 0 {
+                let value = ffi::pepjit_class_attribute(owner, key);
+                if value.is_null() || !self.rely_on_class(owner) {
+                    return None;
+                }
+                return Self::known(value);
+            }
+        }
+        None
+    }
+
+    fn callee(&mut self, function: &ObjRef, arguments: usize) -> Option<CalleeInfo> {
+        let object = function.address as Object;
+        // SAFETY: a live object.
+        if unsafe { ffi::pepjit_is_function(object) } == 0 {
+            return None;
+        }
+        let info = function_info(object);
+        if !info.kwdefaults.is_null() {
+            return None;
+        }
+        let defaults: Vec<ObjRef> = tuple(info.defaults).into_iter().map(describe).collect();
+        let key = Key { function: object as usize, header: None };
+        let position = self.engine.in_progress.iter().position(|pending| pending.key == key);
+        let callee = if let Some(position) = position {
+            let pending = &self.engine.in_progress[position];
+            Callee { entry_cell: &raw const *pending.cell as u64, params: pending.params.clone(), label: pending.name.clone() }
+        } else if let Some(unit) = self.engine.registry.find(key) {
+            unit.callee()
+        } else {
+            let observed = self.engine.calls.get(&(info.code as usize)).map_or_else(Vec::new, |profile| profile.observed.clone());
+            let facts = code_facts(object, Entry::Function, observed.clone(), Vec::new())?;
+            // Code that has never run has nothing to specialise on.
+            if !facts.has_run && !self.engine.policy.force {
+                return None;
+            }
+            let wanted = facts.input.argcount as usize;
+            if arguments > wanted || wanted - arguments > defaults.len() {
+                return None;
+            }
+            let id = self.engine.compile(object, Entry::Function, observed).ok()?;
+            self.engine.registry.units.get(&id)?.callee()
+        };
+        self.assumptions.push(Assumption::Function(object as usize));
+        Some(CalleeInfo { callee, defaults })
+    }
+
+    fn class_call(&mut self, class: &ObjRef) -> Option<ClassCall> {
+        let class = class.address as Object;
+        let mut init: Object = std::ptr::null_mut();
+        // SAFETY: a live object; the C side checks that it is a class.
+        unsafe {
+            if ffi::pepjit_is_class(class) == 0 || ffi::pepjit_class_call(class, &raw mut init) == 0 {
+                return None;
+            }
+        }
+        if !self.rely_on_class(class) {
+            return None;
+        }
+        if init.is_null() {
+            return Some(ClassCall { init: None });
+        }
+        // `__init__` must return None: only code that can't return anything else is called directly.
+        let facts = code_facts(init, Entry::Function, Vec::new(), Vec::new())?;
+        if !pepjit_frontend::returns_only_none(&facts.input) {
+            return None;
+        }
+        self.assumptions.push(Assumption::Function(init as usize));
+        Some(ClassCall { init: Some(describe(init)) })
+    }
+
+    fn builtin(&mut self, object: &ObjRef) -> Option<Builtin> {
+        // SAFETY: a live object.
+        let number = unsafe { ffi::pepjit_builtin(object.address as Object) };
+        usize::try_from(number).ok().and_then(|number| BUILTINS.get(number).copied())
+    }
+
+    fn well_known(&mut self, ty: Type) -> Option<ObjRef> {
+        // SAFETY: no preconditions.
+        Self::known(unsafe { ffi::pepjit_well_known(ty.bits()) })
+    }
+
+    fn none(&mut self) -> Option<ObjRef> {
+        let mut process = ffi::ProcessLayout::default();
+        // SAFETY: a structure of the declared layout.
+        unsafe { ffi::pepjit_process_layout(&raw mut process) };
+        Self::known(process.none as Object)
+    }
+
+    fn truth(&mut self, value: bool) -> Option<ObjRef> {
+        let mut process = ffi::ProcessLayout::default();
+        // SAFETY: a structure of the declared layout.
+        unsafe { ffi::pepjit_process_layout(&raw mut process) };
+        Self::known(if value { process.true_object } else { process.false_object } as Object)
+    }
+
+    fn small_int(&mut self, value: u32) -> Option<ObjRef> {
+        // SAFETY: no preconditions.
+        Self::known(unsafe { ffi::pepjit_small_int(value) })
+    }
+
+    fn common_constant(&mut self, number: u32) -> Option<ObjRef> {
+        // SAFETY: no preconditions.
+        Self::known(unsafe { ffi::pepjit_common_constant(number) })
+    }
+
+    fn tuple_items(&mut self, object: &ObjRef) -> Option<Vec<ObjRef>> {
+        (object.ty == Type::TUPLE).then(|| {
+            tuple(object.address as Object)
+                .into_iter()
+                .map(|item| {
+                    let described = describe(item);
+                    let label = if described.ty == Type::STR { text(item).unwrap_or_default() } else { described.label.clone() };
+                    ObjRef { label, ..described }
+                })
+                .collect()
+        })
+    }
+}
+
+/// The unit that a world answers for, in messages.
+impl std::fmt::Debug for ProcessWorld<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ProcessWorld(unit {}, {:?})", self.unit, type_of_bit(0))
+    }
+}
