@@ -106,7 +106,7 @@ fn what_has_changed_since_cannot_be_resumed() {
 }
 
 #[test]
-fn a_truncated_results_file_is_named() {
+fn a_truncated_results_file_is_named_and_measured_again() {
     let machine = Machine::new();
     machine.install("python3.14", &Python::default());
     interrupted(&machine, &["--rounds", "4"]);
@@ -118,4 +118,8 @@ fn a_truncated_results_file_is_named() {
     let run = machine.the_run().display().to_string();
     let end = machine.run(&["measure", "--resume", &run]);
     end.says(2, &[&file.display().to_string(), "cut off", "Delete the file and measure again"]);
+    std::fs::remove_file(&file).unwrap();
+    machine.run(&["measure", "--resume", &run]).says(0, &["resuming"]);
+    let runs: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(runs["benchmarks"][0]["runs"].as_array().unwrap().len(), 4, "all rounds of it are there again");
 }

@@ -28,7 +28,7 @@ use self::interleaved::Calibration;
 use self::schedule::Block;
 use crate::machine;
 use crate::model::{DesignKind, JournalRecord, Manifest, Outcome, RunDir, meta};
-use crate::pyperf::{PyperfError, Suite, append_run};
+use crate::pyperf::{PyperfError, Run, Suite, append_run};
 use crate::store::{Journal, StoreError};
 
 pub use environment::{Sites, write_sitecustomize};
@@ -179,7 +179,7 @@ pub fn run(
 
     let all: Vec<Block> = schedule::blocks(&manifest);
     let total = all.len();
-    let mut rest = left(all, &manifest, &journal);
+    let mut rest = left(dir, all, &manifest, &journal)?;
     if manifest.design.kind == DesignKind::Interleaved {
         // A workload without loops doesn't run on the baseline: there is nothing to compare.
         rest.retain(|block| manifest.workloads[block.workload].loops > 0);
@@ -199,12 +199,22 @@ pub fn run(
 pub fn blocks_left(dir: &RunDir) -> Result<usize, RunError> {
     let manifest = dir.manifest()?;
     let journal = dir.journal()?;
-    Ok(left(schedule::blocks(&manifest), &manifest, &journal).len())
+    Ok(left(dir, schedule::blocks(&manifest), &manifest, &journal)?.len())
 }
 
-fn left(blocks: Vec<Block>, manifest: &Manifest, journal: &Journal) -> Vec<Block> {
+/// The blocks whose values aren't all there. The journal alone doesn't say: a raw file may have been deleted since.
+fn left(dir: &RunDir, blocks: Vec<Block>, manifest: &Manifest, journal: &Journal) -> Result<Vec<Block>, RunError> {
+    let mut done = journal.done();
+    for tier in &manifest.tiers {
+        for workload in &manifest.workloads {
+            let path = dir.raw_file(&tier.name, &workload.name);
+            let runs = if path.exists() { Suite::load(&path)?.benchmarks.swap_remove(0).runs } else { Vec::new() };
+            let rounds: HashSet<u32> = runs.iter().filter_map(Run::round).collect();
+            done.retain(|(round, name, of)| *of != tier.name || *name != workload.name || rounds.contains(round));
+        }
+    }
     let whole = manifest.design.kind == DesignKind::Coscheduled;
-    schedule::remaining(blocks, manifest, &journal.done(), whole)
+    Ok(schedule::remaining(blocks, manifest, &done, whole))
 }
 
 /// Runs blocks on `cpus`, one at a time on each; this thread stores what they give.

@@ -17,15 +17,23 @@ const MIN_ROUNDS: u32 = 3;
 /// More rounds than this are for who asks for them.
 const MAX_ROUNDS: u32 = 10;
 
-/// Processor seconds of each tier's share of a co-scheduled window.
+/// Processor seconds of each tier's share of a co-scheduled window, where there is time for that.
 const WINDOW_SHARE: f64 = 0.3;
 
-/// The same with `--quick`.
-const QUICK_WINDOW_SHARE: f64 = 0.12;
+/// The least that such a share may be: a few iterations of a usual workload. It's also what `--quick` takes.
+const LEAST_WINDOW_SHARE: f64 = 0.12;
 
-/// The seconds that one process of the interleaved design is taken to last for each value or warm-up, before
-/// anything is measured: workloads are sized at 50 to 150 ms.
-const USUAL_VALUE: f64 = 0.09;
+/// Warm-ups and values of an interleaved process, where there is time for that.
+const ITERATIONS: (u32, u32) = (4, 5);
+
+/// The fewest of both, and what `--quick` takes.
+const LEAST_ITERATIONS: (u32, u32) = (2, 3);
+
+/// The seconds that one value or warm-up of the interleaved design is taken to last before anything is measured.
+const USUAL_VALUE: f64 = 0.07;
+
+/// The seconds that a process takes beside its iterations.
+const USUAL_START: f64 = 0.12;
 
 /// What the user fixed of a design; what is left open is chosen to fit the time.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -43,17 +51,26 @@ pub struct Sizes {
 }
 
 /// A design of `kind` for this many workloads and tiers that ends within about `budget`.
+///
+/// Rounds come first: they are what an interval is made of. Where not even the fewest fit, processes get shorter.
 pub fn fit(kind: DesignKind, sizes: Sizes, workloads: usize, tiers: usize, jobs: usize, budget: Duration) -> Design {
-    let share = if sizes.quick { QUICK_WINDOW_SHARE } else { WINDOW_SHARE };
-    let mut design = Design {
-        kind,
-        rounds: 1,
-        values: sizes.values.unwrap_or(if sizes.quick { 3 } else { 5 }),
-        warmups: sizes.warmups.unwrap_or(if sizes.quick { 2 } else { 4 }),
-        window_s: (kind == DesignKind::Coscheduled).then(|| sizes.window.unwrap_or(share * tiers as f64)),
+    let design = |short: bool| {
+        let (warmups, values) = if short { LEAST_ITERATIONS } else { ITERATIONS };
+        let share = if short { LEAST_WINDOW_SHARE } else { WINDOW_SHARE };
+        Design {
+            kind,
+            rounds: sizes.rounds.unwrap_or(MIN_ROUNDS),
+            values: sizes.values.unwrap_or(values),
+            warmups: sizes.warmups.unwrap_or(warmups),
+            window_s: (kind == DesignKind::Coscheduled).then(|| sizes.window.unwrap_or(share * tiers as f64)),
+        }
     };
-    let rounds = budget.as_secs_f64() / round_duration(&design, workloads, tiers, jobs).as_secs_f64().max(0.001);
-    design.rounds = sizes.rounds.unwrap_or((rounds as u32).clamp(MIN_ROUNDS, MAX_ROUNDS));
+    let fits = |design: &Design| round_duration(design, workloads, tiers, jobs) * design.rounds <= budget;
+    let long = design(false);
+    let mut design = if sizes.quick || !fits(&long) { design(true) } else { long };
+    let round = round_duration(&design, workloads, tiers, jobs).as_secs_f64().max(0.001);
+    let rounds = (budget.as_secs_f64() / round) as u32;
+    design.rounds = sizes.rounds.unwrap_or(rounds.clamp(MIN_ROUNDS, MAX_ROUNDS));
     design
 }
 
@@ -63,7 +80,7 @@ pub fn round_duration(design: &Design, workloads: usize, tiers: usize, jobs: usi
         DesignKind::Coscheduled => coscheduled::usual_block(design, tiers),
         DesignKind::Interleaved => {
             let iterations = f64::from(design.warmups + design.values + 1);
-            Duration::from_secs_f64((0.12 + iterations * USUAL_VALUE) * tiers as f64)
+            Duration::from_secs_f64((USUAL_START + iterations * USUAL_VALUE) * tiers as f64)
         }
     };
     block.mul_f64(workloads as f64 / jobs.max(1) as f64)
@@ -137,12 +154,20 @@ mod tests {
     fn rounds_follow_from_the_time_unless_given() {
         let fit = |sizes, workloads| fit(DesignKind::Coscheduled, sizes, workloads, 5, 1, FIVE_MINUTES);
         let small = fit(Sizes::default(), 2);
-        assert_eq!(small.rounds, MAX_ROUNDS);
-        let all = fit(Sizes::default(), 24);
-        assert!((3..=4).contains(&all.rounds), "{all:?}");
-        assert!(round_duration(&all, 24, 5, 1) * all.rounds < FIVE_MINUTES.mul_f64(1.3), "{all:?}");
-        assert_eq!(fit(Sizes { rounds: Some(40), ..Sizes::default() }, 24).rounds, 40);
+        assert_eq!((small.rounds, small.window_s), (MAX_ROUNDS, Some(WINDOW_SHARE * 5.0)));
+        let given = Sizes { rounds: Some(40), ..Sizes::default() };
+        assert_eq!(fit(given, 24).rounds, 40);
         assert_eq!(fit(Sizes::default(), 500).rounds, MIN_ROUNDS);
+    }
+
+    #[test]
+    fn many_workloads_make_processes_shorter_so_that_the_time_is_kept() {
+        for kind in [DesignKind::Coscheduled, DesignKind::Interleaved] {
+            let all = fit(kind, Sizes::default(), 43, 5, 1, FIVE_MINUTES);
+            assert!(all.rounds >= MIN_ROUNDS);
+            let total = round_duration(&all, 43, 5, 1) * all.rounds;
+            assert!(total < FIVE_MINUTES.mul_f64(1.35), "{all:?}: {total:?}");
+        }
     }
 
     #[test]

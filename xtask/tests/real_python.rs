@@ -1,0 +1,190 @@
+//! `measure` with a real CPython and the built-in worker, on a stand-in for the JIT's module that is plain Python. Without a
+//! supported CPython on the machine there is nothing to test, and the tests say so.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pepjit_harness::interpreters::{Interpreter, Places, discover};
+use support::End;
+
+/// A module with the interface of ours that compiles nothing and says that it did.
+const STAND_IN: &str = r#"
+import atexit, json, os
+
+def is_enabled():
+    return True
+
+def stats():
+    work = 0 if os.environ.get("PEPJIT_IDLE") == "1" else 5
+    return {"functions_compiled": work, "loops_compiled": 0, "native_entries": work, "exits": 0}
+
+def save():
+    path = os.environ.get("PEPJIT_STATS")
+    if path:
+        with open(path, "w") as file:
+            json.dump(stats(), file)
+
+atexit.register(save)
+"#;
+
+const AUTOLOAD: &str = "import os; exec(\"if os.environ.get('PEPJIT', '') not in ('', '0'): import pepjit\")\n";
+
+/// A workload of our worker that leaves the facts of its process behind, for the test to compare.
+const OURS: &str = r#"
+import json, os, sys
+sys.path.insert(0, WORKER)
+import pepjit_worker
+
+def run():
+    total = 0
+    for i in range(20_000):
+        total += i
+    return total
+
+if __name__ == "__main__":
+    facts = {
+        "variables": len(os.environ), "bytes": sum(len(k) + len(v) + 2 for k, v in os.environb.items()),
+        "cwd": len(os.getcwd()), "cpus": sorted(os.sched_getaffinity(0)), "argv": sum(map(len, sys.argv)),
+        "seed": os.environ["PYTHONHASHSEED"], "hash": hash("x"), "pepjit": "pepjit" in sys.modules,
+        "path": len("".join(sys.path)), "secret": "SECRET" in os.environ,
+    }
+    with open(os.path.join(os.path.dirname(__file__), f"facts-{os.getpid()}.json"), "w") as file:
+        json.dump(facts, file)
+    pepjit_worker.main("ours", run, 199990000)
+"#;
+
+/// A script that speaks the protocol by itself and knows nothing of any JIT.
+const FOREIGN: &str = r#"
+import json, sys, time
+def option(name):
+    return sys.argv[sys.argv.index(name) + 1]
+values = []
+for _ in range(int(option("--values"))):
+    start = time.perf_counter()
+    for _ in range(int(option("--loops"))):
+        sum(range(50_000))
+    values.append((time.perf_counter() - start) / int(option("--loops")))
+with open(option("-o"), "w") as file:
+    json.dump({"version": "1.0", "benchmarks": [{"metadata": {"name": "foreign"}, "runs": [{"values": values}]}]}, file)
+"#;
+
+struct Bench {
+    folder: tempfile::TempDir,
+    python: Interpreter,
+}
+
+impl Bench {
+    fn new() -> Option<Self> {
+        let found = discover(&Places::from_environment());
+        let Ok(python) = found.best() else {
+            eprintln!("skipped: no supported CPython here");
+            return None;
+        };
+        let bench = Self { python: python.clone(), folder: tempfile::tempdir().unwrap() };
+        let worker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../benchmarks/workloads");
+        bench.write("module/pepjit.py", STAND_IN);
+        bench.write("module/pepjit.pth", AUTOLOAD);
+        bench.write("ours.py", &OURS.replace("WORKER", &format!("{:?}", worker.display().to_string())));
+        bench.write("foreign.py", FOREIGN);
+        bench.write(
+            "suite.toml",
+            "[[workload]]\nname = \"ours\"\nfile = \"ours.py\"\n[[workload]]\nname = \"foreign\"\nfile = \"foreign.py\"\n",
+        );
+        Some(bench)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn measure(&self, more: &[&str]) -> End {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.arg("measure").arg("--python").arg(&self.python.path);
+        command.arg("--suite").arg(self.path("suite.toml")).arg("--out").arg(self.path("runs"));
+        command.arg("--module").arg(self.path("module")).args(more).env("SECRET", "hidden from workers");
+        End::of(&command.output().unwrap())
+    }
+
+    fn raw(&self, tier: &str, workload: &str) -> serde_json::Value {
+        let run = std::fs::read_dir(self.path("runs")).unwrap().next().unwrap().unwrap().path();
+        let text = std::fs::read_to_string(run.join("raw").join(tier).join(format!("{workload}.json"))).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn facts(&self) -> Vec<serde_json::Value> {
+        let files = std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        files
+            .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("facts-"))
+            .map(|path| serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
+            .collect()
+    }
+}
+
+const TIERS: [&str; 4] = ["interp", "interp-aa", "pepjit-idle", "pepjit"];
+
+#[test]
+fn interleaved_pairs() {
+    let Some(bench) = Bench::new() else { return };
+    let sizes = ["--design", "interleaved", "--rounds", "2", "--values", "2", "--warmups", "1"];
+    let end = bench.measure(&[&sizes[..], &["--tiers", &TIERS.join(",")]].concat());
+    end.says(0, &["interleaved process pairs: 2 rounds"]);
+    for workload in ["ours", "foreign"] {
+        for tier in TIERS {
+            let raw = bench.raw(tier, workload);
+            let runs = raw["benchmarks"][0]["runs"].as_array().unwrap();
+            assert_eq!(runs.len(), 2, "{tier} {workload}");
+            assert!(runs.iter().all(|run| run["values"].as_array().unwrap().len() == 2));
+        }
+        // The foreign script's proof is the file that the module writes at exit.
+        let active = bench.raw("pepjit", workload)["benchmarks"][0]["runs"][0]["metadata"]["jit_active"].clone();
+        assert_eq!(active, 1, "{workload}");
+    }
+    let first = &bench.raw("interp", "ours")["benchmarks"][0]["runs"][0]["metadata"]["first_result_s"];
+    assert!(first.as_f64().unwrap() > 0.0);
+    check_facts(&bench, TIERS.len() * 2);
+}
+
+#[test]
+fn coscheduled_blocks() {
+    let Some(bench) = Bench::new() else { return };
+    let options = ["--design", "coscheduled", "--rounds", "2", "--window", "0.3", "--workloads", "ours"];
+    let end = bench.measure(&[&options[..], &["--tiers", &TIERS.join(",")]].concat());
+    end.says(0, &["co-scheduled blocks: 2 rounds, windows of 0.3 s"]);
+    for tier in TIERS {
+        let run = bench.raw(tier, "ours")["benchmarks"][0]["runs"][0].clone();
+        assert_eq!(run["metadata"]["pepjit_design"], "coscheduled");
+        assert_eq!(run["metadata"]["coschedule_parties"], 4);
+        assert!(run["values"].as_array().unwrap().len() >= 2);
+    }
+    check_facts(&bench, TIERS.len() * 2);
+}
+
+/// The processes of a block must have been alike in all that isn't the tier.
+fn check_facts(bench: &Bench, expected: usize) {
+    let all = bench.facts();
+    assert!(all.len() >= expected, "{}", all.len());
+    let mut blocks: BTreeMap<String, Vec<&serde_json::Value>> = BTreeMap::new();
+    // Calibration runs under seed 0 and is no block.
+    for facts in all.iter().filter(|facts| facts["seed"] != "0000000000") {
+        assert_eq!(facts["secret"], false, "the user's environment must not reach a worker");
+        blocks.entry(facts["seed"].as_str().unwrap().to_owned()).or_default().push(facts);
+    }
+    for (seed, facts) in blocks.iter().filter(|(_, facts)| facts.len() > 1) {
+        for key in ["variables", "bytes", "cwd", "cpus", "argv", "hash", "path"] {
+            let first = &facts[0][key];
+            assert!(facts.iter().all(|one| one[key] == *first), "{key} differs in the block of seed {seed}: {facts:?}");
+        }
+        assert_eq!(facts[0]["cpus"].as_array().unwrap().len(), 1, "pinned to one processor");
+        assert!(facts.iter().any(|one| one["pepjit"] == true) && facts.iter().any(|one| one["pepjit"] == false));
+    }
+    assert!(blocks.len() >= 2, "each block has a hash seed of its own");
+}
