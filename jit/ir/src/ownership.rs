@@ -458,7 +458,7 @@ pub fn stale_borrows(func: &Function) -> Vec<StaleBorrow> {
                     borrowed.remove(&inst.args[0]);
                 }
                 if may_give_up(inst) {
-                    borrowed.values_mut().for_each(|stale| *stale = true);
+                    borrowed = borrowed.into_keys().map(|value| (value, true)).collect();
                 }
                 if let Some(result) = inst.result.filter(|result| is_borrowed_from_memory(func, inst, *result)) {
                     borrowed.insert(result, false);
