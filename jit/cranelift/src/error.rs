@@ -35,3 +35,18 @@ pub(crate) fn from_module(error: &ModuleError) -> BackendError {
     }
     internal(format!("{error:?}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn a_full_arena_is_told_from_other_failures() {
+        let of = |err| from_module(&ModuleError::Allocation { err });
+        let full = of(io::Error::other(ArenaFull { bytes: 4096 }));
+        assert!(matches!(full, BackendError::ArenaFull { bytes: 4096 }), "{full}");
+        let other = of(io::Error::from(io::ErrorKind::PermissionDenied));
+        assert!(matches!(other, BackendError::Internal { .. }), "{other}");
+    }
+}

@@ -1,11 +1,8 @@
 //! What the back end makes, as text; running it needs `unsafe` and is tested beside the runtime.
 
 use pepjit_backend::{Addresses, Backend, BackendError, Compiled, ExitRecord, FrameLayout, Layout, Linkage};
-use pepjit_cranelift::{
-    ArenaFull, BranchProtection, CraneliftBackend, JITMemoryKind, JITMemoryProvider, Options, SystemMemoryProvider,
-};
+use pepjit_cranelift::{CraneliftBackend, Options, SystemMemoryProvider};
 use pepjit_ir::{Field, Helper, parse, verify};
-use std::io;
 
 /// A linkage whose addresses tell in a dump what they are.
 struct Fake {
@@ -232,27 +229,4 @@ fn reports_a_function_it_cannot_make_sense_of() {
     assert!(matches!(error, BackendError::Internal { .. }), "{error}");
     // The back end still works.
     assert!(compile_with(&mut backend(), &mut fake(), SUM).is_ok());
-}
-
-/// A provider without room.
-struct Full;
-
-impl JITMemoryProvider for Full {
-    fn allocate(&mut self, _size: usize, _align: u64, _kind: JITMemoryKind) -> io::Result<*mut u8> {
-        Err(io::Error::other(ArenaFull { bytes: 4096 }))
-    }
-
-    fn finalize(&mut self, _protection: BranchProtection) -> Result<(), cranelift_module::ModuleError> {
-        Ok(())
-    }
-
-    #[expect(unsafe_code, reason = "the trait declares it so; there is nothing to free")]
-    unsafe fn free_memory(&mut self) {}
-}
-
-#[test]
-fn says_that_the_arena_is_full() {
-    let mut backend = CraneliftBackend::new(Options::default(), Box::new(|| Box::new(Full))).expect("a back end");
-    let error = compile_with(&mut backend, &mut fake(), SUM).expect_err("no room");
-    assert!(matches!(error, BackendError::ArenaFull { bytes: 4096 }), "{error}");
 }
