@@ -1,4 +1,4 @@
-//! The gate's judgement as text.
+//! The gate's judgement as text, as a Markdown table and as `JUnit` XML.
 
 use std::fmt::Write as _;
 
@@ -31,8 +31,75 @@ pub fn judgement(judgement: &Judgement) -> String {
     }
     let _ = write!(out, "\n{}: {}", judgement.run_id, judgement.answer.word());
     if let (Answer::Inconclusive, Some(rounds)) = (judgement.answer, judgement.rounds_to_decide) {
-        let _ = write!(out, "; {rounds} rounds would decide it: cargo xtask measure --rounds {rounds}");
+        let _ =
+            write!(out, "; {rounds} rounds would decide it: cargo xtask measure --resume {} --rounds {rounds}", judgement.run_id);
     }
     out.push('\n');
+    out
+}
+
+/// A judgement as a Markdown table, for a pull request or a job's summary.
+pub fn judgement_markdown(judgement: &Judgement) -> String {
+    let cell = |text: &str| text.replace('|', "\\|").replace(['\n', '\r'], " ");
+    let mut out =
+        format!("**{}** ({})\n\n| criterion | answer | finding |\n|---|---|---|\n", judgement.answer.word(), judgement.run_id);
+    for o in &judgement.outcomes {
+        let answer = format!("{} {}", answer_symbol(o.answer), o.answer.word());
+        let _ = writeln!(out, "| {} | {answer} | {} |", cell(&o.criterion.name), cell(&o.finding));
+    }
+    for line in &judgement.broken {
+        let _ = writeln!(out, "\n✗ {}", cell(line));
+    }
+    out
+}
+
+/// A judgement as a `JUnit` XML file: a test case per criterion, and one for each failed process.
+pub fn judgement_junit(judgement: &Judgement) -> String {
+    let count = |wanted: Answer| judgement.outcomes.iter().filter(|o| o.answer == wanted).count();
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let _ = writeln!(
+        out,
+        "<testsuite name=\"gate {}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\">",
+        xml(&judgement.run_id),
+        judgement.outcomes.len() + judgement.broken.len(),
+        count(Answer::Fail),
+        judgement.broken.len(),
+        count(Answer::Skipped) + count(Answer::Inconclusive),
+    );
+    for o in &judgement.outcomes {
+        let element = match o.answer {
+            Answer::Pass => None,
+            Answer::Fail => Some("failure"),
+            Answer::Broken => Some("error"),
+            // JUnit knows no third answer; what isn't decided wasn't tested.
+            Answer::Inconclusive | Answer::Skipped => Some("skipped"),
+        };
+        let _ = write!(out, "  <testcase classname=\"{}\" name=\"{}\"", xml(&o.criterion.tier), xml(&o.criterion.name));
+        let _ = match element {
+            Some(element) => writeln!(out, "><{element} message=\"{}: {}\"/></testcase>", o.answer.word(), xml(&o.finding)),
+            None => writeln!(out, "/>"),
+        };
+    }
+    for line in &judgement.broken {
+        let _ = writeln!(out, "  <testcase classname=\"run\" name=\"process\"><error message=\"{}\"/></testcase>", xml(line));
+    }
+    out.push_str("</testsuite>\n");
+    out
+}
+
+/// Text for an XML attribute, without the characters that XML 1.0 can't hold.
+fn xml(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' | '\r' | '\t' => out.push(' '),
+            c if c.is_control() => {}
+            c => out.push(c),
+        }
+    }
     out
 }

@@ -11,5 +11,5 @@ mod terminal;
 mod view;
 
 pub use document::{Evidence, ReportError, html, markdown, write};
-pub use judgement::judgement;
+pub use judgement::{judgement, judgement_junit, judgement_markdown};
 pub use terminal::terminal;

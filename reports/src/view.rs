@@ -311,7 +311,9 @@ fn facts(a: &Analysis) -> Vec<(String, String)> {
     let m = &a.manifest;
     let d = &m.design;
     let design = match d.kind {
-        DesignKind::Interleaved => "interleaved process pairs".to_owned(),
+        DesignKind::Interleaved => {
+            format!("interleaved process pairs, {} warm-ups and {} values per process", d.warmups, d.values)
+        }
         DesignKind::Coscheduled => format!("co-scheduled blocks, windows of {} s", d.window_s.unwrap_or_default()),
     };
     let commit = m
@@ -335,10 +337,7 @@ fn facts(a: &Analysis) -> Vec<(String, String)> {
             ),
         ),
         fact("Platform", m.platform.clone()),
-        fact(
-            "Design",
-            format!("{design}: {} rounds, {} warm-ups and {} values per process, seed {}", d.rounds, d.warmups, d.values, m.seed),
-        ),
+        fact("Design", format!("{design}; {} rounds, seed {}", d.rounds, m.seed)),
     ]
 }
 

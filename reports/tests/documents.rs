@@ -116,3 +116,10 @@ fn judgement_as_text() {
     insta::assert_snapshot!(pepjit_reports::judgement(&judgement(5, some_failures)));
     insta::assert_snapshot!(pepjit_reports::judgement(&judgement(2, |_| {})));
 }
+
+#[test]
+fn judgement_for_other_tools() {
+    let judgement = evidence(5, some_failures).remove(0).judgement.expect("a judgement");
+    insta::assert_snapshot!(pepjit_reports::judgement_junit(&judgement));
+    insta::assert_snapshot!(pepjit_reports::judgement_markdown(&judgement));
+}

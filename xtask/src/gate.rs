@@ -1,9 +1,10 @@
 //! `cargo xtask gate`: the criteria over a run, with an exit code for each answer.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
 use pepjit_harness::analysis::{AnalysisError, RunData};
 use pepjit_harness::gate::{self, Answer, GateError, Judgement, Thresholds};
@@ -34,6 +35,8 @@ pub(crate) struct Args {
     /// Print the judgement as JSON
     #[arg(long)]
     json: bool,
+    #[arg(long, value_name = "FILE", help = "Write the judgement as JUnit XML too")]
+    junit: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -49,7 +52,11 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             } else {
                 print!("{}", pepjit_reports::judgement(&judgement));
             }
-            annotate(&judgement);
+            if let Some(path) = &args.junit {
+                std::fs::write(path, pepjit_reports::judgement_junit(&judgement))
+                    .with_context(|| format!("cannot write {}", path.display()))?;
+            }
+            annotate(&judgement)?;
             Ok(ExitCode::from(judgement.answer.exit_code()))
         }
         Err(error) => {
@@ -75,10 +82,16 @@ fn exit_code(error: &GateError) -> u8 {
     }
 }
 
-/// On GitHub, notes at the check what failed.
-fn annotate(judgement: &Judgement) {
+/// On GitHub, notes at the check what failed, and writes the job's summary.
+fn annotate(judgement: &Judgement) -> Result<()> {
+    if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) {
+        let summary = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+        summary
+            .and_then(|mut file| file.write_all(pepjit_reports::judgement_markdown(judgement).as_bytes()))
+            .with_context(|| format!("cannot write the summary {}", path.display()))?;
+    }
     if std::env::var_os("GITHUB_ACTIONS").is_none() {
-        return;
+        return Ok(());
     }
     for o in &judgement.outcomes {
         let level = match o.answer {
@@ -89,6 +102,7 @@ fn annotate(judgement: &Judgement) {
         // On stderr, so that --json stays JSON.
         eprintln!("::{level} title={}::{}", o.criterion.name.replace([',', ':', '\n'], " "), o.finding.replace('\n', " "));
     }
+    Ok(())
 }
 
 /// The thresholds file: the one given, or the project's.

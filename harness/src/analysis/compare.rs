@@ -159,7 +159,9 @@ fn mark(results: &mut [WorkloadResult], options: Options) {
         w.verdict = Verdict::of(&speedup.paired(), w.q, options);
         if w.verdict == Verdict::Inconclusive {
             let sd = speedup.log_sd.filter(|_| speedup.ci.is_some());
-            w.rounds_to_decide = sd.and_then(|sd| required_pairs(sd, options.margin.ln_1p(), options.alpha, POWER));
+            let needed = sd.and_then(|sd| required_pairs(sd, options.margin.ln_1p(), options.alpha, POWER));
+            // As many as there are didn't tell, whatever the formula says for its power below 1.
+            w.rounds_to_decide = needed.map(|rounds| rounds.max(speedup.pairs as u32 + 1));
         }
     }
 }
