@@ -8,21 +8,19 @@
 //! The crate knows nothing of CPython's memory layout and contains no `unsafe` code: addresses are opaque numbers.
 
 pub mod builder;
-pub mod cfg;
 pub mod field;
 pub mod function;
 pub mod helper;
 pub mod interp;
 pub mod op;
-pub mod passes;
 pub mod ownership;
 pub mod parse;
+pub mod passes;
 pub mod print;
 pub mod types;
 pub mod verify;
 
 pub use builder::Builder;
-pub use cfg::Cfg;
 pub use field::Field;
 pub use function::{
     Block, BlockCall, BlockData, Callee, CalleeId, FrameState, Function, FunctionKind, Inst, InstData, ObjId, ObjRef, Ownership, Slot,

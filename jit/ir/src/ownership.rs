@@ -24,11 +24,11 @@
 //!
 //! [`stale_borrows`] is a separate, stricter look at borrowed values.
 
-use crate::cfg::Cfg;
 use crate::function::{Block, Function, Inst, InstData, Ownership, Slot, StateId, Value, ValueDef};
 use crate::helper::Helper;
 use crate::interp::arith::int_cmp;
 use crate::op::{ArgKind, Effects, Imm, Op};
+use crate::passes::cfg::Cfg;
 use crate::print::InstText;
 use crate::types::Type;
 use std::collections::btree_map::Entry;
@@ -161,9 +161,9 @@ pub fn check_ownership(func: &Function) -> Result<(), OwnershipError> {
     let checker = Checker { func, cfg: &cfg, defined_in: defined_in(func, &cfg), tested: tested(func, &cfg) };
     let mut entries: BTreeMap<Block, Held> = BTreeMap::from([(Function::ENTRY, Held::default())]);
     let mut work = BTreeSet::from([0]);
-    let position = |block: Block| cfg.order().iter().position(|other| *other == block).unwrap_or(0);
+    let position = |block: Block| cfg.rpo.iter().position(|other| *other == block).unwrap_or(0);
     while let Some(next) = work.pop_first() {
-        let block = cfg.order()[next];
+        let block = cfg.rpo[next];
         for (successor, held) in checker.block(block, entries[&block].clone())? {
             let changed = match entries.entry(successor) {
                 Entry::Vacant(entry) => {
@@ -183,7 +183,7 @@ pub fn check_ownership(func: &Function) -> Result<(), OwnershipError> {
 /// The block that defines each value.
 fn defined_in(func: &Function, cfg: &Cfg) -> Vec<Option<Block>> {
     let mut blocks = vec![None; func.values.len()];
-    for block in cfg.order() {
+    for block in &cfg.rpo {
         let data = &func.blocks[block.index()];
         for value in data.params.iter().copied().chain(data.insts.iter().filter_map(|inst| func.inst(*inst).result)) {
             blocks[value.index()] = Some(*block);
@@ -194,7 +194,7 @@ fn defined_in(func: &Function, cfg: &Cfg) -> Vec<Option<Block>> {
 
 /// The values that are compared with something.
 fn tested(func: &Function, cfg: &Cfg) -> BTreeSet<Value> {
-    let insts = cfg.order().iter().flat_map(|block| &func.blocks[block.index()].insts).map(|inst| func.inst(*inst));
+    let insts = cfg.rpo.iter().flat_map(|block| &func.blocks[block.index()].insts).map(|inst| func.inst(*inst));
     insts.filter(|inst| inst.op == Op::IntCmp).flat_map(|inst| inst.args.iter().copied()).collect()
 }
 
@@ -443,7 +443,7 @@ pub fn stale_borrows(func: &Function) -> Vec<StaleBorrow> {
     let mut changed = true;
     while changed {
         changed = false;
-        for block in cfg.order() {
+        for block in &cfg.rpo {
             let mut borrowed = entries.get(block).cloned().unwrap_or_default();
             for id in &func.blocks[block.index()].insts {
                 let inst = func.inst(*id);

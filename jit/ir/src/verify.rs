@@ -31,9 +31,9 @@
 //!
 //! Units of reference counts are [`ownership`](crate::ownership)'s matter.
 
-use crate::cfg::Cfg;
 use crate::function::{Block, Function, FunctionKind, Inst, InstData, Slot, StateId, Value, ValueDef};
 use crate::op::{ArgKind, Effects, Imm, Op};
+use crate::passes::cfg::Cfg;
 use crate::print::{InstText, expected};
 use crate::types::Type;
 use thiserror::Error;
@@ -151,7 +151,7 @@ pub fn verify(func: &Function) -> Result<(), VerifyError> {
     let places = places(func, &cfg)?;
     let verifier = Verifier { func, cfg: &cfg, places };
     verifier.entry()?;
-    for block in cfg.order() {
+    for block in &cfg.rpo {
         verifier.block(*block)?;
     }
     frames(func, &cfg)
@@ -225,7 +225,7 @@ type Places = Vec<Option<(Block, usize)>>;
 fn places(func: &Function, cfg: &Cfg) -> Result<Places, VerifyError> {
     let mut places: Places = vec![None; func.values.len()];
     let mut placed = vec![false; func.insts.len()];
-    for block in cfg.order() {
+    for block in &cfg.rpo {
         let data = &func.blocks[block.index()];
         for (position, param) in data.params.iter().enumerate() {
             if func.values[param.index()].def != ValueDef::Param(*block, position as u32) {
@@ -510,7 +510,7 @@ impl At<'_> {
 fn frames(func: &Function, cfg: &Cfg) -> Verified {
     let mut pushed_at: Vec<Option<bool>> = vec![None; func.blocks.len()];
     pushed_at[0] = Some(false);
-    for block in cfg.order() {
+    for block in &cfg.rpo {
         let mut pushed = pushed_at[block.index()].unwrap_or(false);
         for inst in &func.blocks[block.index()].insts {
             let fail = |what| Err(error_at(func, *block, *inst, VerifyErrorKind::Frame(what)));

@@ -233,3 +233,37 @@ impl Positions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dominators_of_a_loop_in_a_diamond() {
+        let func = crate::parse(
+            "function \"f\" entry, locals 0, stack 0, traceable 0 {
+               b0(v0: CBool): branch v0 -> b1(), b2()
+               b1(): jump -> b3()
+               b2(): branch v0 -> b2(), b3()
+               b3(): branch v0 -> b5(), b6()
+               b4(): jump -> b3()
+               b5(): jump -> b3()
+               b6(): exit class ! s0
+               s0 = @0 locals [] stack []
+             }",
+        )
+        .expect("reads");
+        let cfg = Cfg::new(&func);
+        let of = |block: u32| {
+            func.block_ids().filter(|other| cfg.dominates(*other, Block(block))).map(|block| block.0).collect::<Vec<_>>()
+        };
+        assert_eq!(of(0), [0]);
+        assert_eq!(of(2), [0, 2]);
+        assert_eq!(of(3), [0, 3]);
+        assert_eq!(of(5), [0, 3, 5]);
+        assert_eq!(of(6), [0, 3, 6]);
+        assert!(of(4).is_empty() && !cfg.is_reachable(Block(4)));
+        assert_eq!(cfg.rpo.first(), Some(&Function::ENTRY));
+        assert_eq!(cfg.preds[3].len(), 3);
+    }
+}

@@ -4,7 +4,7 @@
 //! those of ownership hold. All passes take time about linear in the function's size.
 
 mod box_sink;
-mod cfg;
+pub(crate) mod cfg;
 mod counts;
 mod dce;
 mod fold;

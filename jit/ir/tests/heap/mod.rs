@@ -1,6 +1,7 @@
 //! A machine for tests: a small heap of bytes with counted objects, which notices leaks, double frees and reads of freed memory.
 
 #![allow(dead_code, reason = "not every test uses all of it")]
+#![allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 
 use pepjit_ir::field::Width;
 use pepjit_ir::interp::{Exit, Machine, Poll, TAG_FLOAT, TAG_INT, TAG_OBJECT, WellKnown};
