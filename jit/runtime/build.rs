@@ -59,7 +59,8 @@ fn find_headers(answers: &[String], version: &str) -> Option<PathBuf> {
 }
 
 fn find_python() -> Python {
-    let python = env::var("PEPJIT_PYTHON").ok().filter(|path| !path.is_empty()).unwrap_or_else(|| "python3".to_owned());
+    let named = env::var("PEPJIT_PYTHON").ok().filter(|path| !path.is_empty());
+    let python = named.unwrap_or_else(|| "python3".to_owned());
     let answers = ask(&python);
     if answers.len() < 7 {
         fail(&format!("the interpreter `{python}` gave an unexpected answer; set PEPJIT_PYTHON to a CPython 3.13, 3.14 or 3.15"));

@@ -356,8 +356,22 @@ static int64_t pepjit_dict_update(Obj dict, Obj mapping)
 {
     if (PyDict_Update(dict, mapping) < 0) {
         if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+#if PEPJIT_315
+            PyObject *exception = PyErr_GetRaisedException();
+            int has_keys = PyObject_HasAttrStringWithError(mapping, "keys");
+            if (has_keys == 0) {
+                PyErr_Format(PyExc_TypeError, "'%T' object is not a mapping", mapping);
+            }
+            if (has_keys == 1) {
+                PyErr_SetRaisedException(exception);
+            }
+            else {
+                Py_DECREF(exception);
+            }
+#else
             PyErr_Clear();
             PyErr_Format(PyExc_TypeError, "'%.200s' object is not a mapping", Py_TYPE(mapping)->tp_name);
+#endif
         }
         DONE((int64_t)-1);
     }
@@ -483,11 +497,15 @@ static Obj pepjit_call_ex(Obj function, Obj arguments, Obj keywords)
         tuple = Py_NewRef(arguments);
     }
     else if (Py_TYPE(arguments)->tp_iter == NULL && !PySequence_Check(arguments)) {
+#if PEPJIT_315
+        PyErr_Format(PyExc_TypeError, "Value after * must be an iterable, not %.200s", Py_TYPE(arguments)->tp_name);
+#else
         Obj name = _PyObject_FunctionStr(function);
         if (name != NULL) {
             PyErr_Format(PyExc_TypeError, "%U argument after * must be an iterable, not %.200s", name, Py_TYPE(arguments)->tp_name);
             Py_DECREF(name);
         }
+#endif
     }
     else {
         tuple = PySequence_Tuple(arguments);

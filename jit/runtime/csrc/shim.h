@@ -309,7 +309,7 @@ void pepjit_code_release(struct pepjit_code *info);
 
 /* ------------------------------------------------------------------------------------------------ world: classes */
 
-PyObject *pepjit_class_of_version(uint32_t version); /* borrowed or NULL. 3.13: walks all classes; remember the answer */
+PyObject *pepjit_class_of_version(uint32_t version); /* borrowed or NULL. May walk all classes: remember the answer */
 uint32_t pepjit_class_version(PyObject *type);       /* 0: none */
 
 enum {

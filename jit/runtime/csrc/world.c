@@ -315,17 +315,7 @@ uint32_t pepjit_class_version(PyObject *type)
     return ((PyTypeObject *)type)->tp_version_tag;
 }
 
-#if PEPJIT_314
-PyObject *pepjit_class_of_version(uint32_t version)
-{
-    if (version == 0) {
-        return NULL;
-    }
-    PyTypeObject *type = PyInterpreterState_Get()->types.type_version_cache[version % TYPE_VERSION_CACHE_SIZE];
-    return type != NULL && type->tp_version_tag == version ? (PyObject *)type : NULL;
-}
-#else
-/* There is no index: walks the classes below object. */
+/* Walks the classes below object. */
 static PyObject *walk_classes(uint32_t version, PyObject *pending, PyObject *seen)
 {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pending); i++) {
@@ -357,6 +347,16 @@ PyObject *pepjit_class_of_version(uint32_t version)
     if (version == 0) {
         return NULL;
     }
+#if PEPJIT_314
+    /* The index lacks static classes, whose versions are small. */
+    PyTypeObject *type = PyInterpreterState_Get()->types.type_version_cache[version % TYPE_VERSION_CACHE_SIZE];
+    if (type != NULL && type->tp_version_tag == version) {
+        return (PyObject *)type;
+    }
+    if (version > _Py_MAX_GLOBAL_TYPE_VERSION_TAG) {
+        return NULL;
+    }
+#endif
     PyObject *exception = PyErr_GetRaisedException();
     PyObject *seen = PySet_New(NULL);
     PyObject *pending = Py_BuildValue("[O]", &PyBaseObject_Type);
@@ -367,7 +367,6 @@ PyObject *pepjit_class_of_version(uint32_t version)
     PyErr_SetRaisedException(exception);
     return found;
 }
-#endif
 
 /* The position of a name among the shared keys of a class whose instances have inline values, or -1. */
 static int64_t shared_index(PyTypeObject *type, PyObject *name)
