@@ -121,10 +121,21 @@ impl Args {
 /// after an interrupt.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let interrupt = Interrupt::install().context("Ctrl-C cannot be caught")?;
+    match measure(args, &interrupt) {
+        // A compiler that was interrupted together with us failed for no other reason.
+        Err(_) if interrupt.is_set() => {
+            eprintln!("interrupted before anything was measured");
+            Ok(ExitCode::from(project::EXIT_INTERRUPTED))
+        }
+        result => result,
+    }
+}
+
+fn measure(args: &Args, interrupt: &Interrupt) -> Result<ExitCode> {
     let mut ends = Vec::new();
     if let Some(name) = &args.resume {
         let (dir, notes) = reopen(args, name)?;
-        ends.push(carry_out(args, &dir, &notes, &interrupt)?);
+        ends.push(carry_out(args, &dir, &notes, interrupt)?);
     } else {
         // Every interpreter is looked at before the first one is measured.
         let pythons = plan::pythons(args)?;
@@ -134,7 +145,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 break;
             }
             let (dir, notes) = begin(args, &python, many)?;
-            ends.push(carry_out(args, &dir, &notes, &interrupt)?);
+            ends.push(carry_out(args, &dir, &notes, interrupt)?);
         }
     }
     finish::report(&ends, args.json)?;
@@ -236,6 +247,10 @@ fn carry_out(args: &Args, dir: &RunDir, notes: &Notes, interrupt: &Interrupt) ->
     }
     let sites = make_sites(dir, &manifest.tiers, None)?;
     if let Err(error) = preflight(&manifest.tiers, &sites, interrupt) {
+        // A run without a single value would only be in the way of those that look for the latest.
+        if dir.journal()?.records().is_empty() {
+            let _ = std::fs::remove_dir_all(dir.root());
+        }
         return Ok(finish::End::refused(dir, &error));
     }
     let options = Options { jobs: usize::from(args.jobs), timeout: args.timeout.map(Duration::from_secs_f64) };

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test there is, step by step.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::project;
 /// What the command takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Leave out what takes minutes: conformance runs on the newest interpreter alone.
+    /// Leave out what takes minutes: conformance only on the newest interpreter and without its slow cases, no leak test.
     #[arg(long)]
     quick: bool,
     /// Only the steps whose name contains this. Repeat it for several.
@@ -42,9 +42,9 @@ struct Step {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let root = project::root();
     let pythons = pythons(args, &root)?;
-    let mut steps = rust_steps(&root);
+    let mut steps = rust_steps(&root, pythons.first());
     for (index, python) in pythons.iter().enumerate() {
-        steps.extend(python_steps(&root, python, args.quick && index > 0));
+        steps.extend(python_steps(&root, python, args.quick, index == 0));
     }
     steps.extend(common_steps(&root, pythons.first()));
     steps.retain(|step| args.only.is_empty() || args.only.iter().any(|only| step.name.contains(only.as_str())));
@@ -119,17 +119,28 @@ fn step(name: impl Into<String>, root: &Path, program: impl AsRef<std::ffi::OsSt
     Step { name: name.into(), command }
 }
 
-fn rust_steps(root: &Path) -> Vec<Step> {
+/// The steps of the Rust code. The runtime compiles against an interpreter's headers: without one it's left out.
+fn rust_steps(root: &Path, python: Option<&Interpreter>) -> Vec<Step> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let exclude: &[&str] = if python.is_some() { &[] } else { &["--exclude", "pepjit-runtime"] };
+    let rust = |name: &str, args: &[&str], rest: &[&str]| {
+        let mut step = step(name, root, &cargo, &[args, exclude, rest].concat());
+        if let Some(python) = python {
+            step.command.env("PEPJIT_PYTHON", &python.path);
+        }
+        // What cargo set for this program is not for those that it runs now.
+        step.command.env_remove("CARGO_MANIFEST_DIR");
+        step
+    };
     vec![
         step("format", root, &cargo, &["fmt", "--all", "--check"]),
-        step("clippy", root, &cargo, &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
-        step("rust tests", root, &cargo, &["test", "--workspace", "--quiet"]),
+        rust("clippy", &["clippy", "--workspace", "--all-targets", "--quiet"], &["--", "-D", "warnings"]),
+        rust("rust tests", &["test", "--workspace", "--quiet"], &[]),
     ]
 }
 
-/// The steps that need the module for `python`; `short` leaves out what takes minutes.
-fn python_steps(root: &Path, python: &Interpreter, short: bool) -> Vec<Step> {
+/// The steps that need the module for `python`, the newest one's first.
+fn python_steps(root: &Path, python: &Interpreter, quick: bool, newest: bool) -> Vec<Step> {
     let version = python.version.minor_name();
     let mut steps = Vec::new();
     // The build is a step like the others: it's this program, so that its failure is one line in the summary.
@@ -139,21 +150,25 @@ fn python_steps(root: &Path, python: &Interpreter, short: bool) -> Vec<Step> {
         steps.push(build);
     }
     let folder = target_folder(root).join("pepjit").join(python.tag());
-    let with_module = |name: String, args: &[&str]| {
-        let mut step = step(name, root, &python.path, args);
-        step.command.env("PYTHONPATH", &folder).env_remove("PEPJIT");
-        step
-    };
-    for script in files(&root.join("jit/runtime/python"), "test_") {
-        let file = script.display().to_string();
-        let stem = script.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        steps.push(with_module(format!("{stem} on {version}"), &[&file]));
+    let tests = root.join("jit/runtime/python");
+    if has_tests(&tests) {
+        let name = format!("module tests on {version}");
+        let mut unit = step(name, root, &python.path, &["-m", "unittest", "discover", "-s"]);
+        unit.command.arg(&tests).env("PYTHONPATH", &folder).env_remove("PEPJIT");
+        steps.push(unit);
     }
-    if !short {
-        let conformance = "jit/conformance/run.py";
-        if root.join(conformance).is_file() {
-            steps.push(with_module(format!("conformance on {version}"), &[conformance]));
+    let mut with_module = |name: &str, script: &str, args: &[&str]| {
+        if root.join(script).is_file() {
+            let mut step = step(format!("{name} on {version}"), root, &python.path, &[script]);
+            step.command.args(args).arg("--module-path").arg(&folder).env_remove("PEPJIT");
+            steps.push(step);
         }
+    };
+    if !quick {
+        with_module("conformance", "jit/conformance/run.py", &["--workloads"]);
+        with_module("leaks", "jit/conformance/leaks.py", &[]);
+    } else if newest {
+        with_module("conformance", "jit/conformance/run.py", &["--fast"]);
     }
     steps
 }
@@ -161,7 +176,11 @@ fn python_steps(root: &Path, python: &Interpreter, short: bool) -> Vec<Step> {
 /// The steps that need any Python.
 fn common_steps(root: &Path, python: Option<&Interpreter>) -> Vec<Step> {
     let Some(python) = python else { return Vec::new() };
-    let scripts = [("conformance driver", "jit/conformance/test_driver.py"), ("workloads", "benchmarks/workloads/check.py")];
+    let scripts = [
+        ("conformance driver", "jit/conformance/test_driver.py"),
+        ("workloads", "benchmarks/workloads/check.py"),
+        ("worker", "benchmarks/workloads/check_worker.py"),
+    ];
     scripts
         .iter()
         .filter(|(_, script)| root.join(script).is_file())
@@ -169,16 +188,11 @@ fn common_steps(root: &Path, python: Option<&Interpreter>) -> Vec<Step> {
         .collect()
 }
 
-/// The Python files of a folder whose names begin with `prefix`, by name.
-fn files(folder: &Path, prefix: &str) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)))
-        .collect();
-    files.sort();
-    files
+/// Whether a folder has files of tests.
+fn has_tests(folder: &Path) -> bool {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.into_iter().any(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with("test_") && Path::new(&*name).extension().is_some_and(|extension| extension == "py")
+    })
 }

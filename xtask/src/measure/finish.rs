@@ -49,15 +49,13 @@ pub(super) fn report(ends: &[End], json: bool) -> Result<()> {
     let mut objects = Vec::new();
     for end in ends {
         let analysis = analyse(&end.root);
+        let expected = end.refused.is_some() || end.summary.interrupted;
         if json {
             objects.push(object(end, analysis.as_ref().ok())?);
         } else if let Ok(analysis) = &analysis {
             println!("{}", pepjit_reports::terminal(analysis));
         }
-        if let Err(error) = &analysis
-            && end.refused.is_none()
-            && !end.summary.interrupted
-        {
+        if let (Err(error), false) = (&analysis, expected) {
             eprintln!("error: {error}");
         }
         problems(end);
