@@ -7,6 +7,8 @@ mod box_sink;
 pub(crate) mod cfg;
 mod counts;
 mod dce;
+#[cfg(test)]
+mod differential;
 mod fold;
 mod gvn;
 mod licm;

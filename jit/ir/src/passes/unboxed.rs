@@ -293,7 +293,7 @@ impl Rewriter<'_> {
             } else {
                 (inst, target, None)
             };
-            let mut seen = HashSet::new();
+            let (mut seen, mut held) = (HashSet::new(), Vec::new());
             let mut boxes: HashMap<Value, Value> = HashMap::new();
             for position in wanted {
                 let call = &func.inst(jump).targets[target];
@@ -305,7 +305,13 @@ impl Rewriter<'_> {
                 if func.values[param.index()].owned && !first {
                     self.inc_ref(func, boxed);
                 }
+                held.push(boxed);
                 func.inst_mut(jump).targets[target].args[position] = boxed;
+            }
+            // The frame names the unboxed values: whoever leaves before the jump gives the boxes up.
+            if let Some(state) = func.inst(jump).state {
+                let state = drop_also(func, state, &held);
+                func.inst_mut(jump).state = Some(state);
             }
             if let Some((block, outer)) = outer {
                 self.out.push(jump);
