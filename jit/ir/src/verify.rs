@@ -19,7 +19,8 @@
 //! 9. A jump has one target, a branch two, other instructions none. Nothing jumps to the entry block.
 //! 10. A target gets one argument for each parameter, of a subtype of the parameter's type.
 //! 11. Parameters of the entry block: of an entry function, borrowed objects, unboxed ints or unboxed doubles, not more than locals;
-//!     of a loop, owned objects, one for each local and for each stack entry.
+//!     of a loop, one for each local and for each stack entry: owned objects, `Null` (which needs no owner), or, on the stack, words
+//!     (tagged integers).
 //!
 //! **Frames**
 //! 12. An instruction that can leave names a frame state, a jump may, no other does.
@@ -31,7 +32,7 @@
 //!
 //! Units of reference counts are [`ownership`](crate::ownership)'s matter.
 
-use crate::function::{Block, Function, FunctionKind, Inst, InstData, Slot, StateId, Value, ValueDef};
+use crate::function::{Block, Function, FunctionKind, Inst, InstData, Slot, StateId, Value, ValueData, ValueDef};
 use crate::op::{ArgKind, Effects, Imm, Op};
 use crate::passes::cfg::Cfg;
 use crate::print::{InstText, expected};
@@ -280,7 +281,11 @@ impl Verifier<'_> {
                         func.stack
                     ));
                 }
-                match params.iter().find(|param| !data(param).owned || !data(param).ty.is_object() || data(param).ty.is_empty()) {
+                let fits = |position: usize, data: &ValueData| {
+                    let object = data.ty.is_object() && !data.ty.is_empty() && (data.owned || data.ty == Type::NULL);
+                    object || (data.ty == Type::C_WORD && position >= least)
+                };
+                match params.iter().enumerate().find(|(position, param)| !fits(*position, data(param))).map(|(_, param)| param) {
                     Some(param) => fail(format!("{param} must be an owned object")),
                     None => Ok(()),
                 }

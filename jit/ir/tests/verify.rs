@@ -151,6 +151,8 @@ fn a_loop_starts_with_the_frame() {
     };
     assert_eq!(message(&text("v0: Nullable owned, v1: Nullable owned")), "ok");
     assert!(message(&text("v0: Nullable owned, v1: Object borrowed")).contains("v1 must be an owned object"));
+    assert_eq!(message(&text("v0: Null borrowed, v1: CWord")), "ok");
+    assert!(message(&text("v0: CWord, v1: Object owned")).contains("v0 must be an owned object"));
     assert!(message(&text("v0: Nullable owned, v1: CInt")).contains("v1 must be an owned object"));
 }
 
