@@ -191,9 +191,12 @@ class Runner:
                 return outcome
             how = how or "ended without finishing"
             if running is None:
-                where = "at exit, after its last case" if finished else "while it was loaded or between cases"
+                last = next((record["case"] for record in reversed(records) if "case" in record), None)
+                where = "at exit, after its last case" if finished else f"between cases, after {last}" if last else "while it was loaded"
                 outcome.deaths[f"{os.path.basename(path)} ({where})"] = f"{how}\n{stderr}"
-                return outcome
+                if finished or last is None:
+                    return outcome
+                continue
             _, alone, _ = self.spawn(mode, path, only=[running])
             note = f"the case alone: {alone}" if alone else "the case alone survives: it needs those before it"
             outcome.deaths[running] = f"{how} ({note})\n{stderr}"
