@@ -6,3 +6,4 @@ mod arithmetic;
 mod frames;
 mod objects;
 mod process;
+mod random;
