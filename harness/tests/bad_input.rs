@@ -181,6 +181,20 @@ fn a_workload_never_measured_is_listed_as_missing() {
     assert_eq!(tier.left_out, ["closures"]);
 }
 
+#[test]
+fn a_baseline_that_fails_is_counted_once() {
+    let (_runs, dir) = run(3);
+    for round in 1..=3 {
+        fixture::fail(&dir, "interp", "nbody", round, FailureKind::Exit, "exit status 1");
+    }
+    let a = analyse(&dir).expect("an analysis");
+    assert_eq!(a.failures().map(|f| (f.0, f.1)).collect::<Vec<_>>(), [("interp", "nbody"); 3]);
+    for tier in &a.tiers {
+        assert_eq!(tier.left_out, ["nbody"]);
+        assert_eq!(tier.workloads[2].verdict, Verdict::Failed);
+    }
+}
+
 fn set_active(dir: &RunDir, tier: &str, workload: &str, active: Option<u32>) {
     let path = dir.raw_file(tier, workload);
     let mut suite = Suite::load(&path).expect("good");

@@ -269,6 +269,11 @@ fn break_even_is_the_last_crossing() {
     assert_eq!(warmup::break_even(&[], &[]), None);
 }
 
+/// Times with a long tail, so that some are outliers.
+fn spiky() -> impl Strategy<Value = Vec<f64>> {
+    prop::collection::vec((0.9..1.1f64, 0u32..50).prop_map(|(t, spike)| if spike == 0 { t * 3.0 } else { t }), 1..500)
+}
+
 proptest! {
     #[test]
     fn swapping_the_sides_inverts_the_result(d in prop::collection::vec(-1.0..1.0f64, 3..20)) {
@@ -312,6 +317,19 @@ proptest! {
         if let (Some(few), Some(many)) = (few, many) {
             prop_assert!(many >= few && few >= 3);
         }
+    }
+
+    #[test]
+    fn outliers_are_those_of_each_window(times in spiky()) {
+        let width = times.len().min(200);
+        let expected: Vec<usize> = (0..times.len()).filter(|&i| {
+            let start = i.saturating_sub(width / 2).min(times.len() - width);
+            let mut window = times[start..start + width].to_vec();
+            window.sort_by(f64::total_cmp);
+            let q = |share| pepjit_harness::stats::sorted_quantile(&window, share);
+            (times[i] - q(0.5)).abs() > 3.0 * (q(0.9) - q(0.1))
+        }).collect();
+        prop_assert_eq!(warmup::outliers(&times), expected);
     }
 
     #[test]

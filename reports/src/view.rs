@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use pepjit_harness::analysis::{Analysis, TierResult, Verdict, WorkloadResult};
 use pepjit_harness::gate::{Answer, Judgement};
 use pepjit_harness::model::DesignKind;
+use pepjit_harness::stats::paired::Paired;
 use pepjit_harness::stats::suite::Merged;
 use serde::Serialize;
 
@@ -133,35 +134,50 @@ impl Document {
     }
 }
 
-/// Each tier that every run has, over the runs, each run weighing the same.
+/// Each tier over the runs, each run weighing the same. A tier that some run doesn't have, or has no interval of, is
+/// listed without a figure: a mean over fewer machines would be another mean.
 fn merged(evidence: &[Evidence]) -> Vec<Claim> {
-    let Some(first) = evidence.first() else { return Vec::new() };
-    let claim = |tier: &TierResult| {
-        let suites: Option<Vec<_>> =
-            evidence.iter().map(|e| Some(e.analysis.tier(&tier.tier)?.suite.as_ref()?.paired())).collect();
-        let alpha = first.analysis.options.alpha;
-        let note = format!("over {} runs, each weighing the same", evidence.len());
-        let merged = Merged::new(&suites?)?;
-        let (low, high) = merged.interval(alpha);
-        let verdict = if low > 0.0 {
-            Verdict::Faster
-        } else if high < 0.0 {
-            Verdict::Slower
-        } else {
-            Verdict::Inconclusive
-        };
-        Some(Claim {
-            name: tier.tier.clone(),
-            figure: format::ratio(merged.mean.exp()),
-            interval: format::interval(Some((low.exp(), high.exp()))),
-            mde: format::NONE.to_owned(),
-            symbol: format::symbol(verdict),
-            word: verdict.word().to_owned(),
-            class: class(verdict),
-            note,
-        })
+    let mut tiers: Vec<&TierResult> = Vec::new();
+    for tier in evidence.iter().flat_map(|e| &e.analysis.tiers) {
+        if tiers.iter().all(|known| known.tier != tier.tier) {
+            tiers.push(tier);
+        }
+    }
+    tiers.sort_by_key(|t| t.control);
+    tiers.into_iter().map(|tier| merged_tier(&tier.tier, evidence)).collect()
+}
+
+fn merged_tier(name: &str, evidence: &[Evidence]) -> Claim {
+    let suites: Vec<Paired> = evidence
+        .iter()
+        .filter_map(|e| Some(e.analysis.tier(name)?.suite.as_ref()?.paired()))
+        .filter(|p| p.se().is_some())
+        .collect();
+    let merged = (suites.len() == evidence.len()).then(|| Merged::new(&suites)).flatten();
+    let options = evidence.first().map(|e| e.analysis.options).unwrap_or_default();
+    let ci = merged.map(|m| m.interval(options.alpha));
+    let margin = options.margin.ln_1p();
+    let verdict = match ci {
+        None => Verdict::Missing,
+        Some((low, high)) if low > -margin && high < margin => Verdict::NoChange,
+        Some((low, _)) if low > 0.0 => Verdict::Faster,
+        Some((_, high)) if high < 0.0 => Verdict::Slower,
+        Some(_) => Verdict::Inconclusive,
     };
-    first.analysis.tiers.iter().filter_map(claim).collect()
+    Claim {
+        name: name.to_owned(),
+        figure: merged.map_or_else(|| format::NONE.to_owned(), |m| format::ratio(m.mean.exp())),
+        interval: format::interval(ci.map(|(low, high)| (low.exp(), high.exp()))),
+        mde: format::NONE.to_owned(),
+        symbol: format::symbol(verdict),
+        word: verdict.word().to_owned(),
+        class: class(verdict),
+        note: if merged.is_some() {
+            format!("over {} runs, each weighing the same", evidence.len())
+        } else {
+            format!("{} of {} runs have an interval of it", suites.len(), evidence.len())
+        },
+    }
 }
 
 impl RunView {

@@ -9,6 +9,7 @@ use clap::Parser;
 use pepjit_harness::analysis::{AnalysisError, RunData};
 use pepjit_harness::gate::{self, Answer, GateError, Judgement, Thresholds};
 use pepjit_harness::model::RunDir;
+use pepjit_harness::store::StoreError;
 
 /// Exit code of a question that can't be asked: no run, no thresholds, an unknown tier.
 const USAGE: u8 = 2;
@@ -27,7 +28,7 @@ Examples:
   cargo xtask gate runs/20260102T030405Z-00002a --json
   cargo xtask gate --thresholds my-criteria.toml")]
 pub(crate) struct Args {
-    /// Run directory; the latest under runs/ when none is given
+    /// Run directory, or a name under runs/; the latest when none is given
     run: Option<PathBuf>,
     /// The criteria [default: ci/gate.toml]
     #[arg(long, value_name = "FILE")]
@@ -41,17 +42,13 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let judged = args.run.map_or_else(
-        || RunDir::latest(&runs_folder()).map(|d| d.root().to_owned()).map_err(AnalysisError::from).map_err(GateError::from),
-        Ok,
-    );
+    let judged = run_folder(args.run).map_err(AnalysisError::from).map_err(GateError::from);
     match judged.and_then(|run| judge(&run, &thresholds_file(args.thresholds))) {
         Ok(judgement) => {
-            if args.json {
-                println!("{}", serde_json::to_string_pretty(&judgement)?);
-            } else {
-                print!("{}", pepjit_reports::judgement(&judgement));
-            }
+            let text =
+                if args.json { serde_json::to_string_pretty(&judgement)? + "\n" } else { pepjit_reports::judgement(&judgement) };
+            // A reader that has seen enough closes the pipe; the exit code is what counts.
+            let _ = std::io::stdout().write_all(text.as_bytes());
             if let Some(path) = &args.junit {
                 std::fs::write(path, pepjit_reports::judgement_junit(&judgement))
                     .with_context(|| format!("cannot write {}", path.display()))?;
@@ -73,7 +70,6 @@ fn judge(run: &Path, thresholds: &Path) -> Result<Judgement, GateError> {
 
 /// A run without a baseline, or with damaged records, is broken; anything else is a question put wrongly.
 fn exit_code(error: &GateError) -> u8 {
-    use pepjit_harness::store::StoreError;
     match error {
         GateError::Analysis(
             AnalysisError::NoBaseline { .. } | AnalysisError::Store(StoreError::Manifest { .. } | StoreError::Journal { .. }),
@@ -108,6 +104,15 @@ fn annotate(judgement: &Judgement) -> Result<()> {
 /// The thresholds file: the one given, or the project's.
 pub(crate) fn thresholds_file(given: Option<PathBuf>) -> PathBuf {
     given.unwrap_or_else(|| in_project("ci/gate.toml"))
+}
+
+/// The run that was given, as a folder or by its name under runs/, or the latest one.
+pub(crate) fn run_folder(given: Option<PathBuf>) -> Result<PathBuf, StoreError> {
+    let Some(given) = given else {
+        return Ok(RunDir::latest(&runs_folder())?.root().to_owned());
+    };
+    let named = runs_folder().join(&given);
+    Ok(if !given.exists() && named.exists() { named } else { given })
 }
 
 /// The folder of all runs.

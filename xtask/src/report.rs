@@ -7,10 +7,9 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use pepjit_harness::analysis::{Options, RunData};
 use pepjit_harness::gate::{self, Thresholds};
-use pepjit_harness::model::RunDir;
 use pepjit_reports::Evidence;
 
-use crate::gate::{runs_folder, thresholds_file};
+use crate::gate::{run_folder, runs_folder, thresholds_file};
 
 /// Writes a report of one run, or of several merged
 #[derive(Debug, Parser)]
@@ -19,7 +18,7 @@ use crate::gate::{runs_folder, thresholds_file};
   cargo xtask report runs/20260102T030405Z-00002a
   cargo xtask report runs/x86 runs/arm --out reports/published/both")]
 pub(crate) struct Args {
-    /// Run directories; the latest under runs/ when none is given
+    /// Run directories, or names under runs/; the latest when none is given
     runs: Vec<PathBuf>,
     /// Folder for report.md, report.html and analysis.json [default: the run's own, or runs/ for several]
     #[arg(long, value_name = "DIR")]
@@ -37,7 +36,11 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let runs = if args.runs.is_empty() { vec![RunDir::latest(&runs_folder())?.root().to_owned()] } else { args.runs };
+    let runs = if args.runs.is_empty() {
+        vec![run_folder(None)?]
+    } else {
+        args.runs.into_iter().map(|run| run_folder(Some(run))).collect::<Result<Vec<_>, _>>()?
+    };
     let thresholds = Thresholds::load(&thresholds_file(args.thresholds))?;
     let options = Options { alpha: args.alpha, margin: args.margin };
     let mut evidence = Vec::new();

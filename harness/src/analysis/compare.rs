@@ -95,14 +95,6 @@ fn workload(
         Paired::new(&known).map(|p| Estimate::new(&p, options.alpha))
     };
     let speedup = estimate(&pairs.time);
-    let mut failures = cell.failures.clone();
-    // Without a baseline there is no pair, and the reason lies there.
-    if base.processes.is_empty() {
-        failures.extend(base.failures.iter().cloned().map(|mut f| {
-            f.message = format!("on the tier compared with: {}", f.message);
-            f
-        }));
-    }
     let geometric = |c: &Cell| {
         let logs: Vec<f64> = c.processes.values().map(|p| p.log_time).collect();
         (!logs.is_empty()).then(|| mean(&logs).exp())
@@ -114,7 +106,8 @@ fn workload(
         name: workload.name.clone(),
         verdict: match &speedup {
             Some(_) => Verdict::Inconclusive,
-            None if failures.is_empty() => Verdict::Missing,
+            // Without a baseline there is no pair either; its failures are listed with it.
+            None if cell.failures.is_empty() && base.failures.is_empty() => Verdict::Missing,
             None => Verdict::Failed,
         },
         q: None,
@@ -140,7 +133,7 @@ fn workload(
         },
         timed_compiles: timed_compiles(cell),
         counters: counters(cell),
-        failures,
+        failures: cell.failures.clone(),
         command: command(data, tier, workload),
         speedup,
     }

@@ -64,14 +64,24 @@ pub struct Steadiness {
 pub fn outliers(times: &[f64]) -> Vec<usize> {
     let n = times.len();
     let width = WINDOW.min(n);
-    let is_outlier = |&i: &usize| {
-        let start = i.saturating_sub(width / 2).min(n - width);
-        let mut window = times[start..start + width].to_vec();
-        window.sort_by(f64::total_cmp);
+    let mut start = 0;
+    let mut window = times[..width].to_vec();
+    window.sort_by(f64::total_cmp);
+    let place = |window: &[f64], time: f64| window.partition_point(|t| t.total_cmp(&time).is_lt());
+    let mut found = Vec::new();
+    for (i, &time) in times.iter().enumerate() {
+        // The window follows, one time out and one in, and stays sorted.
+        while start < i.saturating_sub(width / 2).min(n - width) {
+            window.remove(place(&window, times[start]));
+            window.insert(place(&window, times[start + width]), times[start + width]);
+            start += 1;
+        }
         let reach = 3.0 * (sorted_quantile(&window, 0.9) - sorted_quantile(&window, 0.1));
-        (times[i] - sorted_quantile(&window, 0.5)).abs() > reach
-    };
-    (0..n).filter(is_outlier).collect()
+        if (time - sorted_quantile(&window, 0.5)).abs() > reach {
+            found.push(i);
+        }
+    }
+    found
 }
 
 /// PELT with the Gaussian cost of a change in mean and variance: the starts of the segments, the first at 0.
