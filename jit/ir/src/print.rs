@@ -8,14 +8,20 @@
 //!     v1 = unbox_int v0 ! s0
 //!     v2 = const_int 1
 //!     v3 = int_add v1, v2 ! s0
+//!     v4 = int_cmp lt, v3, v2
 //!     branch v4 -> b1(v3), b2()
 //!   b1(v5: CInt) cold:
-//!     return_int v5
-//!   s0 = @2 locals [v0, steal v6, o0, _] stack [] drops [v7]
+//!     v6 = box_int v5
+//!     exit uncompiled ! s1
+//!   b2():
+//!     return_int v3
+//!   s0 = @2 locals [v0] stack [v0, o0]
+//!   s1 = @6 locals [_] stack [v3] drops [v6]
 //! }
 //! ```
 //!
-//! A result's type is printed (`v3: Int owned = ...`) only where it isn't what the instruction table says. What no block uses (dead
+//! A frame state is `s0 = @offset locals [slots] stack [slots] drops [values]`; a slot is `_` (null), a value of which the exit makes a
+//! reference (`v0`) or takes the unit (`steal v0`), or an object (`o0`). A result's type is printed (`v3: Int owned = ...`) only where it isn't what the instruction table says. What no block uses (dead
 //! instructions, values, states) isn't printed. Addresses are left out, so that dumps are the same in every process, unless asked for
 //! with [`Text::addresses`]; `;` starts a comment that ends with the line.
 

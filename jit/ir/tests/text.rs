@@ -293,3 +293,15 @@ fn errors_say_what_and_where() {
         assert_eq!(error.to_string(), message, "{wrong}");
     }
 }
+
+#[test]
+fn the_documented_example_is_one() {
+    let source = include_str!("../src/print.rs");
+    let example = source.split("```").nth(1).expect("an example").trim_start_matches("text");
+    let text: String =
+        example.lines().map(|line| line.trim_start_matches("//! ").trim_start_matches("//!").to_owned() + "\n").collect();
+    let func = parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    pepjit_ir::verify(&func).expect("well-formed");
+    pepjit_ir::check_ownership(&func).expect("balanced");
+    assert_eq!(func.to_string().trim(), text.trim());
+}
