@@ -1,0 +1,87 @@
+//! `report` and `gate` from the command line, over a made-up run.
+
+#[path = "../../harness/tests/support/fixture.rs"]
+mod fixture;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use pepjit_harness::model::{FailureKind, RunDir};
+
+fn xtask(arguments: &[&str], run: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(arguments).arg(run).env_remove("GITHUB_ACTIONS").env_remove("GITHUB_STEP_SUMMARY");
+    command.output().expect("the command starts")
+}
+
+fn run(change: impl FnOnce(&RunDir)) -> (tempfile::TempDir, RunDir) {
+    let runs = tempfile::tempdir().expect("a temporary folder");
+    let dir = fixture::write(runs.path(), 5);
+    change(&dir);
+    (runs, dir)
+}
+
+/// The gate's exit code and stdout when the suite's geometric mean, 2.361 [2.358, 2.363], has to reach a bound.
+fn gate(dir: &RunDir, bound: &str) -> (Option<i32>, String) {
+    let thresholds = dir.root().join("thresholds.toml");
+    let text = format!(
+        "[[criterion]]\nname = \"it\"\ntier = \"pepjit\"\nrequire = {{ kind = \"geometric-mean\", at_least = {bound} }}\n"
+    );
+    std::fs::write(&thresholds, text).expect("writable");
+    let out = xtask(&["gate", "--thresholds", thresholds.to_str().expect("UTF-8")], dir.root());
+    (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+#[test]
+fn each_answer_has_its_exit_code() {
+    let (_runs, dir) = run(|_| {});
+    assert_eq!(gate(&dir, "2.0").0, Some(0));
+    assert_eq!(gate(&dir, "3.0").0, Some(1));
+    assert_eq!(gate(&dir, "-3.0").0, Some(2), "thresholds that make no sense");
+    let (code, text) = gate(&dir, "2.361");
+    assert_eq!(code, Some(3));
+    assert!(text.contains("rounds would decide it"), "{text}");
+    let (_runs, dir) = run(|dir| fixture::fail(dir, "pepjit", "sieve", 1, FailureKind::Exit, "exit status 1"));
+    assert_eq!(gate(&dir, "2.0").0, Some(4));
+    assert_eq!(xtask(&["gate"], Path::new("/nowhere/at/all")).status.code(), Some(2));
+}
+
+#[test]
+fn the_judgement_comes_as_json_and_junit() {
+    let (_runs, dir) = run(|_| {});
+    let junit = dir.root().join("gate.xml");
+    let out = xtask(&["gate", "--json", "--junit", junit.to_str().expect("UTF-8")], dir.root());
+    let judgement: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON alone on stdout");
+    assert_eq!(judgement["run_id"], "20260102T030405Z-00002a");
+    assert!(std::fs::read_to_string(junit).expect("written").contains("<testsuite"));
+}
+
+#[test]
+fn a_report_is_three_files_and_their_paths() {
+    let (_runs, dir) = run(|_| {});
+    let out = xtask(&["report"], dir.root());
+    assert!(out.status.success());
+    let printed = String::from_utf8_lossy(&out.stdout).into_owned();
+    let names: Vec<&str> = printed.lines().map(|l| l.rsplit('/').next().unwrap_or(l)).collect();
+    assert_eq!(names, ["report.md", "report.html", "analysis.json"]);
+    assert!(printed.lines().all(|path| Path::new(path).is_file()), "{printed}");
+}
+
+#[test]
+fn a_damaged_file_is_warned_of_and_reported() {
+    let (_runs, dir) = run(|dir| std::fs::write(dir.raw_file("pepjit", "nbody"), "{\"version\":").expect("writable"));
+    let elsewhere = dir.root().join("elsewhere");
+    let out = xtask(&["report", "--out", elsewhere.to_str().expect("UTF-8")], dir.root());
+    assert!(out.status.success());
+    assert!(String::from_utf8_lossy(&out.stderr).contains("warning: 1 processes or files failed"));
+    let text = std::fs::read_to_string(elsewhere.join("report.md")).expect("written");
+    assert!(text.contains("nbody.json is cut off at line 1"), "{text}");
+}
+
+#[test]
+fn a_folder_that_is_no_run_is_a_usage_error() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = xtask(&["report"], folder.path());
+    assert_eq!(out.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("has no manifest.json"));
+}
