@@ -450,6 +450,8 @@ ops! {
     SwapItem "swap_item" (Word, Word, Own) None -> NewOrNull [READS WRITES];
     /// The address of an object's byte at this offset.
     AddressOf "address_of" (Obj) Int -> Word [];
+    /// The address of an object's named field.
+    AddressOfField "address_of_field" (Obj) Field -> Word [];
     /// The byte at an address.
     LoadByte "load_byte" (Word) None -> Word [READS];
     /// The 4 bytes at an address plus an offset, zero-extended.
