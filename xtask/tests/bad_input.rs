@@ -168,11 +168,12 @@ fn the_same_in_coscheduled_blocks() {
     let machine = Machine::new();
     machine.install("python3.14", &Python::default());
     let dies = failing("kill -SEGV $$");
-    let suite = machine.suite(&[("dies", &dies), ("good", GOOD)]);
-    let end = machine.measure(&suite, &["--design", "coscheduled", "--window", "0.2"]);
-    end.says(BROKEN, &["killed by SIGSEGV"]);
+    let hangs = failing("sleep 600");
+    let suite = machine.suite(&[("dies", &dies), ("hangs", &hangs), ("good", GOOD)]);
+    let end = machine.measure(&suite, &["--design", "coscheduled", "--window", "0.2", "--timeout", "2"]);
+    end.says(BROKEN, &["killed by SIGSEGV", "raise --timeout"]);
     let well = machine.journal().iter().filter(|line| line["status"] == "ok").count();
-    assert_eq!(well, 2 * (3 + 4), "the others of a failing block were measured without it");
+    assert_eq!(well, 2 * (3 + 3 + 4), "the others of a failing block were measured without it");
 }
 
 #[test]

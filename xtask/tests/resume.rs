@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -87,6 +87,21 @@ fn more_rounds_are_added_to_a_finished_run() {
     let end = machine.run(&["measure", "--resume", &run, "--rounds", "3", "--module", &module]);
     end.says(0, &["2 of 3 blocks were measured before"]);
     assert_eq!(machine.journal().len(), 3 * 4);
+}
+
+#[test]
+fn blocks_may_run_at_once_and_each_still_once() {
+    let machine = Machine::new();
+    machine.install("python3.14", &Python::default());
+    let suite = machine.suite(&[("a", GOOD), ("b", GOOD), ("c", GOOD)]);
+    machine.measure(&suite, &["--rounds", "3", "--jobs", "2"]).says(0, &[]);
+    let journal = machine.journal();
+    let keys = keys(&journal);
+    assert_eq!(keys.len(), 3 * 3 * 4);
+    assert!(keys.values().all(|count| *count == 1));
+    let cpus: BTreeSet<u64> = journal.iter().map(|line| line["cpu"].as_u64().unwrap()).collect();
+    let allowed = pepjit_harness::machine::allowed_cpus().len();
+    assert_eq!(cpus.len(), allowed.min(2), "each job has a processor of its own");
 }
 
 #[test]
