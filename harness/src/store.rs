@@ -17,9 +17,7 @@ use crate::model::{JournalRecord, Manifest, Outcome, SCHEMA_VERSION};
 pub enum StoreError {
     #[error("no run found in {0}. Measure one first: cargo xtask measure")]
     NoRuns(PathBuf),
-    #[error(
-        "{0} is not a run directory: it has no manifest.json. Give the folder that `cargo xtask measure` printed"
-    )]
+    #[error("{0} is not a run directory: it has no manifest.json. Give the folder that `cargo xtask measure` printed")]
     NoManifest(PathBuf),
     #[error("cannot read {path}: {source}")]
     Read { path: PathBuf, source: io::Error },
@@ -31,14 +29,8 @@ pub enum StoreError {
         "{path} has schema version {found}, and this version of the tool reads {SCHEMA_VERSION}. Use the version that wrote it"
     )]
     Schema { path: PathBuf, found: u64 },
-    #[error(
-        "line {line} of {path} is damaged: {message}. Delete that line; its process is then measured again"
-    )]
-    Journal {
-        path: PathBuf,
-        line: usize,
-        message: String,
-    },
+    #[error("line {line} of {path} is damaged: {message}. Delete that line; its process is then measured again")]
+    Journal { path: PathBuf, line: usize, message: String },
 }
 
 /// A run's directory: paths, manifest and journal.
@@ -50,34 +42,21 @@ pub struct RunDir {
 impl RunDir {
     /// Makes the directory of a new run under `runs` and writes its manifest.
     pub fn create(runs: &Path, manifest: &Manifest) -> Result<Self, StoreError> {
-        let dir = Self {
-            root: runs.join(&manifest.run_id),
-        };
-        std::fs::create_dir_all(dir.raw()).map_err(|source| StoreError::Write {
-            path: dir.raw(),
-            source,
-        })?;
+        let dir = Self { root: runs.join(&manifest.run_id) };
+        std::fs::create_dir_all(dir.raw()).map_err(|source| StoreError::Write { path: dir.raw(), source })?;
         dir.write_manifest(manifest)?;
         Ok(dir)
     }
 
     /// Opens an existing run.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let dir = Self {
-            root: root.to_owned(),
-        };
-        if dir.manifest_path().is_file() {
-            Ok(dir)
-        } else {
-            Err(StoreError::NoManifest(root.to_owned()))
-        }
+        let dir = Self { root: root.to_owned() };
+        if dir.manifest_path().is_file() { Ok(dir) } else { Err(StoreError::NoManifest(root.to_owned())) }
     }
 
     /// The latest run under `runs`, by name: names begin with the time.
     pub fn latest(runs: &Path) -> Result<Self, StoreError> {
-        Self::list(runs)
-            .pop()
-            .ok_or_else(|| StoreError::NoRuns(runs.to_owned()))
+        Self::list(runs).pop().ok_or_else(|| StoreError::NoRuns(runs.to_owned()))
     }
 
     /// Every run under `runs`, oldest first.
@@ -85,10 +64,7 @@ impl RunDir {
         let Ok(entries) = std::fs::read_dir(runs) else {
             return Vec::new();
         };
-        let mut dirs: Vec<Self> = entries
-            .flatten()
-            .filter_map(|e| Self::open(&e.path()).ok())
-            .collect();
+        let mut dirs: Vec<Self> = entries.flatten().filter_map(|e| Self::open(&e.path()).ok()).collect();
         dirs.sort_by(|a, b| a.root.cmp(&b.root));
         dirs
     }
@@ -128,15 +104,9 @@ impl RunDir {
             }
             Err(source) => return Err(StoreError::Read { path, source }),
         };
-        let damaged = |e: serde_json::Error| StoreError::Manifest {
-            path: path.clone(),
-            message: e.to_string(),
-        };
+        let damaged = |e: serde_json::Error| StoreError::Manifest { path: path.clone(), message: e.to_string() };
         let value: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
-        let found = value
-            .get("schema_version")
-            .and_then(serde_json::Value::as_u64)
-            .unwrap_or(0);
+        let found = value.get("schema_version").and_then(serde_json::Value::as_u64).unwrap_or(0);
         if found != u64::from(SCHEMA_VERSION) {
             return Err(StoreError::Schema { path, found });
         }
@@ -146,14 +116,10 @@ impl RunDir {
     /// Writes the manifest by atomic replacement.
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
         let path = self.manifest_path();
-        let mut text =
-            serde_json::to_string_pretty(manifest).map_err(|e| StoreError::Manifest {
-                path: path.clone(),
-                message: e.to_string(),
-            })?;
+        let mut text = serde_json::to_string_pretty(manifest)
+            .map_err(|e| StoreError::Manifest { path: path.clone(), message: e.to_string() })?;
         text.push('\n');
-        write_atomically(&path, text.as_bytes())
-            .map_err(|source| StoreError::Write { path, source })
+        write_atomically(&path, text.as_bytes()).map_err(|source| StoreError::Write { path, source })
     }
 
     /// Opens the journal for appending.
@@ -173,16 +139,8 @@ pub struct Journal {
 impl Journal {
     /// Opens or makes the journal. A last line torn by a crash is cut off; its process counts as not measured.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let err = |source| StoreError::Write {
-            path: path.to_owned(),
-            source,
-        };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(err)?;
+        let err = |source| StoreError::Write { path: path.to_owned(), source };
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(err)?;
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(0)).map_err(err)?;
         file.read_to_end(&mut bytes).map_err(err)?;
@@ -192,11 +150,7 @@ impl Journal {
             file.sync_data().map_err(err)?;
         }
         let records = parse_journal(&String::from_utf8_lossy(&bytes[..whole]), path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            records,
-        })
+        Ok(Self { path: path.to_owned(), file, records })
     }
 
     /// Reads a journal without changing it; a missing file is an empty journal, a torn last line is left out.
@@ -205,10 +159,7 @@ impl Journal {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => {
-                return Err(StoreError::Read {
-                    path: path.to_owned(),
-                    source,
-                });
+                return Err(StoreError::Read { path: path.to_owned(), source });
             }
         };
         let whole = text.rfind('\n').map_or(0, |i| i + 1);
@@ -217,14 +168,9 @@ impl Journal {
 
     /// Adds a record and syncs it to disk.
     pub fn append(&mut self, record: JournalRecord) -> Result<(), StoreError> {
-        let err = |source| StoreError::Write {
-            path: self.path.clone(),
-            source,
-        };
-        let mut line = serde_json::to_string(&record).map_err(|e| StoreError::Write {
-            path: self.path.clone(),
-            source: io::Error::other(e),
-        })?;
+        let err = |source| StoreError::Write { path: self.path.clone(), source };
+        let mut line = serde_json::to_string(&record)
+            .map_err(|e| StoreError::Write { path: self.path.clone(), source: io::Error::other(e) })?;
         line.push('\n');
         // One write of a whole line, so that a crash can tear only the last line.
         self.file.write_all(line.as_bytes()).map_err(err)?;
@@ -241,16 +187,12 @@ impl Journal {
     /// The processes that succeeded, as (round, workload, tier): a resumed run skips them.
     pub fn done(&self) -> HashSet<(u32, String, String)> {
         let ok = self.records.iter().filter(|r| r.outcome == Outcome::Ok);
-        ok.map(|r| (r.round, r.workload.clone(), r.tier.clone()))
-            .collect()
+        ok.map(|r| (r.round, r.workload.clone(), r.tier.clone())).collect()
     }
 }
 
 fn parse_journal(text: &str, path: &Path) -> Result<Vec<JournalRecord>, StoreError> {
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty());
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(i, line)| {
             serde_json::from_str(line).map_err(|e| StoreError::Journal {
@@ -265,22 +207,16 @@ fn parse_journal(text: &str, path: &Path) -> Result<Vec<JournalRecord>, StoreErr
 /// Replaces a file's contents so that a crash leaves the old contents or the new ones, making its folder if
 /// need be.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".write-")
-        .tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(".write-").tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_data()?;
     // A temporary file is private to its owner; results are for all to read.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        file.as_file()
-            .set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
     }
     file.persist(path).map_err(|e| e.error)?;
     Ok(())
@@ -296,10 +232,7 @@ pub fn rfc3339(time: SystemTime) -> String {
 
 /// A run's name from its start and its seed: `20261123T040000Z-1a2b3c`.
 pub fn run_id(time: SystemTime, seed: u64) -> String {
-    let stamp: String = rfc3339(time)
-        .chars()
-        .filter(|c| !matches!(c, '-' | ':'))
-        .collect();
+    let stamp: String = rfc3339(time).chars().filter(|c| !matches!(c, '-' | ':')).collect();
     format!("{stamp}-{:06x}", seed & 0xff_ffff)
 }
 
@@ -312,10 +245,6 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }

@@ -313,6 +313,13 @@ fn health(a: &Analysis) -> Vec<String> {
     if let Some(share) = h.steal_share {
         lines.push(format!("The hypervisor took {} of the processors' time away.", format::percent(Some(share))));
     }
+    if let Some(best) = h.best_values {
+        lines.push(format!(
+            "{best:.0} values per process would have given the narrowest intervals for the time, by the variance within and \
+             between the baseline's processes; the run took {}.",
+            a.manifest.design.values
+        ));
+    }
     if a.manifest.design.kind == DesignKind::Coscheduled {
         lines.push(
             "The tiers of a block ran at once on one processor and were timed by thread CPU time: they share \

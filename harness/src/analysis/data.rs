@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Analysis, AnalysisError, Failure, Health, Options, SCHEMA_VERSION, TierResult, WorkloadFailure};
-use crate::model::{FailureKind, JournalRecord, Manifest, Outcome, RunDir, TierRecord, meta};
+use crate::model::{DesignKind, FailureKind, JournalRecord, Manifest, Outcome, RunDir, TierRecord, meta};
 use crate::pyperf::{Run, Suite};
+use crate::stats::median;
+use crate::stats::variance::Components;
 use crate::store::Journal;
 
 /// A run, read once.
@@ -147,6 +149,7 @@ impl RunData {
             load_mean: (!loads.is_empty()).then(|| loads.iter().sum::<f64>() / loads.len() as f64),
             load_max: loads.iter().copied().reduce(f64::max),
             steal_share: self.steal_share(),
+            best_values: self.best_values(),
             span_s: if records.is_empty() { 0.0 } else { last - first },
             baseline_failures: baseline_failures
                 .flat_map(|((_, workload), cell)| {
@@ -155,6 +158,28 @@ impl RunData {
                 })
                 .collect(),
         }
+    }
+
+    /// Kalibera and Jones's best number of values per process, see [`Components::best_iterations`].
+    fn best_values(&self) -> Option<f64> {
+        if self.manifest.design.kind != DesignKind::Interleaved {
+            return None;
+        }
+        let own = self.cells.iter().filter(|((tier, _), _)| *tier == self.manifest.baseline);
+        let best: Vec<f64> = own
+            .filter_map(|((tier, workload), cell)| {
+                let logs = |p: &Process| p.run.values.iter().map(|v| v.ln()).collect::<Vec<f64>>();
+                let components = Components::new(&cell.processes.values().map(logs).collect::<Vec<_>>())?;
+                let records = self.journal.iter().filter(|r| r.tier == *tier && r.workload == *workload);
+                let spans: Vec<f64> = records.filter(|r| r.outcome == Outcome::Ok).map(|r| r.end - r.start).collect();
+                let loops = cell.processes.values().next()?.run.number("loops").unwrap_or(1.0);
+                let value_s = components.mean.exp() * loops;
+                let process_s = median(&spans) - value_s * components.iterations as f64;
+                let best = components.best_iterations(process_s, value_s);
+                (process_s > 0.0 && best.is_finite()).then(|| best.ceil())
+            })
+            .collect();
+        (!best.is_empty()).then(|| median(&best))
     }
 
     /// Stolen ticks over the ticks that passed while processes ran, on all processors together. The kernel's

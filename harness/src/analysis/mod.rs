@@ -104,6 +104,9 @@ pub struct Health {
     pub load_max: Option<f64>,
     /// Share of the run's processor time that the hypervisor took away, where the kernel says.
     pub steal_share: Option<f64>,
+    /// Values per process that would have given the narrowest intervals for the time spent, median over the baseline's
+    /// workloads; only for interleaved processes, and only where their variance can be told apart.
+    pub best_values: Option<f64>,
     /// Seconds from the first start to the last end.
     pub span_s: f64,
     /// Failures of the baseline tier, which touch every other tier.

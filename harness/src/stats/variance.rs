@@ -16,7 +16,7 @@ pub struct Components {
     pub iterations: usize,
     /// Grand mean.
     pub mean: f64,
-    /// Variance between iterations, biased by nothing below: S1^2 = T1^2.
+    /// Variance between the iterations of a process: S1^2, which is T1^2.
     pub s1: f64,
     /// Variance of the process means, S2^2: what the iterations leave in it included.
     pub s2: f64,
