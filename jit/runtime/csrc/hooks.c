@@ -28,7 +28,8 @@ int pepjit_others_monitor(PyThreadState *tstate)
 static pepjit_frame *event_frame(PyThreadState *tstate, PyObject *code)
 {
     pepjit_frame *frame = tstate->current_frame;
-    if (frame == NULL || frame_executable(frame) != code || !PyCode_Check(code) || pepjit_others_monitor(tstate)) {
+    bool quiet = breaker_version(tstate) == pepjit_quiet_breaker || !pepjit_others_monitor(tstate);
+    if (frame == NULL || frame_executable(frame) != code || !PyCode_Check(code) || !quiet) {
         return NULL;
     }
     return frame;
