@@ -18,7 +18,7 @@ pub enum BuildError {
 }
 
 /// The result of every step.
-pub type Step<T = ()> = Result<T, BuildError>;
+pub(crate) type Step<T = ()> = Result<T, BuildError>;
 
 /// Refuses the function, naming what isn't compiled.
 pub(crate) fn unsupported<T>(what: impl Into<String>) -> Step<T> {
@@ -705,8 +705,13 @@ impl Translator<'_> {
         }
         let depth = edges[0].frame.stack.len();
         let words = |frame: &Frame, index: usize| matches!(frame.stack[index], Entry::Value(_, Owner::Word));
+        // A loop that is entered in its middle may be the inner one of another: then what that one puts on the stack changes too.
+        let inner = matches!(self.input.entry, CodeEntry::Loop { header, .. } if header == start)
+            && body.body.iter().any(|region| {
+                self.bytecode.insns[self.bytecode.regions[region].insns.clone()].iter().any(|insn| insn.name == "GET_ITER")
+            });
         let stack: Vec<usize> =
-            (0..depth).filter(|index| words(&edges[0].frame, *index) || Self::differs(&edges, |frame| frame.stack[*index])).collect();
+            (0..depth).filter(|index| inner || words(&edges[0].frame, *index) || Self::differs(&edges, |frame| frame.stack[*index])).collect();
         let mut frame = edges[0].frame.clone();
         for local in &locals {
             let cleared = self.bytecode.loops[&start].body.iter().any(|region| {

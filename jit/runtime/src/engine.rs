@@ -435,5 +435,6 @@ impl Engine {
 }
 
 fn check(func: &pepjit_ir::Function, author: &str) -> Result<(), Refusal> {
-    pepjit_ir::verify::verify(func).map_err(|error| Refusal::Internal(format!("after {author}: {error}\n{func}")))
+    pepjit_ir::verify::verify(func).map_err(|error| Refusal::Internal(format!("after {author}: {error}\n{func}")))?;
+    pepjit_ir::ownership::check_ownership(func).map_err(|error| Refusal::Internal(format!("after {author}: {error}\n{func}")))
 }

@@ -307,7 +307,8 @@ fn explain(function: Object) -> Object {
 fn stats() -> Object {
     let all = engine::with(|engine| {
         let mut all = engine.counters.all();
-        let (used, reserved) = crate::arena::usage();
+        let arena = crate::arena::Arena::global();
+        let (used, reserved) = (arena.code_bytes() as u64, arena.code_bytes_reserved() as u64);
         all.retain(|(name, _)| name != "code_bytes");
         all.push(("code_bytes".into(), if used > 0 { used } else { engine.counters.code_bytes }));
         all.push(("code_bytes_reserved".into(), reserved));

@@ -228,7 +228,7 @@ impl Translator<'_> {
 
     pub(super) fn store_attr(&mut self, arg: u32) -> Step {
         let name = self.input.names[arg as usize].clone();
-        let (value, owner) = (self.peek(1)?, self.peek(0)?);
+        let owner = self.peek(0)?;
         let place = if self.failed() {
             None
         } else {
