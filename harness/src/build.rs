@@ -23,10 +23,16 @@ const LIBRARY: &str = "pepjit_runtime";
 /// The variable that tells the crate's build script the interpreter.
 const VARIABLE: &str = "PEPJIT_PYTHON";
 
-/// Loads the module at the start of an interpreter that is asked to by its environment. Python runs the lines of a
-/// .pth file that begin with `import`, and this file may be read twice (a virtual environment's site reads its
-/// base's too), so it must not mind: importing a module again does nothing.
-const AUTOLOAD: &str = "import os; exec(\"if os.environ.get('PEPJIT', '') not in ('', '0'): import pepjit\")\n";
+/// Turns the JIT on at the start of an interpreter whose environment asks for it. Python runs the lines of a .pth file
+/// that begin with `import`; this one may be read twice (a virtual environment's site reads its base's too), so what is
+/// on stays as it is. A module that refuses this interpreter says so in one line, without a traceback.
+const AUTOLOAD: &str = concat!(
+    r#"import os; exec("#,
+    r#""if os.environ.get('PEPJIT', '') not in ('', '0'):\n"#,
+    r#" try:\n  import pepjit\n  pepjit.is_enabled() or pepjit.enable()\n"#,
+    r#" except (ImportError, RuntimeError) as error:\n  import sys\n  print('pepjit:', error, file=sys.stderr)")"#,
+    "\n"
+);
 
 /// Why there is no module.
 #[derive(Debug, thiserror::Error)]
@@ -207,6 +213,12 @@ mod tests {
         assert_eq!(artifact(line), Some("/t/release/libpepjit_runtime.so".into()));
         assert_eq!(artifact(&line.replace("pepjit_runtime\",\"kind", "other\",\"kind")), None);
         assert_eq!(artifact("warning: text"), None);
+    }
+
+    #[test]
+    fn autoload_is_one_line_that_begins_with_import() {
+        assert!(AUTOLOAD.starts_with("import ") && AUTOLOAD.ends_with(")\n"));
+        assert_eq!(AUTOLOAD.matches('\n').count(), 1, "site reads line by line: {AUTOLOAD}");
     }
 
     #[test]
