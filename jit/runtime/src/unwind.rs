@@ -14,8 +14,10 @@ mod elf;
 mod gdb;
 
 use gdb::DebugEntry;
-use pepjit_backend::BackendError;
+use pepjit_backend::{Backend, BackendError, Compiled, Linkage};
 use pepjit_cranelift::CraneliftBackend;
+use pepjit_ir::Function;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -26,6 +28,45 @@ use std::sync::OnceLock;
 unsafe extern "C" {
     fn __register_frame(section: *const u8);
     fn __deregister_frame(section: *const u8);
+}
+
+/// The Cranelift back end, which tells the outside world of all that it makes and frees.
+pub(crate) struct AnnouncingBackend {
+    backend: CraneliftBackend,
+    registrations: HashMap<u64, Registration>,
+}
+
+impl AnnouncingBackend {
+    /// Announces what the back end compiles from now on.
+    pub(crate) fn new(backend: CraneliftBackend) -> AnnouncingBackend {
+        AnnouncingBackend { backend, registrations: HashMap::new() }
+    }
+}
+
+impl Backend for AnnouncingBackend {
+    fn name(&self) -> &'static str {
+        self.backend.name()
+    }
+
+    fn compile(&mut self, func: &Function, linkage: &mut dyn Linkage, dumps: bool) -> Result<Compiled, BackendError> {
+        let compiled = self.backend.compile(func, linkage, dumps)?;
+        match Registration::of(&self.backend, compiled.handle) {
+            Ok(registration) => {
+                self.registrations.insert(compiled.handle, registration);
+                Ok(compiled)
+            }
+            Err(error) => {
+                self.backend.free(compiled.handle);
+                Err(error)
+            }
+        }
+    }
+
+    fn free(&mut self, handle: u64) {
+        // First, lest the unwinder find memory that is gone.
+        self.registrations.remove(&handle);
+        self.backend.free(handle);
+    }
 }
 
 /// Whom to tell besides the unwinder.

@@ -133,6 +133,20 @@ fn the_unwinder_gets_past_compiled_code() {
 }
 
 #[test]
+fn the_announcing_back_end_registers_until_the_code_is_freed() {
+    let _turn = turn();
+    let memory = Box::new(crate::arena::provider);
+    let backend = CraneliftBackend::new(Options { optimise: true, verify: true }, memory).unwrap();
+    let mut backend = AnnouncingBackend::new(backend);
+    let func = parse(CALLS).unwrap_or_else(|error| panic!("{error}"));
+    let compiled = backend.compile(&func, &mut Nowhere::new(), false).unwrap();
+    assert!(run(&compiled).len() > 5);
+    assert_eq!(backend.registrations.len(), 1);
+    backend.free(compiled.handle);
+    assert!(backend.registrations.is_empty());
+}
+
+#[test]
 fn many_functions_come_and_go() {
     let _turn = turn();
     let mut kept = Vec::new();

@@ -1,8 +1,8 @@
 //! Objects: boxes, reference counts, guards, exits, calls.
 
 use crate::process::{
-    LEFT, Object, Pair, Process, at, has_left, int_class, log, new_float, new_int, object, only_exit, other_class, reasons,
-    singletons, small_int, vectorcall,
+    LEFT, Object, Pair, Process, at, function, has_left, int_class, log, new_float, new_int, object, only_exit, other_class,
+    reasons, singletons, small_int, vectorcall,
 };
 use pepjit_backend::{ExitKind, ExitSlot};
 use pepjit_ir::op::Reason;
@@ -412,7 +412,7 @@ fn vectorcall_checks_everything() {
     ];
     for (args, names) in refused {
         assert_eq!(vectorcall(&compiled, args, offset, names), 0xfa11);
-        let expected = (0xca11, args.to_vec(), args.len() as u64 | offset, names);
+        let expected = (function(), args.to_vec(), args.len() as u64 | offset, names);
         assert_eq!(log(|log| log.fallbacks.pop()), Some(expected), "with the same arguments");
     }
     *process.valid = 0;
@@ -445,7 +445,7 @@ fn fallback_boxes_arguments() {
     let any = singletons()[0];
     assert_eq!(process.call_fallback(&compiled, 4000, 0.25, any), Pair { payload: 0xfa11, tag: 1 });
     let (callable, args, nargsf, names) = log(|log| log.fallbacks.pop()).expect("a call");
-    assert_eq!((callable, nargsf, names, args[2]), (0xf00d, 3, 0, any));
+    assert_eq!((callable, nargsf, names, args[2]), (function(), 3, 0, any));
     assert_eq!((at(args[0]).int(), at(args[1]).float().to_bits()), (4000, 0.25_f64.to_bits()));
     assert_eq!(log(|log| log.freed.clone()), args[..2], "the boxes are given up");
 }

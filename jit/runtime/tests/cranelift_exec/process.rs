@@ -156,6 +156,14 @@ pub(crate) fn object(refs: i64, class: u64, payload: u64, digit: u32) -> &'stati
     Box::leak(Box::new(Object { refs, class, payload, digit }))
 }
 
+/// What stands for the function object: its address, another one in each thread.
+pub(crate) fn function() -> u64 {
+    thread_local! {
+        static FUNCTION: u8 = const { 0 };
+    }
+    FUNCTION.with(|function| std::ptr::from_ref(function) as u64)
+}
+
 static CLASSES: [u8; 3] = [0; 3];
 
 struct World {
@@ -381,7 +389,7 @@ impl Process {
             pop_frame: pop_frame as *const () as u64,
             scratch: &raw const *scratch as u64,
             valid: &raw const *valid as u64,
-            function: 0xf00d,
+            function: function(),
             stack_limit: &raw const *stack_limit as u64,
             stress: 0,
         };
@@ -433,17 +441,7 @@ impl Process {
     /// Compiles a function given as text; objects labelled as a class or a singleton get its address.
     pub(crate) fn compile_text(&mut self, text: &str) -> Compiled {
         let mut func = parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        let [none, yes, no] = singletons();
-        for object in &mut func.objects {
-            object.address = match object.label.as_str() {
-                "int" => int_class(),
-                "float" => float_class(),
-                "None" => none,
-                "True" => yes,
-                "False" => no,
-                _ => object.address,
-            };
-        }
+        name_objects(&mut func);
         self.compile(&func)
     }
 
@@ -495,12 +493,27 @@ impl Process {
     }
 }
 
+/// Gives objects labelled as a class or a singleton its address.
+pub(crate) fn name_objects(func: &mut Function) {
+    let [none, yes, no] = singletons();
+    for object in &mut func.objects {
+        object.address = match object.label.as_str() {
+            "int" => int_class(),
+            "float" => float_class(),
+            "None" => none,
+            "True" => yes,
+            "False" => no,
+            _ => object.address,
+        };
+    }
+}
+
 /// Calls the vectorcall entry.
 pub(crate) fn vectorcall(compiled: &Compiled, args: &[u64], flags: u64, names: u64) -> u64 {
     // SAFETY: a vectorcall entry, with an array of arguments and its length.
     unsafe {
         entry::<extern "C" fn(u64, *const u64, u64, u64) -> u64>(compiled.vectorcall)(
-            0xca11,
+            function(),
             args.as_ptr(),
             args.len() as u64 | flags,
             names,

@@ -1,0 +1,376 @@
+//! The IR's interpreter on CPython's memory.
+
+use super::call::{self, Pair, load, store};
+use super::unit::Unit;
+use pepjit_ir::field::Width;
+use pepjit_ir::interp::{self, Exit, Machine, Poll, TAG_FLOAT, TAG_INT, TAG_OBJECT, WellKnown};
+use pepjit_ir::{ArgKind, Callee, Field, FunctionKind, Helper, ResultKind, Type};
+
+/// Runs a function; `frame` is the loop's, or 0.
+pub(super) fn run(unit: &Unit, tstate: u64, frame: u64, args: &[u64]) -> Pair {
+    let mut machine = Process { unit, tstate, frame };
+    let (payload, tag) = interp::run(&unit.func, &mut machine, args);
+    Pair { payload, tag }
+}
+
+/// Has the interpreter run the function: boxes the arguments and calls the fallback.
+pub(super) fn call_interpreter(unit: &Unit, args: &[u64]) -> Pair {
+    let mut machine = Process { unit, tstate: 0, frame: 0 };
+    let mut boxes = Vec::new();
+    let mut objects = Vec::with_capacity(args.len());
+    for (arg, ty) in args.iter().zip(&unit.params) {
+        let boxed = match *ty {
+            Type::C_INT => machine.box_int(*arg as i64),
+            Type::C_FLOAT => machine.box_float(f64::from_bits(*arg)),
+            _ => {
+                objects.push(*arg);
+                continue;
+            }
+        };
+        objects.push(boxed);
+        boxes.push(boxed);
+    }
+    let array = objects.as_ptr().expose_provenance() as u64;
+    let words = [unit.addresses.function, array, objects.len() as u64, 0];
+    // SAFETY: the original vectorcall, with an array of arguments and its length.
+    let payload = unsafe { call::words(unit.addresses.fallback, &words) };
+    for object in boxes {
+        machine.dec_ref(object);
+    }
+    Pair { payload, tag: TAG_OBJECT }
+}
+
+/// The arguments of a vectorcall as the function's parameters, if the call fits them and the function is still valid.
+pub(super) fn arguments(unit: &Unit, args: *const u64, nargsf: u64, names: u64) -> Option<Vec<u64>> {
+    // All bits but `PY_VECTORCALL_ARGUMENTS_OFFSET`.
+    let count = nargsf & (u64::MAX >> 1);
+    let mut machine = Process { unit, tstate: 0, frame: 0 };
+    if count != unit.params.len() as u64 || names != 0 || !machine.is_valid() {
+        return None;
+    }
+    // SAFETY: the vectorcall protocol: so many arguments.
+    let args = unsafe { call::slice(args, count as usize) };
+    args.iter().zip(&unit.params).map(|(object, ty)| machine.argument(*object, *ty)).collect()
+}
+
+/// The object that a function returned; null if it raised.
+pub(super) fn box_result(unit: &Unit, result: Pair) -> u64 {
+    let mut machine = Process { unit, tstate: 0, frame: 0 };
+    match result.tag {
+        TAG_INT => machine.box_int(result.payload as i64),
+        TAG_FLOAT => machine.box_float(f64::from_bits(result.payload)),
+        _ => result.payload,
+    }
+}
+
+/// What is in a field of an object, of a frame or of the thread state.
+fn load_at<T: Copy>(base: u64, offset: i32) -> T {
+    // SAFETY: callers pass the address of a live structure with the offset of one of its fields.
+    unsafe { load(base.wrapping_add_signed(offset.into())) }
+}
+
+/// Writes such a field.
+fn store_at<T: Copy>(base: u64, offset: i32, value: T) {
+    // SAFETY: as for `load_at`; with the GIL held nobody else writes.
+    unsafe { store(base.wrapping_add_signed(offset.into()), value) }
+}
+
+/// A word at an address from [`pepjit_backend::Addresses`], or a callee's cell.
+fn word(address: u64) -> u64 {
+    // SAFETY: the runtime's words live as long as the functions that name them.
+    unsafe { load(address) }
+}
+
+/// One run of a function.
+struct Process<'a> {
+    unit: &'a Unit,
+    tstate: u64,
+    /// The loop's frame, or the light frame, or 0.
+    frame: u64,
+}
+
+impl Process<'_> {
+    fn field<T: Copy>(&self, object: u64, field: Field) -> T {
+        load_at(object, self.unit.layout.offset(field))
+    }
+
+    fn has_class(&self, object: u64, class: u64) -> bool {
+        self.field::<u64>(object, Field::ObType) == class
+    }
+
+    /// The native argument for an object, if it's of the parameter's class.
+    fn argument(&mut self, object: u64, ty: Type) -> Option<u64> {
+        let layout = &self.unit.layout;
+        let fits = match ty {
+            Type::C_INT | Type::INT => self.has_class(object, layout.int_type),
+            Type::C_FLOAT | Type::FLOAT => self.has_class(object, layout.float_type),
+            Type::NONE => object == layout.none,
+            Type::BOOL => object == layout.true_object || object == layout.false_object,
+            _ => true,
+        };
+        if !fits {
+            return None;
+        }
+        match ty {
+            Type::C_INT => self.compact_value(object),
+            Type::C_FLOAT => Some(self.field(object, Field::FloatValue)),
+            _ => Some(object),
+        }
+    }
+
+    /// The value of an int of at most one digit.
+    fn compact_value(&self, int: u64) -> Option<u64> {
+        let tag: u64 = self.field(int, Field::LongTag);
+        let digit: u32 = self.field(int, Field::LongDigit);
+        let value = i64::from(digit) * (1 - (tag & 3) as i64);
+        (tag < 2 << 3).then_some(value as u64)
+    }
+
+    /// The reference count, if it ever changes: the lower half, which is negative for immortal objects.
+    fn count(&self, object: u64) -> Option<i32> {
+        let count: i32 = self.field(object, Field::RefCount);
+        (count >= 0).then_some(count)
+    }
+
+    fn set_count(&mut self, object: u64, count: i32) {
+        let offset = self.unit.layout.offset(Field::RefCount);
+        store_at(object, offset, count);
+    }
+
+    fn recursion_remaining(&self) -> i32 {
+        load_at(self.tstate, self.unit.layout.frame.py_recursion_remaining)
+    }
+
+    fn set_recursion_remaining(&mut self, remaining: i32) {
+        let offset = self.unit.layout.frame.py_recursion_remaining;
+        store_at(self.tstate, offset, remaining);
+    }
+}
+
+impl Machine for Process<'_> {
+    fn read(&mut self, address: u64, width: Width) -> u64 {
+        // SAFETY: the front end has made sure, with guards where need be, that this is a field of a live object.
+        unsafe {
+            match width {
+                Width::U8 => load::<u8>(address).into(),
+                Width::U32 => load::<u32>(address).into(),
+                Width::U64 | Width::F64 => load(address),
+            }
+        }
+    }
+
+    fn write(&mut self, address: u64, width: Width, value: u64) {
+        // SAFETY: as for `read`.
+        unsafe {
+            match width {
+                Width::U8 => store(address, value as u8),
+                Width::U32 => store(address, value as u32),
+                Width::U64 | Width::F64 => store(address, value),
+            }
+        }
+    }
+
+    fn offset(&self, field: Field) -> i32 {
+        self.unit.layout.offset(field)
+    }
+
+    fn well_known(&self) -> WellKnown {
+        let layout = &self.unit.layout;
+        WellKnown {
+            true_object: layout.true_object,
+            false_object: layout.false_object,
+            int_type: layout.int_type,
+            float_type: layout.float_type,
+        }
+    }
+
+    fn current_function(&mut self) -> u64 {
+        match self.unit.func.kind {
+            FunctionKind::Entry => self.unit.addresses.function,
+            // From 3.14 on the low bits are tags.
+            FunctionKind::Loop { .. } => load_at::<u64>(self.frame, self.unit.layout.frame.funcobj) & !7,
+        }
+    }
+
+    fn box_int(&mut self, value: i64) -> u64 {
+        // SAFETY: `box_int(i64) -> object`.
+        unsafe { call::words(self.unit.addresses.box_int, &[value as u64]) }
+    }
+
+    fn box_float(&mut self, value: f64) -> u64 {
+        // SAFETY: `box_float(f64) -> object`.
+        unsafe { call::floats(self.unit.addresses.box_float, &[value]) }
+    }
+
+    fn unbox_big_int(&mut self, object: u64) -> Option<i64> {
+        // SAFETY: `unbox_big_int(object) -> (i64, ok)`, and the object is an exact int.
+        let Pair { payload, tag } = unsafe { call::words(self.unit.addresses.unbox_big_int, &[object]) };
+        (tag != 0).then_some(payload as i64)
+    }
+
+    fn inc_ref(&mut self, object: u64) {
+        if let Some(count) = self.count(object) {
+            self.set_count(object, count + 1);
+        }
+    }
+
+    fn dec_ref(&mut self, object: u64) {
+        let Some(count) = self.count(object) else { return };
+        self.set_count(object, count - 1);
+        if count == 1 {
+            // SAFETY: `dealloc(object)`, and nobody has a reference any more.
+            unsafe { call::words::<()>(self.unit.addresses.dealloc, &[object]) };
+        }
+    }
+
+    fn scratch(&mut self, index: u32) -> u64 {
+        word(self.unit.addresses.scratch + 8 * u64::from(index))
+    }
+
+    fn call_helper(&mut self, helper: Helper, args: &[u64]) -> u64 {
+        let (info, address) = (helper.info(), self.unit.helper(helper));
+        let array = [args.as_ptr().expose_provenance() as u64, args.len() as u64];
+        let words = if info.array { &array } else { args };
+        let floats: Vec<f64> = words.iter().copied().map(f64::from_bits).collect();
+        let takes_floats = !info.array && info.args.contains(&ArgKind::Float);
+        // SAFETY: the helper's row declares its parameters and its result.
+        unsafe {
+            match (info.result, takes_floats) {
+                (ResultKind::Float, true) => call::floats::<f64>(address, &floats).to_bits(),
+                (ResultKind::Float, false) => call::words::<f64>(address, words).to_bits(),
+                // The upper bits of a C `bool` are unspecified.
+                (ResultKind::Bool, true) => (call::floats::<u8>(address, &floats) != 0).into(),
+                (ResultKind::Bool, false) => (call::words::<u8>(address, words) != 0).into(),
+                (ResultKind::None, false) => {
+                    call::words::<()>(address, words);
+                    0
+                }
+                (_, true) => call::floats(address, &floats),
+                (_, false) => call::words(address, words),
+            }
+        }
+    }
+
+    fn call_direct(&mut self, callee: &Callee, args: &[u64]) -> (u64, u64) {
+        let entry = word(callee.entry_cell);
+        // SAFETY: a process has one back end, so that every cell holds an entry of this one.
+        let Pair { payload, tag } = unsafe { super::call_entry(entry, self.tstate, args) };
+        (payload, tag)
+    }
+
+    fn enter(&mut self) -> bool {
+        let remaining = self.recursion_remaining();
+        let here = 0_u8;
+        let limit = word(self.unit.addresses.stack_limit);
+        let below = ((&raw const here).addr() as u64) < limit;
+        if remaining <= 0 || below {
+            return false;
+        }
+        self.set_recursion_remaining(remaining - 1);
+        true
+    }
+
+    fn leave(&mut self) {
+        let remaining = self.recursion_remaining();
+        self.set_recursion_remaining(remaining + 1);
+    }
+
+    fn push_frame(&mut self) -> bool {
+        let unit = self.unit;
+        let layout = &unit.layout.frame;
+        let frame: u64 = load_at(self.tstate, layout.datastack_top);
+        let limit: u64 = load_at(self.tstate, layout.datastack_limit);
+        let end = frame.wrapping_add_signed(layout.frame_size.into());
+        if end >= limit {
+            return false;
+        }
+        for (offset, word) in &layout.template {
+            store_at(frame, *offset, *word);
+        }
+        let previous: u64 = load_at(self.tstate, layout.current_frame);
+        store_at(frame, layout.previous, previous);
+        if let Some(offset) = layout.stackpointer {
+            let stack = frame.wrapping_add_signed(layout.localsplus.into()) + 8 * u64::from(unit.func.locals);
+            store_at(frame, offset, stack);
+        }
+        self.frame = frame;
+        self.set_instruction(unit.func.first_traceable);
+        store_at(self.tstate, layout.current_frame, frame);
+        store_at(self.tstate, layout.datastack_top, end);
+        true
+    }
+
+    fn pop_frame(&mut self) {
+        let unit = self.unit;
+        let layout = &unit.layout.frame;
+        let frame = std::mem::take(&mut self.frame);
+        if load_at::<u64>(frame, layout.frame_obj) != 0 {
+            // SAFETY: `pop_frame(tstate, light_frame)` for a light frame of which somebody took a frame object.
+            return unsafe { call::words(unit.addresses.pop_frame, &[self.tstate, frame]) };
+        }
+        let previous: u64 = load_at(frame, layout.previous);
+        store_at(self.tstate, layout.current_frame, previous);
+        store_at(self.tstate, layout.datastack_top, frame);
+    }
+
+    fn set_instruction(&mut self, offset: u32) {
+        let layout = &self.unit.layout.frame;
+        let address = layout.code_start + 2 * u64::from(offset);
+        store_at(self.frame, layout.instr_ptr, address);
+    }
+
+    fn poll(&mut self) -> Poll {
+        let breaker: u64 = self.field(self.tstate, Field::EvalBreaker);
+        if breaker == word(self.unit.addresses.quiet_breaker) {
+            return Poll::GoOn;
+        }
+        // SAFETY: `poll(tstate) -> int`.
+        let verdict: i32 = unsafe { call::words(self.unit.addresses.poll, &[self.tstate]) };
+        match verdict {
+            0 => Poll::GoOn,
+            ..0 => Poll::Raised,
+            _ => Poll::Leave,
+        }
+    }
+
+    fn is_valid(&mut self) -> bool {
+        // SAFETY: the runtime's byte lives as long as the compiled function.
+        unsafe { load::<u8>(self.unit.addresses.valid) != 0 }
+    }
+
+    fn stress_exit(&mut self) -> bool {
+        let address = self.unit.addresses.stress;
+        if address == 0 {
+            return false;
+        }
+        let left = word(address);
+        if left != 0 {
+            // SAFETY: the runtime's word, which only compiled code and exits change.
+            unsafe { store(address, left - 1) };
+        }
+        left == 0
+    }
+
+    fn exit(&mut self, exit: &Exit<'_>) -> (u64, u64) {
+        let unit = self.unit;
+        let planned = unit.exits.get(&(exit.state, exit.reason, exit.throw, exit.entered));
+        let planned = planned.unwrap_or_else(|| panic!("{} leaves because of {:?} unplanned", unit.func.name, exit.reason));
+        let mut buffer = vec![0_u64; planned.words as usize];
+        for (word, value) in &planned.stores {
+            let (payload, tag) = exit.pair(*value);
+            buffer[*word as usize] = payload;
+            if unit.func.ty(*value) == Type::PAIR {
+                buffer[*word as usize + 1] = tag;
+            }
+        }
+        let (address, frame) = match unit.func.kind {
+            FunctionKind::Entry if exit.pushed => (unit.addresses.exit_function, self.frame),
+            FunctionKind::Entry => (unit.addresses.exit_function, 0),
+            FunctionKind::Loop { .. } => (unit.addresses.exit_loop, self.frame),
+        };
+        let words = [self.tstate, frame, planned.record, buffer.as_ptr().expose_provenance() as u64];
+        // SAFETY: `exit(tstate, frame, record, buffer) -> (payload, tag)`; the record was made for this buffer.
+        let Pair { payload, tag } = unsafe { call::words(address, &words) };
+        (payload, tag)
+    }
+}
