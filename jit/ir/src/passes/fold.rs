@@ -198,16 +198,16 @@ fn simplify(func: &Function, inst: Inst) -> Option<Change> {
             Some(def) if def.op == Op::ConstObj && def.imm == data.imm => Some(Change::Remove),
             _ => None,
         },
-        Op::Guard | Op::GuardNot => match raw(0) {
-            Some(Raw::Bool(truth)) => (truth == (data.op == Op::Guard)).then_some(Change::Remove),
-            _ => {
-                let def = func.def(data.args[0])?;
-                (def.op == Op::BoolNot).then(|| {
-                    let op = if data.op == Op::Guard { Op::GuardNot } else { Op::Guard };
-                    Change::Op(op, def.args.clone(), data.imm, true)
-                })
+        Op::Guard | Op::GuardNot => {
+            if let Some(Raw::Bool(truth)) = raw(0) {
+                return (truth == (data.op == Op::Guard)).then_some(Change::Remove);
             }
-        },
+            let def = func.def(data.args[0])?;
+            (def.op == Op::BoolNot).then(|| {
+                let op = if data.op == Op::Guard { Op::GuardNot } else { Op::Guard };
+                Change::Op(op, def.args.clone(), data.imm, true)
+            })
+        }
         Op::PairToInt | Op::PairToFloat | Op::PairFailed | Op::PairDrop => {
             let def = func.def(data.args[0])?;
             match (data.op, def.op) {

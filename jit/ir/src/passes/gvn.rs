@@ -81,7 +81,7 @@ fn kills(func: &Function, inst: Inst, quiet: &[bool]) -> u64 {
     match (data.op, data.imm) {
         // These write to frames only, which no instruction reads.
         (Op::Enter | Op::PushFrame | Op::SetInstruction, _) => 0,
-        (Op::DecRef, _) if quiet[inst.index()] => 0,
+        (Op::DecRef | Op::PairDrop, _) if quiet[inst.index()] => 0,
         (Op::StoreField | Op::SwapField, Imm::Field(field)) => bit(field as usize) | bit(RAW),
         (Op::StoreAt | Op::SwapAt, Imm::Int(offset)) => bit(at_class(offset)) | bit(RAW),
         (Op::StoreItem | Op::SwapItem, _) => bit(ITEM) | bit(RAW),
@@ -116,12 +116,55 @@ fn quiet_releases(func: &Function, cfg: &Cfg) -> Vec<bool> {
             }
         }
     }
-    for inst in insts().filter(|inst| func.inst(*inst).op == Op::DecRef) {
-        let value = func.inst(inst).args[0];
+    let numbers = pairs_of_numbers(func, cfg);
+    for inst in insts() {
+        let value = match func.inst(inst) {
+            InstData { op: Op::DecRef, args, .. } => args[0],
+            InstData { op: Op::PairDrop, args, .. } => {
+                quiet[inst.index()] = numbers[args[0].index()];
+                continue;
+            }
+            _ => continue,
+        };
         quiet[inst.index()] = func.ty(value).is_subtype(QUIET)
             || unboxed.get(&value).is_some_and(|known| known.iter().any(|unbox| positions.strictly_before(cfg, *unbox, inst)));
     }
     quiet
+}
+
+/// The pairs that hold nothing but unboxed numbers or null.
+fn pairs_of_numbers(func: &Function, cfg: &Cfg) -> Vec<bool> {
+    let holds_none = |value: Value| {
+        func.def(value).is_none_or(|def| match def.op {
+            Op::PairFromInt | Op::PairFromFloat => true,
+            Op::PairFromObject => func.ty(def.args[0]) == Type::NULL,
+            _ => false,
+        })
+    };
+    let mut numbers: Vec<bool> =
+        (0..func.values.len() as u32).map(Value).map(|value| func.ty(value) == Type::PAIR && holds_none(value)).collect();
+    let mut work: Vec<Value> = (0..func.values.len() as u32)
+        .map(Value)
+        .filter(|value| func.ty(*value) == Type::PAIR && !numbers[value.index()])
+        .collect();
+    let mut passed: HashMap<Value, Vec<Value>> = HashMap::new();
+    for block in &cfg.rpo {
+        for call in func.terminator(*block).into_iter().flat_map(|jump| &jump.targets) {
+            for (arg, param) in call.args.iter().zip(&func.blocks[call.block.index()].params) {
+                if func.ty(*param) == Type::PAIR {
+                    passed.entry(*arg).or_default().push(*param);
+                }
+            }
+        }
+    }
+    while let Some(value) = work.pop() {
+        for param in passed.get(&value).into_iter().flatten() {
+            if std::mem::replace(&mut numbers[param.index()], false) {
+                work.push(*param);
+            }
+        }
+    }
+    numbers
 }
 
 type Epochs = [u32; CLASSES];

@@ -15,7 +15,7 @@ use crate::builder::make_inst;
 use crate::function::{Block, FrameState, Function, Inst, Ownership, Slot, StateId, Value, ValueDef};
 use crate::op::{Imm, Op};
 use crate::types::Type;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What an incoming value asks of its edge.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -284,22 +284,20 @@ impl<'a> Selection<'a> {
     /// Removes the groups of candidates that cost more than they save.
     fn remove_costly(&mut self) {
         loop {
-            let mut group: HashMap<Value, Value> = HashMap::new();
+            let mut grouped: HashSet<Value> = HashSet::new();
             let members: Vec<Value> = self.params().filter(|param| self.kinds.contains_key(param)).collect();
             let mut gains: Vec<(Vec<Value>, i64)> = Vec::new();
             for &start in &members {
-                if group.contains_key(&start) {
+                if !grouped.insert(start) {
                     continue;
                 }
                 let (mut all, mut gain, mut work) = (Vec::new(), 0, vec![start]);
-                group.insert(start, start);
                 while let Some(param) = work.pop() {
                     all.push(param);
                     gain += self.gain(param);
                     let sources = self.incoming(param).map(|(_, value)| value);
                     for other in sources.chain(self.passed_to(param)).filter(|other| self.kinds.contains_key(other)) {
-                        if !group.contains_key(&other) {
-                            group.insert(other, start);
+                        if grouped.insert(other) {
                             work.push(other);
                         }
                     }

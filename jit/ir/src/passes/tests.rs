@@ -638,3 +638,32 @@ fn the_pipeline_times_every_pass() {
     let names: Vec<&str> = pipeline.times().iter().map(|(name, _)| *name).collect();
     assert_eq!(names, Pipeline::names().collect::<Vec<_>>());
 }
+
+#[test]
+fn gvn_knows_that_pairs_of_numbers_hold_nothing_to_release() {
+    let body = |pair: &str| {
+        function(
+            &format!(
+                "b0(v0: Object borrowed):
+                   v1 = const_int 3
+                   v2 = const_null
+                   v4 = {pair}
+                   v3 = load_field ob_size, v0
+                   jump -> b1(v4)
+                 b1(v5: Pair owned):
+                   pair_drop v5
+                   v6 = load_field ob_size, v0
+                   v7 = int_cmp lt, v3, v6
+                   v8 = pair_from_int v1
+                   branch v7 -> b2(), b3()
+                 b2():
+                   jump -> b1(v8)
+                 b3():
+                   return_int v1"
+            ),
+            "",
+        )
+    };
+    assert_eq!(count(&after(gvn::run, &body("pair_from_object v2")), "load_field"), 1);
+    assert_eq!(count(&after(gvn::run, &body("call_direct f0, v1")), "load_field"), 2);
+}

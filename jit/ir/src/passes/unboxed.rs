@@ -4,6 +4,7 @@ use super::cfg::Cfg;
 use super::util::{Subst, arg_kind, constant_object, effects, remove_insts, split_edge};
 use crate::builder::make_inst;
 use crate::function::{Block, Function, Inst, InstData, Ownership, Slot, StateId, Value};
+use crate::helper::Helper;
 use crate::op::{ArgKind, Effects, Imm, Op};
 use crate::types::{Constant, Type};
 use std::collections::{HashMap, HashSet};
@@ -93,7 +94,7 @@ pub(crate) enum UseCost {
     Free,
     /// A box must be made for it.
     Box,
-    /// It asks for the object's identity: the object must not be made anew.
+    /// It's about this very object, which must not be made anew.
     Identity,
 }
 
@@ -112,6 +113,8 @@ pub(crate) fn use_cost(func: &Function, inst: &InstData, position: usize, kind: 
             }
         }
         Op::GuardIs => UseCost::Identity,
+        // Takes the unit only if it succeeds: what follows knows the object by its name.
+        Op::Call if inst.imm == Imm::Helper(Helper::InlineValueAdd) => UseCost::Identity,
         op if Kind::of_unbox(op) == Some(kind) => UseCost::Gain,
         _ => UseCost::Box,
     }
