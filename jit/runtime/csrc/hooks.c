@@ -289,7 +289,15 @@ void pepjit_unwatch_dict(PyObject *dict)
 
 int pepjit_watch_type(PyObject *type)
 {
-    return PyType_Watch(type_watcher, type);
+    if (PyType_Watch(type_watcher, type) < 0) {
+        return -1;
+    }
+    /* Only classes with a version report changes, and a class that changed too often gets no new one. */
+    if (((PyTypeObject *)type)->tp_version_tag == 0) {
+        PyErr_Format(PyExc_RuntimeError, "the class %s has changed too often to be relied on", ((PyTypeObject *)type)->tp_name);
+        return -1;
+    }
+    return 0;
 }
 
 void pepjit_unwatch_type(PyObject *type)

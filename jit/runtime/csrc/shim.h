@@ -207,7 +207,8 @@ int pepjit_watchers_begin(void);
 void pepjit_watchers_end(void);
 int pepjit_watch_dict(PyObject *dict);   /* 0 or -1 with an exception; exact dicts; idempotent */
 void pepjit_unwatch_dict(PyObject *dict);
-int pepjit_watch_type(PyObject *type);   /* 0 or -1 with an exception; assigns a version tag if need be */
+int pepjit_watch_type(PyObject *type);   /* 0 or -1 with an exception. Call it for each new assumption: a change is reported
+                                           only once, until the class is watched again */
 void pepjit_unwatch_type(PyObject *type);
 
 enum { PEPJIT_DICT_ADDED = 0, PEPJIT_DICT_MODIFIED = 1, PEPJIT_DICT_DELETED = 2, PEPJIT_DICT_CLONED = 3, PEPJIT_DICT_CLEARED = 4, PEPJIT_DICT_DEALLOCATED = 5 };

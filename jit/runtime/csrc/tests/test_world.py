@@ -160,6 +160,7 @@ class Watchers(unittest.TestCase):
     def test_changes_are_reported_until_they_are_off(self):
         watched = {}
         log = shimtest.watch(watched)
+        log.clear()
         self.addCleanup(shimtest.unwatch)
         shimtest.watch(Empty)
         watched["a"] = 1
@@ -179,6 +180,26 @@ class Watchers(unittest.TestCase):
         watched["a"] = 3
         Empty.attribute = 2
         self.assertEqual(len(log), count)
+
+    def test_a_class_is_reported_again_once_it_is_watched_again_and_refused_when_it_cannot_be(self):
+        class Restless:
+            pass
+
+        log = shimtest.watch(Restless)
+        self.addCleanup(shimtest.unwatch)
+        refused = None
+        for number in range(3000):
+            before = len(log)
+            Restless.attribute = number
+            self.assertEqual(len(log), before + 1)
+            Restless.attribute = -number
+            self.assertEqual(len(log), before + 1)
+            try:
+                shimtest.watch(Restless)
+            except RuntimeError as error:
+                refused = error
+                break
+        self.assertIn("changed too often", str(refused))
 
 
 if __name__ == "__main__":
