@@ -169,7 +169,7 @@ fn begin(args: &Args, python: &Interpreter, many: bool) -> Result<(RunDir, Notes
         // Runs that begin within a second share a seed: the interpreter tells their names apart.
         manifest.run_id = format!("{}-{}", manifest.run_id, python.tag());
     }
-    plan::show(&manifest, python, &notes, usize::from(args.jobs));
+    plan::show(args, &manifest, python, &notes);
     let dir = RunDir::create(&args.runs(), &manifest)?;
     notes.save(&dir)?;
     make_sites(&dir, &manifest.tiers, module.as_deref())?;

@@ -161,7 +161,7 @@ fn new_seed() -> u64 {
 }
 
 /// Tells what is going to happen, before it does.
-pub(super) fn show(manifest: &Manifest, python: &Interpreter, notes: &Notes, jobs: usize) {
+pub(super) fn show(args: &Args, manifest: &Manifest, python: &Interpreter, notes: &Notes) {
     let design = &manifest.design;
     let shape = match design.kind {
         DesignKind::Interleaved => format!(
@@ -174,7 +174,7 @@ pub(super) fn show(manifest: &Manifest, python: &Interpreter, notes: &Notes, job
             design.window_s.unwrap_or_default()
         ),
     };
-    let round = round_duration(design, manifest.workloads.len(), manifest.tiers.len(), jobs);
+    let round = round_duration(design, manifest.workloads.len(), manifest.tiers.len(), usize::from(args.jobs));
     let total = round * design.rounds;
     let names = manifest.tiers.iter().map(|tier| tier.name.as_str()).collect::<Vec<_>>().join(", ");
     let flags = tiers::build_flags(python).join(", ");
@@ -187,7 +187,7 @@ pub(super) fn show(manifest: &Manifest, python: &Interpreter, notes: &Notes, job
     eprintln!("Time       about {}", format::span(total.as_secs_f64()));
     let left_out: Vec<String> = tiers::CATALOGUE
         .iter()
-        .filter(|known| known.default && manifest.tier(known.name).is_none())
+        .filter(|known| args.tiers.is_empty() && known.default && manifest.tier(known.name).is_none())
         .filter_map(|known| tiers::check(known.name, python).err())
         .map(|error| error.to_string())
         .collect();
