@@ -72,8 +72,8 @@ const NOTHING: Flow = Flow::Next(0);
 const ONE_DIGIT_TAGS: u64 = 2 << 3;
 /// Ints of smaller magnitude have at most one digit.
 const DIGIT_BASE: u64 = 1 << 30;
-/// The last of the cached small ints (the negative ones are of smaller magnitude).
-const LAST_SMALL_INT: u64 = 256;
+/// The last of the cached small ints of any version (3.15; the negative ones are of smaller magnitude).
+const LAST_SMALL_INT: u64 = 1024;
 
 impl Interpreter<'_> {
     fn run(&mut self) -> (u64, u64) {

@@ -1,8 +1,8 @@
 //! Objects: boxes, reference counts, guards, exits, calls.
 
 use crate::process::{
-    LEFT, Object, Pair, Process, at, function, has_left, int_class, log, new_float, new_int, object, only_exit, other_class,
-    reasons, singletons, small_int, vectorcall,
+    BOX_INT_CALLS, LEFT, Object, Pair, Process, at, function, has_left, int_class, log, new_float, new_int, object, only_exit,
+    other_class, reasons, singletons, small_int, vectorcall,
 };
 use pepjit_backend::{ExitKind, ExitSlot};
 use pepjit_ir::op::Reason;
@@ -81,7 +81,7 @@ fn boxes() {
             assert_eq!(found.payload, small_int(value), "a cached small int");
         }
     }
-    assert_eq!(log(|log| log.boxed_ints), 2, "small ints are found without a call");
+    assert_eq!(log(|log| log.boxed_ints), BOX_INT_CALLS, "machine code finds small ints without a call");
     let compiled = process.compile_text(&unary("v1 = unbox_float v0 ! s0\n v2 = box_float v1\n return v2"));
     let found = process.call(&compiled, &[new_float(2.75).address()]);
     assert_eq!(at(found.payload).float().to_bits(), 2.75_f64.to_bits());

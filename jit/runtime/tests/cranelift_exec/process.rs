@@ -95,6 +95,9 @@ pub(crate) struct Pair {
     pub(crate) tag: u64,
 }
 
+/// How often the runtime is called to box -6, -5, 0, 256 and 257.
+pub(crate) const BOX_INT_CALLS: usize = 2;
+
 /// What an exit returns here.
 pub(crate) const LEFT: Pair = Pair { payload: 0x1ef7, tag: 9 };
 

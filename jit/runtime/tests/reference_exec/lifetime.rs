@@ -53,14 +53,9 @@ fn a_cell_may_hold_the_fallback() {
 
 #[test]
 fn what_cannot_be_entered_is_refused() {
-    let mut process = Process::new();
-    let text = returns(1).replace("v0: CInt", "v0: CWord").replace("locals [v0]", "locals [-]");
+    let (mut process, mut linkage) = (Process::new(), Process::new());
+    let text = returns(1).replace("v0: CInt", "v0: CWord").replace("locals [v0]", "locals [_]");
     let func = pepjit_ir::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let error = process.backend.compile(&func, &mut **linkage(), false).expect_err("no entry can be given a word");
+    let error = process.backend.compile(&func, &mut *linkage, false).expect_err("no entry can be given a word");
     assert_eq!(error.to_string(), "the reference back end doesn't support an entry parameter of type CWord");
-}
-
-/// A linkage besides the process that is being used.
-fn linkage() -> Box<crate::process::Process> {
-    Box::new(Process::new())
 }

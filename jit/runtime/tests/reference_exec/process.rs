@@ -1,5 +1,6 @@
 //! The make-believe process with the reference back end: what differs is how entries are called.
 
+#[expect(dead_code, reason = "what is replaced below")]
 #[path = "../cranelift_exec/process.rs"]
 mod base;
 
@@ -9,6 +10,9 @@ use crate::reference::{ReferenceBackend, call_entry};
 use pepjit_backend::{Backend, Compiled};
 use pepjit_ir::{Function, parse, verify};
 use std::ops::{Deref, DerefMut};
+
+/// How often the runtime is called to box -6, -5, 0, 256 and 257: always.
+pub(crate) const BOX_INT_CALLS: usize = 5;
 
 /// As its namesake, but compiles with the reference back end.
 pub(crate) struct Process {
@@ -52,7 +56,7 @@ impl Process {
 
     pub(crate) fn compile_text(&mut self, text: &str) -> Compiled {
         let mut func = parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        base::name_objects(&mut func);
+        name_objects(&mut func);
         self.compile(&func)
     }
 
