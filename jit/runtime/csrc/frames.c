@@ -1,166 +1,16 @@
-/* Frames: how compiled code is left for the interpreter, and what native code calls directly. */
+/* Frames: how compiled code is left for the interpreter, and how loops are entered from it. */
 #include "internal.h"
 
 #include "internal/pycore_pystate.h"
 #include "opcode_ids.h"
 
-#include <pthread.h>
 #include <sys/mman.h>
-
-PyObject *pepjit_scratch[PEPJIT_SCRATCH];
-uint64_t pepjit_quiet_breaker;
-uint64_t pepjit_stack_limit;
-uint64_t pepjit_owner;
-vectorcallfunc pepjit_fallback;
-
-/* ---------------------------------------------------------------- the native stack */
-
-/* Native code uses at most half of the thread's stack, the rest is for C code and nested interpreters. */
-static __thread uint64_t thread_limit;
-
-static uint64_t find_thread_limit(PyThreadState *tstate)
-{
-#if PEPJIT_314
-    _PyThreadStateImpl *impl = (_PyThreadStateImpl *)tstate;
-    if (impl->c_stack_hard_limit != 0) {
-        return impl->c_stack_soft_limit + (impl->c_stack_top - impl->c_stack_soft_limit) / 2;
-    }
-#else
-    (void)tstate;
-#endif
-    pthread_attr_t attributes;
-    void *low = NULL;
-    size_t size = 0;
-    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
-        pthread_attr_getstack(&attributes, &low, &size);
-        pthread_attr_destroy(&attributes);
-    }
-    uint64_t here = (uint64_t)(uintptr_t)__builtin_frame_address(0);
-    if (size == 0) {
-        return here - 256 * 1024;
-    }
-    uint64_t top = (uint64_t)(uintptr_t)low + size;
-    /* An unlimited stack is reported with an absurd size; nobody needs more than this. */
-    uint64_t usable = size < ((size_t)64 << 20) ? size : ((size_t)64 << 20);
-    return top - usable / 2;
-}
-
-#if !PEPJIT_314
-/* 3.13 counts nested interpreters (two units each) instead of measuring the stack. */
-#  define C_RESERVE (Py_C_RECURSION_LIMIT / 2)
-#endif
-
-static int c_counter_low(PyThreadState *tstate)
-{
-#if PEPJIT_314
-    (void)tstate;
-    return 0;
-#else
-    return tstate->c_recursion_remaining < C_RESERVE;
-#endif
-}
-
-void pepjit_change_owner(PyThreadState *tstate)
-{
-    if (thread_limit == 0) {
-        thread_limit = find_thread_limit(tstate);
-    }
-    pepjit_owner = tstate->id;
-    pepjit_stack_limit = thread_limit;
-}
-
-PyThreadState *pepjit_current_tstate(void)
-{
-    PyThreadState *tstate = PyThreadState_GetUnchecked();
-    check_owner(tstate);
-#if !PEPJIT_314
-    if (__builtin_expect(c_counter_low(tstate), 0)) {
-        pepjit_stack_limit = UINT64_MAX; /* the next `Enter` leaves, and the exit sorts it out */
-    }
-#endif
-    return tstate;
-}
-
-static int stack_low(PyThreadState *tstate)
-{
-    return (uint64_t)(uintptr_t)__builtin_frame_address(0) < pepjit_stack_limit + 64 * 1024 || c_counter_low(tstate);
-}
 
 static int64_t suspensions;
 
 int pepjit_hooks_suspended(void)
 {
     return suspensions != 0;
-}
-
-/* ---------------------------------------------------------------- boxes */
-
-void pepjit_dealloc(PyObject *object)
-{
-    _Py_Dealloc(object);
-    check_owner(PyThreadState_GetUnchecked());
-}
-
-PyObject *pepjit_box_int(int64_t value)
-{
-    PyObject *result = PyLong_FromLongLong(value);
-    if (result == NULL) {
-        Py_FatalError("pepjit: out of memory for an int");
-    }
-    return result;
-}
-
-PyObject *pepjit_box_float(double value)
-{
-    PyObject *result = PyFloat_FromDouble(value);
-    if (result == NULL) {
-        Py_FatalError("pepjit: out of memory for a float");
-    }
-    return result;
-}
-
-pepjit_pair pepjit_unbox_big_int(PyObject *exact_int)
-{
-    int overflow;
-    long long value = PyLong_AsLongLongAndOverflow(exact_int, &overflow);
-    pepjit_pair result = {overflow ? 0 : value, !overflow};
-    return result;
-}
-
-static PyObject *box_pair(int64_t payload, int64_t tag)
-{
-    switch (tag) {
-    case PEPJIT_TAG_INT:
-        return pepjit_box_int(payload);
-    case PEPJIT_TAG_FLOAT: {
-        double value;
-        memcpy(&value, &payload, sizeof value);
-        return pepjit_box_float(value);
-    }
-    default:
-        return (PyObject *)(uintptr_t)payload;
-    }
-}
-
-/* ---------------------------------------------------------------- polling */
-
-int64_t pepjit_poll(PyThreadState *tstate)
-{
-    if (_Py_atomic_load_uintptr_relaxed(&tstate->eval_breaker) & _PY_EVAL_EVENTS_MASK) {
-        int failed = _Py_HandlePending(tstate);
-        check_owner(tstate);
-        if (failed) {
-            return -1;
-        }
-    }
-    uint64_t version = breaker_version(tstate);
-    if (version != pepjit_quiet_breaker) {
-        if (pepjit_others_monitor(tstate)) {
-            return 1;
-        }
-        pepjit_quiet_breaker = version;
-    }
-    return 0;
 }
 
 /* ---------------------------------------------------------------- pushing and popping */
@@ -435,10 +285,10 @@ static void fill_frame(pepjit_frame *frame, const struct pepjit_exit *record, co
                 break;
             }
             if (slot->kind == PEPJIT_SLOT_PAIR) {
-                object = box_pair(buffer[slot->index], buffer[slot->index + 1]);
+                object = pepjit_box_pair(buffer[slot->index], buffer[slot->index + 1]);
             }
             else {
-                object = box_pair(buffer[slot->index], slot->kind == PEPJIT_SLOT_INT ? PEPJIT_TAG_INT : PEPJIT_TAG_FLOAT);
+                object = pepjit_box_pair(buffer[slot->index], slot->kind == PEPJIT_SLOT_INT ? PEPJIT_TAG_INT : PEPJIT_TAG_FLOAT);
             }
             boxes[slot->index] = object;
         }
@@ -484,7 +334,7 @@ pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, str
     pepjit_pair result = {0, PEPJIT_TAG_OBJECT};
 
     check_owner(tstate);
-    pepjit_stack_limit = thread_limit;
+    pepjit_restore_limit();
     /* The interpreter takes its own from the recursion limit when it starts the frame. */
     if (record->entered) {
         tstate->py_recursion_remaining++;
@@ -524,7 +374,7 @@ pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, str
         pepjit_reinstrument();
     }
 
-    int suspend = stack_low(tstate);
+    int suspend = pepjit_stack_low(tstate);
     if (suspend && suspensions++ == 0) {
         pepjit_rs_suspend_hooks();
     }
@@ -668,7 +518,7 @@ void pepjit_run_loop(PyThreadState *tstate, pepjit_frame *frame, uint32_t header
     if (result.tag == PEPJIT_TAG_RESUME || result.tag == PEPJIT_TAG_RAISE) {
         return;
     }
-    PyObject *value = box_pair(result.payload, result.tag);
+    PyObject *value = pepjit_box_pair(result.payload, result.tag);
     if (value == NULL) {
         return; /* an exception is set: the callback fails with it */
     }

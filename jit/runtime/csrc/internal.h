@@ -89,6 +89,13 @@ static inline PyObject *frame_function(pepjit_frame *frame) { return frame->f_fu
 extern uint64_t pepjit_owner;
 void pepjit_change_owner(PyThreadState *tstate);
 
+/* pepjit_stack_limit as it is when nothing else than the stack is short. */
+void pepjit_restore_limit(void);
+/* Whether so much of the C stack (3.13: of the C recursion counter) is used that no compiled code should run on top of it. */
+int pepjit_stack_low(PyThreadState *tstate);
+/* What a pair holds, as an owned object (NULL stays NULL). */
+PyObject *pepjit_box_pair(int64_t payload, int64_t tag);
+
 /* After anything that may have let another thread run. */
 static inline void check_owner(PyThreadState *tstate)
 {
