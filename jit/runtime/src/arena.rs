@@ -101,11 +101,6 @@ impl Arena {
         }
     }
 
-    /// The size of the arena in bytes: of address space, not of memory.
-    pub(crate) fn size(&self) -> usize {
-        self.size
-    }
-
     /// Bytes of machine code that are in use.
     pub(crate) fn code_bytes(&self) -> usize {
         self.state().used

@@ -24,6 +24,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 unsafe extern "C" {
     fn __register_frame(section: *const u8);
@@ -87,6 +88,13 @@ impl Audience {
     }
 }
 
+static METADATA_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of memory that all registrations take.
+pub(crate) fn metadata_bytes() -> u64 {
+    METADATA_BYTES.load(Ordering::Relaxed) as u64
+}
+
 /// A piece of machine code with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Piece<'a> {
@@ -130,17 +138,19 @@ impl Registration {
         {
             report_once(&error);
         }
-        Registration { eh_frame, debug }
+        let registration = Registration { eh_frame, debug };
+        METADATA_BYTES.fetch_add(registration.metadata_bytes(), Ordering::Relaxed);
+        registration
     }
 
-    /// Bytes of memory that this takes.
-    pub(crate) fn metadata_bytes(&self) -> usize {
+    fn metadata_bytes(&self) -> usize {
         self.eh_frame.len() + self.debug.as_ref().map_or(0, DebugEntry::bytes)
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
+        METADATA_BYTES.fetch_sub(self.metadata_bytes(), Ordering::Relaxed);
         if has_entries(&self.eh_frame) {
             // SAFETY: registered by `new` with this very pointer, and not taken back since.
             unsafe { __deregister_frame(self.eh_frame.as_ptr()) };

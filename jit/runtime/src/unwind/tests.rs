@@ -174,13 +174,14 @@ fn gdb_has_a_list_of_what_is_registered() {
     let _turn = turn();
     let piece = [Piece { name: "one", address: 0x1000, bytes: 16 }];
     let audience = Audience { gdb: true, perf: false };
-    let before = gdb::registered();
+    let (before, bytes) = (gdb::registered(), metadata_bytes());
     let [one, two, three] = [(); 3].map(|()| Registration::new(&piece, vec![0; 4], audience));
     assert_eq!(gdb::registered(), before + 3);
     drop(two);
     drop(three);
     assert_eq!(gdb::registered(), before + 1);
     assert!(one.metadata_bytes() > 400);
+    assert_eq!(metadata_bytes(), bytes + one.metadata_bytes() as u64);
     drop(one);
     assert_eq!(gdb::registered(), before);
 }
