@@ -1,5 +1,6 @@
 //! How a run ends: the table, what went wrong, and what to do next.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -58,7 +59,7 @@ pub(super) fn report(ends: &[End], json: bool) -> Result<()> {
         if let (Err(error), false) = (&analysis, expected) {
             eprintln!("error: {error}");
         }
-        problems(end);
+        problems(end, !json && analysis.is_ok());
         next_steps(end);
     }
     if json {
@@ -85,8 +86,8 @@ fn object(end: &End, analysis: Option<&Analysis>) -> Result<serde_json::Value> {
     }))
 }
 
-/// What makes the run broken, and what is worth knowing.
-fn problems(end: &End) {
+/// What makes the run broken, and what is worth knowing; `table` tells whether the table of results was printed.
+fn problems(end: &End, table: bool) {
     if let Some(cause) = &end.refused {
         eprintln!("error: {cause}");
     }
@@ -102,24 +103,32 @@ fn problems(end: &End) {
         }
     }
     let failures = &end.summary.failures;
-    if !failures.is_empty() {
-        eprintln!("error: {} processes gave no values:", failures.len());
+    if failures.is_empty() {
+        return;
     }
-    for record in failures.iter().take(SHOWN) {
-        eprintln!("  round {}, {} on {} {}", record.round, record.workload, record.tier, cause(record));
+    eprintln!("error: {} processes gave no values: {}", failures.len(), end.root.join("journal.jsonl").display());
+    let groups = groups(failures);
+    // The table has told each failure's kind; their last words are new.
+    let untold: Vec<_> = groups.iter().filter(|((.., cause), _)| !table || cause.contains('\n')).collect();
+    for ((workload, tier, cause), rounds) in untold.iter().take(SHOWN) {
+        let rounds = rounds.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        eprintln!("  {workload} on {tier}, round {rounds}: {}", cause.replace('\n', "\n      "));
     }
-    if failures.len() > SHOWN {
-        eprintln!("  ... and {} more: {}", failures.len() - SHOWN, end.root.join("journal.jsonl").display());
+    if untold.len() > SHOWN {
+        eprintln!("  ... and {} more", untold.len() - SHOWN);
     }
 }
 
-fn cause(record: &JournalRecord) -> String {
-    match &record.outcome {
-        Outcome::Failed { kind, message } => {
-            format!("{}: {}", kind.describe(), message.replace('\n', "\n      "))
+/// The rounds of each failure: what fails alike in every round is told once.
+fn groups(failures: &[JournalRecord]) -> BTreeMap<(String, String, String), Vec<u32>> {
+    let mut groups: BTreeMap<_, Vec<u32>> = BTreeMap::new();
+    for record in failures {
+        if let Outcome::Failed { kind, message } = &record.outcome {
+            let cause = format!("{}: {message}", kind.describe());
+            groups.entry((record.workload.clone(), record.tier.clone(), cause)).or_default().push(record.round);
         }
-        Outcome::Ok => String::new(),
     }
+    groups
 }
 
 fn next_steps(end: &End) {
