@@ -16,7 +16,8 @@
 //! (a unit, or what it was borrowed from), so its object then has at least two references and isn't overwritten; one that was borrowed
 //! from the slot itself may not be used after the store at all. Hence wherever a second `unbox_K v` may stand, the object still holds
 //! what the first one read. Loads are a different matter: these stores have the effect `CALLS` and end every epoch, so that the pointer is
-//! loaded again and its new target unboxed anew.
+//! loaded again and its new target unboxed anew. (One exception: where the slot is known to hold a number, the store runs no code and ends
+//! only the epoch of the slot.)
 //!
 //! # Classes of objects
 //!
@@ -41,7 +42,7 @@ const AT: usize = FIELDS;
 const AT_BUCKETS: usize = 16;
 /// Items of arrays.
 const ITEM: usize = AT + AT_BUCKETS;
-/// Bytes and words at addresses.
+/// Bytes and words at addresses: flags, tables and versions of CPython's, which only calls and helpers change.
 const RAW: usize = ITEM + 1;
 /// The classes of objects.
 const OBJECT_CLASS: usize = RAW + 1;
@@ -82,9 +83,13 @@ fn kills(func: &Function, inst: Inst, quiet: &[bool]) -> u64 {
         // These write to frames only, which no instruction reads.
         (Op::Enter | Op::PushFrame | Op::SetInstruction, _) => 0,
         (Op::DecRef | Op::PairDrop, _) if quiet[inst.index()] => 0,
-        (Op::StoreField | Op::SwapField, Imm::Field(field)) => bit(field as usize) | bit(RAW),
-        (Op::StoreAt | Op::SwapAt, Imm::Int(offset)) => bit(at_class(offset)) | bit(RAW),
-        (Op::StoreItem | Op::SwapItem, _) => bit(ITEM) | bit(RAW),
+        (Op::StoreFloatInPlace | Op::StoreIntInPlace, _) if quiet[inst.index()] => {
+            let slot = slot_of(func, data).map_or(all, |(_, offset)| bit(at_class(offset)));
+            [Field::FloatValue, Field::LongTag, Field::LongDigit].iter().fold(slot, |set, field| set | bit(*field as usize))
+        }
+        (Op::StoreField | Op::SwapField, Imm::Field(field)) => bit(field as usize),
+        (Op::StoreAt | Op::SwapAt, Imm::Int(offset)) => bit(at_class(offset)),
+        (Op::StoreItem | Op::SwapItem, _) => bit(ITEM),
         _ if effects.any(Effects::CALLS) => all,
         _ if effects.any(Effects::WRITES) => all & !bit(OBJECT_CLASS) & !bit(VALID),
         _ => 0,
@@ -101,36 +106,83 @@ const QUIET: Type = Type::NULL
     .union(Type::BYTES)
     .union(Type::RANGE_ITER);
 
-/// Marks the `dec_ref`s that run no code: of numbers and strings, and of what a dominating instruction has unboxed.
-fn quiet_releases(func: &Function, cfg: &Cfg) -> Vec<bool> {
-    let positions = Positions::new(func, cfg);
-    let mut unboxed: HashMap<Value, Vec<Inst>> = HashMap::new();
-    let mut quiet = vec![false; func.insts.len()];
-    let insts = || cfg.rpo.iter().flat_map(|block| &func.blocks[block.index()].insts).copied();
-    for inst in insts() {
-        let data = func.inst(inst);
-        if matches!(data.op, Op::UnboxInt | Op::UnboxFloat | Op::UnboxNumber | Op::UnboxBool) {
-            let known = unboxed.entry(data.args[0]).or_default();
-            if known.len() < 8 {
-                known.push(inst);
+/// Where a number is stored in place: the object and the offset, if the address says so.
+fn slot_of(func: &Function, inst: &InstData) -> Option<(Value, i64)> {
+    match func.def(inst.args[0])? {
+        InstData { op: Op::AddressOf, args, imm: Imm::Int(offset), .. } => Some((args[0], *offset)),
+        _ => None,
+    }
+}
+
+/// The instructions that unbox each value, not more than a few.
+struct Unboxings(HashMap<Value, Vec<Inst>>);
+
+impl Unboxings {
+    fn new(func: &Function, cfg: &Cfg) -> Unboxings {
+        let mut all: HashMap<Value, Vec<Inst>> = HashMap::new();
+        for inst in cfg.rpo.iter().flat_map(|block| &func.blocks[block.index()].insts) {
+            let data = func.inst(*inst);
+            if matches!(data.op, Op::UnboxInt | Op::UnboxFloat | Op::UnboxNumber | Op::UnboxBool) {
+                let known = all.entry(data.args[0]).or_default();
+                if known.len() < 8 {
+                    known.push(*inst);
+                }
             }
         }
+        Unboxings(all)
     }
+
+    /// Whether the value has been unboxed wherever the instruction is executed: then it's a number.
+    fn before(&self, cfg: &Cfg, positions: &Positions, value: Value, inst: Inst) -> bool {
+        self.0.get(&value).is_some_and(|known| known.iter().any(|unbox| positions.strictly_before(cfg, *unbox, inst)))
+    }
+}
+
+/// Marks the instructions that give up references without running code: `dec_ref` of numbers and strings and of what a
+/// dominating instruction has unboxed, and stores in place where the slot holds such a number.
+fn quiet_releases(func: &Function, cfg: &Cfg) -> Vec<bool> {
+    let positions = Positions::new(func, cfg);
+    let unboxings = Unboxings::new(func, cfg);
     let numbers = pairs_of_numbers(func, cfg);
-    for inst in insts() {
-        let value = match func.inst(inst) {
-            InstData { op: Op::DecRef, args, .. } => args[0],
-            InstData { op: Op::PairDrop, args, .. } => {
-                quiet[inst.index()] = numbers[args[0].index()];
-                continue;
-            }
-            _ => continue,
+    let mut quiet = vec![false; func.insts.len()];
+    // What slots hold at the end of each block, for those that have it as their only predecessor.
+    let mut ends: Vec<HashMap<(Value, i64), Value>> = vec![HashMap::new(); func.blocks.len()];
+    for block in cfg.dominator_preorder() {
+        let mut held = match cfg.preds[block.index()].as_slice() {
+            [edge] => ends[edge.from.index()].clone(),
+            _ => HashMap::new(),
         };
-        quiet[inst.index()] = func.ty(value).is_subtype(QUIET)
-            || unboxed.get(&value).is_some_and(|known| known.iter().any(|unbox| positions.strictly_before(cfg, *unbox, inst)));
+        for &inst in &func.blocks[block.index()].insts {
+            let data = func.inst(inst);
+            match (data.op, data.imm) {
+                (Op::DecRef, _) => {
+                    let value = data.args[0];
+                    quiet[inst.index()] = func.ty(value).is_subtype(QUIET) || unboxings.before(cfg, &positions, value, inst);
+                }
+                (Op::PairDrop, _) => quiet[inst.index()] = numbers[data.args[0].index()],
+                (Op::StoreFloatInPlace | Op::StoreIntInPlace, _) => {
+                    let old = slot_of(func, data).and_then(|slot| held.get(&slot));
+                    quiet[inst.index()] = old.is_some_and(|old| unboxings.before(cfg, &positions, *old, inst));
+                }
+                (Op::LoadAt, Imm::Int(offset)) if held.len() < MOST_SLOTS => {
+                    if let Some(result) = data.result {
+                        held.insert((data.args[0], offset), result);
+                    }
+                }
+                _ => {}
+            }
+            let killed = kills(func, inst, &quiet);
+            if killed != 0 {
+                held.retain(|(_, offset), _| killed & bit(at_class(*offset)) == 0);
+            }
+        }
+        ends[block.index()] = held;
     }
     quiet
 }
+
+/// How many slots are followed at a time, which keeps the pass linear.
+const MOST_SLOTS: usize = 32;
 
 /// The pairs that hold nothing but unboxed numbers or null.
 fn pairs_of_numbers(func: &Function, cfg: &Cfg) -> Vec<bool> {
@@ -399,6 +451,11 @@ fn is_redundant(
         && cfg.dominates(*other, block)
     {
         if let (Some(result), Some(value)) = (data.result, *value) {
+            // It's the same object: what is known of either holds for both.
+            let both = func.ty(result).intersect(func.ty(value));
+            if !both.is_empty() {
+                func.values[value.index()].ty = both;
+            }
             subst.replace(result, value);
         }
         return true;

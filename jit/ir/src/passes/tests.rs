@@ -667,3 +667,33 @@ fn gvn_knows_that_pairs_of_numbers_hold_nothing_to_release() {
     assert_eq!(count(&after(gvn::run, &body("pair_from_object v2")), "load_field"), 1);
     assert_eq!(count(&after(gvn::run, &body("call_direct f0, v1")), "load_field"), 2);
 }
+
+#[test]
+fn gvn_knows_that_a_number_stored_over_a_number_runs_no_code() {
+    let body = |unboxing: &str| {
+        function(
+            &format!(
+                "b0(v0: Object borrowed):
+                   guard_class o3, v0 ! s0
+                   v1 = load_at 16, v0
+                   v2 = {unboxing} ! s0
+                   v3 = load_at 24, v0
+                   v4 = address_of 16, v0
+                   store_float_in_place v4, v2
+                   guard_class o3, v0 ! s0
+                   v5: Object = load_at 24, v0
+                   v6 = load_at 16, v0
+                   v7 = is_same v3, v5
+                   v8 = is_same v1, v6
+                   guard class, v7 ! s0
+                   guard class, v8 ! s0
+                   return_float v2"
+            ),
+            "",
+        )
+    };
+    let text = after(gvn::run, &body("unbox_float v1"));
+    assert_eq!((count(&text, "guard_class"), count(&text, "load_at")), (1, 3), "{text}");
+    let text = after(gvn::run, &body("unbox_float v0"));
+    assert_eq!((count(&text, "guard_class"), count(&text, "load_at")), (2, 4), "{text}");
+}
