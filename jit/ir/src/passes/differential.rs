@@ -30,7 +30,8 @@ fn check(seed: u64) {
     let program = random.block(3, &[]);
     let result = random.expr(1);
     let immortal = random.below(2) == 0;
-    let (before, code) = Compiler::compile(&program, &result, immortal);
+    let bound = ARGS + random.below(LOCALS - ARGS + 1);
+    let (before, code) = Compiler::compile(&program, &result, immortal, bound);
     let mut after = before.clone();
     optimize(&mut after);
     for args in [[Val::Int(2), Val::Int(5)], [Val::Int(1 << 62), Val::Float(0.25)], [Val::Float(2.0), Val::Int(-1)]] {

@@ -10,7 +10,7 @@ use super::cfg::{Cfg, Edge, Positions};
 use super::unboxed::{Kind, split_if_shared};
 use super::util::{Use, Uses};
 use crate::builder::make_inst;
-use crate::function::{Block, Function, Inst, Ownership, Slot, Value, ValueDef};
+use crate::function::{Block, Function, Inst, Ownership, Slot, Value, ValueData, ValueDef};
 use crate::op::{Imm, Op};
 use crate::types::Type;
 use std::collections::HashMap;
@@ -231,14 +231,15 @@ impl Selection<'_> {
 fn convert_uses(func: &mut Function, cfg: &Cfg, uses: &Uses, positions: &Positions, param: Value, opening: Option<Opening>) {
     let opened = opening.map(|Opening { guard, kind }| {
         let (block, _) = positions.get(guard).expect("the guard is in a block");
-        let state = func.inst(guard).state;
-        let op = if kind == Kind::Float { Op::PairToFloat } else { Op::PairToInt };
-        let taken = make_inst(func, op, vec![param], Imm::None, state, Vec::new());
-        let number = func.inst(taken).result.expect("it has a result");
+        // The guard itself becomes the conversion, since other parameters know it as a use by their states.
+        let number = func.add_value(ValueData { ty: kind.raw_type(), owned: false, def: ValueDef::Inst(guard) });
+        let data = func.inst_mut(guard);
+        data.op = if kind == Kind::Float { Op::PairToFloat } else { Op::PairToInt };
+        (data.args, data.imm, data.result) = (vec![param], Imm::None, Some(number));
         let made = make_inst(func, kind.box_op(), vec![number], Imm::None, None, Vec::new());
         let insts = &mut func.blocks[block.index()].insts;
         let place = insts.iter().position(|inst| *inst == guard).expect("the guard is in its block");
-        insts.splice(place..=place, [taken, made]);
+        insts.insert(place + 1, made);
         (guard, func.inst(made).result.expect("a box is a result"))
     });
     for usage in uses.of(param) {

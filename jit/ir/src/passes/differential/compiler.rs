@@ -6,7 +6,7 @@ use crate::builder::Builder;
 use crate::field::Field;
 use crate::function::{Block, BlockCall, FrameState, Function, FunctionKind, ObjId, ObjRef, Ownership, Slot, StateId, Value};
 use crate::helper::Helper;
-use crate::op::{Cond, Imm, Op};
+use crate::op::{Cond, Imm, Op, Reason};
 use crate::types::{Constant, Type};
 use std::collections::BTreeSet;
 
@@ -38,10 +38,11 @@ pub(super) struct Compiler {
     code: Vec<Code>,
     consts: Vec<ObjId>,
     holder: ObjId,
+    all_bound: bool,
 }
 
 impl Compiler {
-    pub(super) fn compile(program: &[Stmt], result: &Expr, immortal: bool) -> (Function, Vec<Code>) {
+    pub(super) fn compile(program: &[Stmt], result: &Expr, immortal: bool, bound: usize) -> (Function, Vec<Code>) {
         let mut func = Function::new("random", FunctionKind::Entry, LOCALS as u32, 16);
         let mut consts = Vec::new();
         for (index, constant) in CONSTANTS.iter().enumerate() {
@@ -62,10 +63,11 @@ impl Compiler {
             let param = func.add_param(Function::ENTRY, Type::OBJECT, false);
             frame.locals[local] = Entry::Value(param, Owner::Outside);
         }
-        let mut compiler = Compiler { func, block: Function::ENTRY, frame, code: Vec::new(), consts, holder };
+        let mut compiler =
+            Compiler { func, block: Function::ENTRY, frame, code: Vec::new(), consts, holder, all_bound: bound == LOCALS };
         let start = compiler.state();
         compiler.build().guard(Op::Enter, &[], Imm::None, start);
-        for local in ARGS..LOCALS {
+        for local in ARGS..bound {
             compiler.emit(Code::Const(local));
             compiler.frame.stack.push(Entry::Const(compiler.consts[local]));
             compiler.store(local);
@@ -185,8 +187,17 @@ impl Compiler {
     fn expr(&mut self, expr: &Expr) {
         match expr {
             Expr::Local(local) => {
-                self.emit(Code::Load(*local));
-                let entry = match self.frame.locals[*local] {
+                let entry = self.frame.locals[*local];
+                match entry {
+                    Entry::Null => return self.expr(&Expr::Const(0)),
+                    Entry::Value(value, _) if self.func.ty(value).may_be_null() => {
+                        let state = self.state();
+                        self.build().guard(Op::GuardBound, &[value], Imm::Reason(Reason::Unbound), state);
+                        self.emit(Code::LoadCheck(*local));
+                    }
+                    _ => self.emit(Code::Load(*local)),
+                }
+                let entry = match entry {
                     Entry::Value(value, Owner::Slot) => Entry::Value(value, Owner::Local(*local)),
                     other => other,
                 };
@@ -376,8 +387,9 @@ impl Compiler {
         let stored: Vec<usize> = stored.into_iter().collect();
         let offset = self.code.len();
         let block = self.func.add_block();
-        for local in &stored {
-            let ty = self.joined(self.frame.locals[*local], self.frame.locals[*local]);
+        for _ in &stored {
+            // Where some local is unbound, a checked copy of it may come round the loop.
+            let ty = if self.all_bound { Type::OBJECT } else { Type::NULLABLE };
             self.func.add_param(block, ty, true);
         }
         self.jump_with(block, &stored, offset);

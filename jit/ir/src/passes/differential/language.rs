@@ -49,6 +49,8 @@ pub(super) enum Stmt {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Code {
     Load(usize),
+    /// Ends the program if the local is unbound.
+    LoadCheck(usize),
     Const(usize),
     LoadSlot(usize),
     StoreSlot(usize),
@@ -160,6 +162,13 @@ pub(super) fn run_code(
         let mut pop = || stack.pop().expect("the stack isn't empty");
         match code[at] {
             Code::Load(local) => stack.push(locals[local]),
+            Code::LoadCheck(local) => {
+                if locals[local] == Val::Unbound {
+                    trace.note("unbound", Val::Int(local as i128));
+                    return;
+                }
+                stack.push(locals[local]);
+            }
             Code::Const(number) => stack.push(CONSTANTS[number]),
             Code::LoadSlot(slot) => stack.push(slots[slot]),
             Code::StoreSlot(slot) => slots[slot] = pop(),
