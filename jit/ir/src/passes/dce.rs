@@ -182,6 +182,10 @@ fn thread_jumps(func: &mut Function) {
         let target = &data.targets[0];
         for edge in &cfg.preds[block.index()] {
             let Some(&from) = func.blocks[edge.from.index()].insts.last() else { continue };
+            // A branch has no place for the state, which other passes may want yet.
+            if func.inst(from).op != Op::Jump && data.state.is_some() {
+                continue;
+            }
             // A branch keeps two different successors.
             if func.inst(from).targets.iter().any(|call| call.block == target.block)
                 || func.inst(from).targets[edge.target].block != block

@@ -697,3 +697,29 @@ fn gvn_knows_that_a_number_stored_over_a_number_runs_no_code() {
     let text = after(gvn::run, &body("unbox_float v0"));
     assert_eq!((count(&text, "guard_class"), count(&text, "load_at")), (2, 4), "{text}");
 }
+
+#[test]
+fn dce_keeps_the_block_before_a_loop_while_its_state_is_wanted() {
+    let text = function(
+        "b0(v0: Object borrowed):
+           v1 = call is_true, v0
+           v2 = int_cmp lt, v1, v1
+           branch v2 -> b1(), b2()
+         b1() cold:
+           throw ! s0
+         b2():
+           jump -> b3() ! s0
+         b3():
+           v3 = unbox_int v0 ! s0
+           v4 = int_cmp lt, v3, v1
+           branch v4 -> b4(), b5()
+         b4():
+           poll ! s0
+           jump -> b3()
+         b5():
+           return_int v3",
+        "",
+    );
+    assert!(after(dce::run, &text).contains("jump -> b3() ! s0"));
+    assert!(!after(dce::run, &text.replace("jump -> b3() ! s0", "jump -> b3()")).contains("b5()"));
+}
