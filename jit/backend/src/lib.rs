@@ -190,6 +190,8 @@ pub struct Addresses {
     pub function: u64,
     /// The native stack's soft limit (address of a word): below it `Enter` leaves.
     pub stack_limit: u64,
+    /// If not 0: the address of a word that each call of the vectorcall entry counts up.
+    pub entries: u64,
     /// If not 0: the address of a word which every guard counts down and leaves at 0 (the stress mode).
     pub stress: u64,
 }

@@ -57,6 +57,12 @@ pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Type], direct: FuncRef) -> R
         let object = e.load(I64, Region::Heap, args, 8 * position as i64);
         native.push(argument(&mut e, object, *ty, fallback)?);
     }
+    if e.addresses.entries != 0 {
+        let counter = e.address(e.addresses.entries);
+        let entries = e.load(I64, Region::Native, counter, 0);
+        let entries = e.fb.ins().iadd_imm_s(entries, 1);
+        e.store(Region::Native, entries, counter, 0);
+    }
     let tstate = e.call(e.addresses.current_tstate, &[], &[I64]);
     native.insert(0, e.result(tstate));
     let call = e.fb.ins().call(direct, &native);

@@ -95,6 +95,9 @@ pub struct CodeInput {
     pub failed_sites: Vec<u32>,
 }
 
+/// In `failed_sites`: the code works on integers of more than 64 bits.
+pub const BIG_INTEGERS: u32 = u32::MAX;
+
 /// `co_flags`: `*args`.
 pub const CO_VARARGS: u32 = 0x4;
 /// `co_flags`: `**kwargs`.

@@ -767,6 +767,11 @@ pub fn parameter_types(input: &CodeInput) -> Vec<Type> {
         .collect()
 }
 
+/// Whether a function jumps backwards anywhere.
+pub fn has_loops(input: &CodeInput) -> bool {
+    crate::decode::decode(input).iter().any(|insn| insn.name.starts_with("JUMP_BACKWARD"))
+}
+
 /// Whether every return of a function gives `None`.
 pub fn returns_only_none(input: &CodeInput) -> bool {
     let insns = crate::decode::decode(input);

@@ -213,6 +213,13 @@ reasons! {
     Stress "stress",
 }
 
+impl Reason {
+    /// Whether compiling without the speculation that failed would help.
+    pub const fn is_speculation(self) -> bool {
+        matches!(self, Reason::Class | Reason::Overflow | Reason::Arithmetic | Reason::Index | Reason::Attribute | Reason::Callee)
+    }
+}
+
 /// A set of effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effects(u16);

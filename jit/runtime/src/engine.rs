@@ -5,11 +5,12 @@ use crate::ffi::{self, Object};
 use crate::linkage::{Process, UnitLinkage};
 use crate::objects::{code_facts, function_info};
 use crate::policy::Policy;
-use crate::registry::{Assumption, History, Key, Registry, Unit, UnitId};
+use crate::registry::{Assumption, History, Key, OsrProfile, Registry, Unit, UnitId};
 use crate::world::ProcessWorld;
 use pepjit_backend::{Backend, BackendError, Compiled};
 use pepjit_frontend::{BuildError, Entry};
 use pepjit_ir::passes::Pipeline;
+use pepjit_ir::op::Reason;
 use pepjit_ir::{FunctionKind, Type};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -18,6 +19,12 @@ use std::time::Instant;
 
 /// Functions compiled inside one another at most.
 const MAX_NESTING: usize = 6;
+
+/// Sites that overflow before all arithmetic of a function is left to the generic helpers.
+const MAX_OVERFLOWS: u32 = 2;
+
+/// Functions (closures made again and again) of one code object that are compiled at most.
+const MAX_FUNCTIONS_OF_CODE: usize = 4;
 
 /// A function that is being compiled: others may already call it through its cell.
 pub(crate) struct InProgress {
@@ -51,6 +58,8 @@ pub(crate) struct Engine {
     /// By code object and header.
     pub(crate) jumps: HashMap<(usize, u32), u64>,
     pub(crate) in_progress: Vec<InProgress>,
+    /// The functions that have been tried, by code object and loop.
+    pub(crate) functions_of: HashMap<(usize, Option<u32>), BTreeSet<usize>>,
     /// Names of dicts that have been seen changing.
     pub(crate) unstable: BTreeSet<(usize, String)>,
     /// Classes by version tag (kept alive).
@@ -115,6 +124,12 @@ impl Engine {
             Entry::Loop { header, .. } => Some(header),
         };
         let key = Key { function: function as usize, header };
+        let code = function_info(function).code as usize;
+        let functions = self.functions_of.entry((code, header)).or_default();
+        functions.insert(function as usize);
+        if functions.len() > MAX_FUNCTIONS_OF_CODE {
+            return Err("too many functions of one code object".into());
+        }
         let history = self.registry.history.entry(key).or_default();
         if let Some(reason) = &history.refused {
             return Err(reason.clone());
@@ -126,7 +141,11 @@ impl Engine {
         }
         history.attempts += 1;
         history.observed.clone_from(&observed);
-        let failed_sites = history.failed_sites.clone();
+        let mut failed_sites = history.failed_sites.clone();
+        if history.overflows > MAX_OVERFLOWS {
+            // Big integers: no arithmetic of this code stays within 64 bits.
+            failed_sites.push(pepjit_frontend::input::BIG_INTEGERS);
+        }
         let start = Instant::now();
         let nesting = self.in_progress.len();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.compile_unit(function, key, entry, observed, failed_sites)));
@@ -189,6 +208,7 @@ impl Engine {
             return Err(Refusal::Unsupported("size".into()));
         }
         let id = self.registry.reserve();
+        let loops = pepjit_frontend::has_loops(&facts.input);
         let params = if key.header.is_none() { pepjit_frontend::parameter_types(&facts.input) } else { Vec::new() };
         let name = facts.input.name.clone();
         self.in_progress.push(InProgress { key, id, cell: Box::new(0), params, name: name.clone(), callers: Vec::new() });
@@ -215,6 +235,7 @@ impl Engine {
         }
         let start = Instant::now();
         let valid = Box::new(1u8);
+        let entries = Box::new(0u64);
         let stress = Box::new(self.policy.stress_start());
         let stress_address = if self.policy.stresses() { &raw const *stress as u64 } else { 0 };
         let counters = self.counters.exits.as_mut_ptr();
@@ -225,8 +246,9 @@ impl Engine {
             info.code,
             &raw const *valid as u64,
             stress_address,
+            &raw const *entries as u64,
             counters,
-            crate::policy::exit_limit,
+            if key.header.is_some() || loops { crate::policy::exit_limit } else { crate::policy::leaf_exit_limit },
         );
         let compiled = self.backend.compile(&built.func, &mut linkage, false);
         let exits = linkage.exits;
@@ -261,6 +283,8 @@ impl Engine {
             valid,
             cell: mine.cell,
             stress,
+            entries,
+            osr: OsrProfile::default(),
             params: mine.params,
             exits,
             kept,
@@ -366,22 +390,36 @@ impl Engine {
     }
 
     /// Speculation failed too often at an exit: compile without it, or give up.
-    pub(crate) fn respecialise(&mut self, id: UnitId, offset: u32) {
+    pub(crate) fn respecialise(&mut self, id: UnitId, offset: u32, reason: Reason) {
         let Some(unit) = self.registry.units.get(&id) else { return };
         if *unit.valid == 0 {
             return;
         }
         let key = unit.key;
         self.drop_unit(id);
+        if !reason.is_speculation() {
+            self.give_up(key, "left too often");
+            return;
+        }
         let history: &mut History = self.registry.history.entry(key).or_default();
         if !history.failed_sites.contains(&offset) {
             history.failed_sites.push(offset);
         }
+        history.overflows += u32::from(reason == Reason::Overflow);
         self.counters.recompilations += 1;
         if key.header.is_none() {
             let observed = history.observed.clone();
             let _ = self.compile(key.function as Object, Entry::Function, observed);
         }
+    }
+
+    /// Leaves a function or loop to the interpreter for good.
+    pub(crate) fn give_up(&mut self, key: Key, reason: &str) {
+        if let Some(id) = self.registry.current.get(&key).copied() {
+            self.drop_unit(id);
+        }
+        self.counters.given_up += 1;
+        self.registry.history.entry(key).or_default().refused = Some(reason.into());
     }
 
     /// The text of a function's compilation: `hir`, `clif` or `asm`. Nothing is installed.
@@ -424,6 +462,7 @@ impl Engine {
             function,
             info.code,
             &raw const valid as u64,
+            0,
             0,
             unused.as_mut_ptr(),
             crate::policy::exit_limit,

@@ -3,11 +3,13 @@
 use crate::engine::{self, Engine, Profile};
 use crate::ffi::{self, Exit, Frame, LoopEntry, Object, ThreadState};
 use crate::objects::{class_type, function_info, text};
-use crate::registry::{Assumption, Key};
+use crate::policy;
+use crate::registry::{Assumption, Key, OsrProfile};
 use pepjit_frontend::Entry;
 use pepjit_ir::Type;
 use pepjit_ir::op::Reason;
 use std::ffi::c_int;
+use std::time::Instant;
 
 const NOTHING: c_int = 0;
 const DISABLE: c_int = 1;
@@ -74,12 +76,34 @@ extern "C" fn pepjit_rs_jump(tstate: ThreadState, frame: Frame, code: Object, _f
         Err(verdict) => verdict,
         Ok((entry, handle)) => {
             // SAFETY: `entry` is the loop entry of a valid unit for this function and header; the frame is at the jump.
+            let start = Instant::now();
             unsafe {
                 let entry = std::mem::transmute::<u64, LoopEntry>(entry);
                 ffi::pepjit_run_loop(tstate, frame, to, entry, handle);
             }
+            let taken = start.elapsed().as_nanos() as u64;
+            engine::with(|engine| judge_loop(engine, handle, taken));
             ENTERED
         }
+    }
+}
+
+/// Gives up a loop that isn't worth entering.
+fn judge_loop(engine: &mut Engine, handle: u64, taken: u64) {
+    if engine.policy.force {
+        return;
+    }
+    let Some((id, unit)) = engine.registry.units.iter_mut().find(|(_, unit)| unit.compiled.handle == handle) else { return };
+    let (_, key) = (id, unit.key);
+    unit.osr.entries += 1;
+    unit.osr.nanoseconds += taken;
+    if unit.osr.entries < policy::OSR_SAMPLE {
+        return;
+    }
+    let average = unit.osr.nanoseconds / unit.osr.entries;
+    unit.osr = OsrProfile::default();
+    if average < policy::OSR_WORTHWHILE {
+        engine.give_up(key, "the loop is left too soon");
     }
 }
 
@@ -146,7 +170,7 @@ extern "C" fn pepjit_rs_exit_limit(record: *mut Exit) {
             record.limit = record.count + 1;
             return;
         }
-        engine.respecialise(record.user, record.offset);
+        engine.respecialise(record.user, record.offset, reason.unwrap_or(Reason::Class));
     });
 }
 

@@ -125,6 +125,7 @@ impl<'a> UnitLinkage<'a> {
         code: Object,
         valid: u64,
         stress: u64,
+        entries: u64,
         counters: *mut u64,
         limit: fn(Reason, bool) -> u64,
     ) -> UnitLinkage<'a> {
@@ -146,6 +147,7 @@ impl<'a> UnitLinkage<'a> {
             function: function as u64,
             stack_limit: &raw const ffi::pepjit_stack_limit as u64,
             stress,
+            entries,
         };
         let layout = process.layout_for(function);
         UnitLinkage { process, layout, addresses, unit, function, code, counters, limit, exits: Vec::new() }

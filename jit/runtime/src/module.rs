@@ -115,6 +115,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             calls: HashMap::new(),
             jumps: HashMap::new(),
             in_progress: Vec::new(),
+            functions_of: HashMap::new(),
             unstable: BTreeSet::new(),
             classes: HashMap::new(),
             queue: Vec::new(),
@@ -309,7 +310,9 @@ fn stats() -> Object {
         let mut all = engine.counters.all();
         let arena = crate::arena::Arena::global();
         let (used, reserved) = (arena.code_bytes() as u64, arena.code_bytes_reserved() as u64);
-        all.retain(|(name, _)| name != "code_bytes");
+        let entries: u64 = engine.registry.units.values().map(|unit| *unit.entries).sum();
+        all.retain(|(name, _)| name != "code_bytes" && name != "native_entries");
+        all.push(("native_entries".into(), entries));
         all.push(("code_bytes".into(), if used > 0 { used } else { engine.counters.code_bytes }));
         all.push(("code_bytes_reserved".into(), reserved));
         all

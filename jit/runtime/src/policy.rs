@@ -97,6 +97,21 @@ impl Policy {
     }
 }
 
+/// How long a loop must run in native code, in nanoseconds, on average over [`OSR_SAMPLE`] entries, for entering to pay: the event that
+/// leads there and the moving of the frame's values take about a third of it.
+pub(crate) const OSR_WORTHWHILE: u64 = 700;
+/// Entries over which a loop is judged.
+pub(crate) const OSR_SAMPLE: u64 = 128;
+
+/// The same for functions without loops: one that mostly leaves is no faster than the interpreter.
+pub(crate) fn leaf_exit_limit(reason: Reason, throw: bool) -> u64 {
+    match reason {
+        Reason::Exception | Reason::Uncompiled => 1000,
+        _ if throw => 1000,
+        _ => exit_limit(reason, throw),
+    }
+}
+
 /// How often an exit may be taken before the code is compiled without the speculation; 0: as often as it likes.
 pub(crate) fn exit_limit(reason: Reason, throw: bool) -> u64 {
     match reason {

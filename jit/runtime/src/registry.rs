@@ -18,6 +18,15 @@ pub(crate) struct Key {
     pub(crate) header: Option<u32>,
 }
 
+/// How long a loop runs in native code each time it's entered.
+#[derive(Debug, Default)]
+pub(crate) struct OsrProfile {
+    /// Entries timed so far.
+    pub(crate) entries: u64,
+    /// Their time in nanoseconds.
+    pub(crate) nanoseconds: u64,
+}
+
 /// A compiled function or loop. Code that has run once stays in memory: it may be on some stack.
 pub(crate) struct Unit {
     pub(crate) key: Key,
@@ -29,6 +38,10 @@ pub(crate) struct Unit {
     pub(crate) cell: Box<u64>,
     /// The word of the stress mode.
     pub(crate) stress: Box<u64>,
+    /// Calls of the vectorcall entry.
+    pub(crate) entries: Box<u64>,
+    /// Of loops: whether entering pays.
+    pub(crate) osr: OsrProfile,
     pub(crate) params: Vec<Type>,
     pub(crate) exits: Vec<ExitHolder>,
     /// Objects kept alive for the code.
@@ -67,6 +80,8 @@ pub(crate) enum Assumption {
 pub(crate) struct History {
     /// Sites compiled without speculation.
     pub(crate) failed_sites: Vec<u32>,
+    /// Sites of these that failed by overflow.
+    pub(crate) overflows: u32,
     /// Compilations so far.
     pub(crate) attempts: u32,
     /// Why it stays interpreted, if it does.

@@ -94,6 +94,9 @@ impl Translator<'_> {
         if base == nb::POWER {
             return Kind::Generic;
         }
+        if self.input.failed_sites.contains(&crate::input::BIG_INTEGERS) {
+            return Kind::Generic;
+        }
         let both = left_int && right_int || spec.ends_with("_INT");
         if both && self.could_be(left, Type::INT) && self.could_be(right, Type::INT) {
             return Kind::Int;
@@ -335,6 +338,8 @@ impl Translator<'_> {
             let known = any_float;
             let (a, b) = (self.float(left, known), self.float(right, known));
             Some(self.op_imm(Op::FloatCmp, &[a, b], Imm::Cond(cond)))
+        } else if self.input.failed_sites.contains(&crate::input::BIG_INTEGERS) && ints {
+            None
         } else if ints && (spec == "COMPARE_OP_INT" || self.is_int(left) || self.is_int(right)) {
             let (a, b) = (self.int(left), self.int(right));
             Some(self.op_imm(Op::IntCmp, &[a, b], Imm::Cond(cond)))

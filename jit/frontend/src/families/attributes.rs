@@ -337,7 +337,7 @@ impl Translator<'_> {
         // Only the plain `super` of the builtins, with its two arguments found by the compiler.
         let global = self.peek(2)?;
         let plain = self.constant(global).is_some_and(|object| object.label == "super");
-        if !plain || arg & 2 == 0 {
+        if !plain {
             return self.refuse_super();
         }
         let (class, receiver) = (self.peek(1)?, self.peek(0)?);
