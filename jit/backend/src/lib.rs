@@ -190,6 +190,9 @@ pub struct Addresses {
     pub function: u64,
     /// The native stack's soft limit (address of a word): below it `Enter` leaves.
     pub stack_limit: u64,
+    /// If not 0: the code is shared by functions (closures) of one code object, and this is the address of a word in which the vectorcall entry
+    /// leaves the function that is called, for the direct entry to read before anything else happens. Such code is never called directly.
+    pub function_cell: u64,
     /// If not 0: the address of a word that each call of the vectorcall entry counts up.
     pub entries: u64,
     /// If not 0: the address of a word which every guard counts down and leaves at 0 (the stress mode).

@@ -57,6 +57,10 @@ pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Type], direct: FuncRef) -> R
         let object = e.load(I64, Region::Heap, args, 8 * position as i64);
         native.push(argument(&mut e, object, *ty, fallback)?);
     }
+    if e.addresses.function_cell != 0 {
+        let cell = e.address(e.addresses.function_cell);
+        e.store(Region::Native, entry[0], cell, 0);
+    }
     if e.addresses.entries != 0 {
         let counter = e.address(e.addresses.entries);
         let entries = e.load(I64, Region::Native, counter, 0);

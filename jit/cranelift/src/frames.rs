@@ -18,6 +18,9 @@ impl Lower<'_, '_> {
         if self.func.kind != FunctionKind::Entry || !is_first {
             return Err(internal("`enter` is not the first instruction of an entry function"));
         }
+        if self.e.addresses.function_cell != 0 {
+            self.function = Some(self.e.load_word(self.e.addresses.function_cell));
+        }
         let offset = i64::from(self.e.layout.frame.py_recursion_remaining);
         let remaining = self.e.load(I32, Region::Thread, self.tstate, offset);
         let exhausted = self.e.compare(IntCC::SignedLessThanOrEqual, remaining, 0);
@@ -46,6 +49,13 @@ impl Lower<'_, '_> {
         for (offset, word) in &layout.template {
             let word = self.e.address(*word);
             self.e.store(Region::Thread, word, frame, i64::from(*offset));
+        }
+        if let Some(function) = self.function {
+            // With the tag bits that the template's function has.
+            let word = layout.template.iter().find(|(offset, _)| *offset == layout.funcobj).map_or(0, |(_, word)| *word);
+            let tag = word.wrapping_sub(self.e.addresses.function);
+            let tagged = self.e.fb.ins().iadd_imm_s(function, tag.cast_signed());
+            self.e.store(Region::Thread, tagged, frame, layout.funcobj.into());
         }
         let previous = self.e.load(I64, Region::Thread, self.tstate, layout.current_frame.into());
         self.e.store(Region::Thread, previous, frame, layout.previous.into());

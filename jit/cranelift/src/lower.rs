@@ -29,6 +29,8 @@ pub(crate) struct Lower<'a, 'f> {
     pub(crate) tstate: ir::Value,
     /// Loops: the interpreter's frame.
     pub(crate) frame: Option<ir::Value>,
+    /// Shared code: the function that runs.
+    pub(crate) function: Option<ir::Value>,
     /// The light frame, where one has been pushed.
     pub(crate) light_frame: Variable,
     /// Whether a light frame has been pushed at the current point.
@@ -56,6 +58,7 @@ pub(crate) fn lower(mut e: Emit<'_>, func: &Function, linkage: &mut dyn Linkage)
         linkage,
         tstate: params[0],
         frame: None,
+        function: None,
         light_frame,
         pushed: false,
         entered: false,

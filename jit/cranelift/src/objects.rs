@@ -18,7 +18,10 @@ impl Lower<'_, '_> {
     /// The function object that is running: known for entry functions, the frame's for loops.
     pub(crate) fn current_function(&mut self) -> ir::Value {
         match self.frame {
-            None => self.e.address(self.e.addresses.function),
+            None => match self.function {
+                Some(function) => function,
+                None => self.e.address(self.e.addresses.function),
+            },
             Some(frame) => {
                 let tagged = self.e.load(I64, Region::Thread, frame, i64::from(self.e.layout.frame.funcobj));
                 self.e.fb.ins().band_imm_s(tagged, -8)

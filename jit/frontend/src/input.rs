@@ -74,6 +74,8 @@ pub struct CodeInput {
     pub names: Vec<ObjRef>,
     /// `localsplus`: kinds and names.
     pub locals: Vec<(LocalKind, String)>,
+    /// Whether the code is to serve every function of this code object: then the closure is the running function's.
+    pub shared: bool,
     /// The contents of the function's closure: the cells, one per free variable, in order.
     pub closure: Vec<ObjRef>,
     /// Positional parameters.

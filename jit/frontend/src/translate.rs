@@ -123,17 +123,18 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
     translator.enter(entry)?;
     translator.regions()?;
     let Translator { mut func, generic, specialised, .. } = translator;
-    drop_unneeded_frame(&mut func, !bytecode.loops.is_empty());
+    // Shared code learns from its frame which function it runs.
+    drop_unneeded_frame(&mut func, input.shared || !bytecode.loops.is_empty());
     Ok(Built { func, specialised, generic })
 }
 
 /// A function that never runs Python code needs no frame of its own.
-fn drop_unneeded_frame(func: &mut Function, loops: bool) {
+fn drop_unneeded_frame(func: &mut Function, keep: bool) {
     let calls = |op: Op, imm: Imm| match op {
         Op::DecRef | Op::Poll | Op::StoreFloatInPlace | Op::StoreIntInPlace => false,
         _ => effects(op, imm).has(Effects::CALLS),
     };
-    let needed = loops || func.insts.iter().any(|inst| calls(inst.op, inst.imm));
+    let needed = keep || func.insts.iter().any(|inst| calls(inst.op, inst.imm));
     if needed || func.kind != FunctionKind::Entry {
         return;
     }
@@ -510,6 +511,8 @@ impl Translator<'_> {
                     } else if observed == Type::NULL {
                         self.func.add_param(Function::ENTRY, Type::NULL, false);
                         Entry::Null
+                    } else if self.input.locals.get(index).is_some_and(|(kind, _)| *kind != LocalKind::Local) {
+                        Entry::Value(self.func.add_param(Function::ENTRY, Type::CELL, true), Owner::Slot)
                     } else {
                         // What was bound when compiling need not be at the next entry.
                         let ty = if index < self.input.locals.len() { Type::NULLABLE } else { Type::OBJECT };

@@ -327,7 +327,7 @@ static void give_up_drops(const struct pepjit_exit *record, const int64_t *buffe
 
 pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, struct pepjit_exit *record, const int64_t *buffer)
 {
-    PyObject *function = record->function;
+    PyObject *function = light != NULL ? frame_function(light) : record->function_cell != NULL ? *record->function_cell : record->function;
     PyCodeObject *code = (PyCodeObject *)record->code;
     uint32_t offset = record->offset;
     int throw = record->throw_;

@@ -71,6 +71,7 @@ struct pepjit_exit {
     uint32_t nwords;       /* words of the buffer */
     uint32_t ndrops;
     const struct pepjit_slot *slots; /* nlocals + nstack */
+    PyObject **function_cell;        /* shared code: where the function is if there's no light frame yet; else NULL */
     const uint32_t *drops;           /* words with owned pointers (or NULL) which the exit gives up */
 };
 

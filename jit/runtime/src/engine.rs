@@ -13,7 +13,7 @@ use pepjit_ir::passes::Pipeline;
 use pepjit_ir::op::Reason;
 use pepjit_ir::{FunctionKind, Type};
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -22,9 +22,6 @@ const MAX_NESTING: usize = 6;
 
 /// Sites that overflow before all arithmetic of a function is left to the generic helpers.
 const MAX_OVERFLOWS: u32 = 2;
-
-/// Functions (closures made again and again) of one code object that are compiled at most.
-const MAX_FUNCTIONS_OF_CODE: usize = 4;
 
 /// A function that is being compiled: others may already call it through its cell.
 pub(crate) struct InProgress {
@@ -58,8 +55,12 @@ pub(crate) struct Engine {
     /// By code object and header.
     pub(crate) jumps: HashMap<(usize, u32), u64>,
     pub(crate) in_progress: Vec<InProgress>,
-    /// The functions that have been tried, by code object and loop.
-    pub(crate) functions_of: HashMap<(usize, Option<u32>), BTreeSet<usize>>,
+    /// Whether code objects are those of nested functions.
+    pub(crate) nested: HashMap<usize, bool>,
+    /// The unit of each hooked function.
+    pub(crate) hooked: HashMap<usize, UnitId>,
+    /// Functions that something is known of.
+    pub(crate) known: HashSet<usize>,
     /// Names of dicts that have been seen changing.
     pub(crate) unstable: BTreeSet<(usize, String)>,
     /// Classes by version tag (kept alive).
@@ -123,13 +124,8 @@ impl Engine {
             Entry::Function => None,
             Entry::Loop { header, .. } => Some(header),
         };
-        let key = Key { function: function as usize, header };
-        let code = function_info(function).code as usize;
-        let functions = self.functions_of.entry((code, header)).or_default();
-        functions.insert(function as usize);
-        if functions.len() > MAX_FUNCTIONS_OF_CODE {
-            return Err("too many functions of one code object".into());
-        }
+        let key = self.key(function, header);
+        self.known.insert(function as usize);
         let history = self.registry.history.entry(key).or_default();
         if let Some(reason) = &history.refused {
             return Err(reason.clone());
@@ -196,7 +192,7 @@ impl Engine {
         if self.in_progress.len() >= MAX_NESTING {
             return Err(Refusal::Unsupported("nesting".into()));
         }
-        let facts = code_facts(function, entry, observed, failed_sites).ok_or_else(|| Refusal::Unsupported("code object".into()))?;
+        let mut facts = code_facts(function, entry, observed, failed_sites).ok_or_else(|| Refusal::Unsupported("code object".into()))?;
         if facts.has_executors {
             return Err(Refusal::Unsupported("already compiled by CPython's own JIT".into()));
         }
@@ -209,6 +205,8 @@ impl Engine {
         }
         let id = self.registry.reserve();
         let loops = pepjit_frontend::has_loops(&facts.input);
+        facts.input.shared = key.header.is_none() && key.owner != function as usize;
+        let shared = facts.input.shared;
         let params = if key.header.is_none() { pepjit_frontend::parameter_types(&facts.input) } else { Vec::new() };
         let name = facts.input.name.clone();
         self.in_progress.push(InProgress { key, id, cell: Box::new(0), params, name: name.clone(), callers: Vec::new() });
@@ -236,6 +234,7 @@ impl Engine {
         let start = Instant::now();
         let valid = Box::new(1u8);
         let entries = Box::new(0u64);
+        let function_cell = Box::new(function as u64);
         let stress = Box::new(self.policy.stress_start());
         let stress_address = if self.policy.stresses() { &raw const *stress as u64 } else { 0 };
         let counters = self.counters.exits.as_mut_ptr();
@@ -247,6 +246,7 @@ impl Engine {
             &raw const *valid as u64,
             stress_address,
             &raw const *entries as u64,
+            if shared { &raw const *function_cell as u64 } else { 0 },
             counters,
             if key.header.is_some() || loops { crate::policy::exit_limit } else { crate::policy::leaf_exit_limit },
         );
@@ -259,9 +259,10 @@ impl Engine {
         })?;
 
         // Everything that the code names stays alive with it.
-        // (Not the function itself: who runs it holds it, and it could never go away.)
+        // (Not the function itself, unless others of its code use it for its globals: who runs it holds it, and it could never go away.)
+        let alone = key.owner == function as usize;
         let named = built.func.objects.iter().map(|object| object.address as Object).filter(|object| *object != function);
-        let kept: Vec<Object> = named.chain([info.code]).collect();
+        let kept: Vec<Object> = named.chain([info.code]).chain((!alone).then_some(function)).collect();
         for object in &kept {
             // SAFETY: the objects are live: the front end found them a moment ago, and the GIL has been held since.
             unsafe { ffi::pepjit_incref(*object) };
@@ -288,15 +289,19 @@ impl Engine {
             params: mine.params,
             exits,
             kept,
-            hooked: false,
-            version: 0,
+            function,
+            function_cell,
+            hooked: Vec::new(),
+            namespaces: (info.globals as usize, info.builtins as usize),
         };
         self.registry.units.insert(id, unit);
         for assumption in assumptions {
             self.registry.assume(id, assumption);
         }
         // The function itself: new code or defaults.
-        self.registry.assume(id, Assumption::Function(key.function));
+        if alone {
+            self.registry.assume(id, Assumption::Function(key.owner));
+        }
         // A unit that calls one still in progress goes with it if that fails.
         let called: Vec<u64> = built.func.callees.iter().map(|callee| callee.entry_cell).collect();
         for outer in &mut self.in_progress {
@@ -306,38 +311,52 @@ impl Engine {
         }
         self.registry.current.insert(key, id);
         if key.header.is_none() {
-            self.hook(id);
+            self.hook(id, function);
         }
         Ok(id)
     }
 
-    /// Sends calls of a unit's function to its code.
-    pub(crate) fn hook(&mut self, id: UnitId) {
-        // SAFETY: no preconditions.
-        if unsafe { ffi::pepjit_hooks_suspended() } != 0 {
-            return;
-        }
-        let Some(unit) = self.registry.units.get_mut(&id) else { return };
-        // SAFETY: the function is alive (the unit keeps it among its objects, or its destruction has invalidated the unit).
-        let version = unsafe { ffi::pepjit_hook(unit.key.function as Object, unit.compiled.vectorcall as *mut _) };
-        if version != 0 {
-            unit.version = version;
-        }
-        unit.hooked = true;
+    /// What a function, or a loop of it, is known by.
+    pub(crate) fn key(&mut self, function: Object, header: Option<u32>) -> Key {
+        let code = function_info(function).code as usize;
+        let shared = header.is_some() || self.shares(function, code);
+        Key { owner: if shared { code } else { function as usize }, header }
     }
 
-    fn unhook(unit: &mut Unit) {
-        if unit.hooked {
-            unit.hooked = false;
-            // SAFETY: as for `hook`.
-            unsafe { ffi::pepjit_unhook(unit.key.function as Object, unit.version) };
+    /// Whether the functions of a code object share what is compiled: nested functions, which are made again and again.
+    fn shares(&mut self, function: Object, code: usize) -> bool {
+        if self.backend.name() == "reference" {
+            // It finds its functions by their addresses.
+            return false;
         }
+        *self.nested.entry(code).or_insert_with(|| crate::objects::is_nested(function))
+    }
+
+    /// Sends calls of a function to a unit of it, or of its code.
+    pub(crate) fn hook(&mut self, id: UnitId, function: Object) {
+        // SAFETY: no preconditions.
+        let suspended = unsafe { ffi::pepjit_hooks_suspended() } != 0;
+        let Some(unit) = self.registry.units.get_mut(&id) else { return };
+        if suspended || unit.hooked.iter().any(|(hooked, _)| *hooked == function as usize) {
+            return;
+        }
+        let info = function_info(function);
+        if unit.namespaces != (info.globals as usize, info.builtins as usize) {
+            return;
+        }
+        // SAFETY: the function is alive: somebody is calling it, or its unit has just been compiled.
+        let version = unsafe { ffi::pepjit_hook(function, unit.compiled.vectorcall as *mut _) };
+        unit.hooked.push((function as usize, version));
+        self.hooked.insert(function as usize, id);
     }
 
     /// Gives a unit up: calls go to the interpreter again.
     pub(crate) fn drop_unit(&mut self, id: UnitId) {
-        if let Some(unit) = self.registry.invalidate(id) {
-            Self::unhook(unit);
+        let Some(unit) = self.registry.invalidate(id) else { return };
+        for (function, version) in std::mem::take(&mut unit.hooked) {
+            self.hooked.remove(&function);
+            // SAFETY: a hooked function is alive: its destruction takes it off the list.
+            unsafe { ffi::pepjit_unhook(function as Object, version) };
         }
     }
 
@@ -366,24 +385,46 @@ impl Engine {
             return;
         }
         self.counters.invalidations += 1;
-        let key = unit.key;
+        let (key, function) = (unit.key, unit.function as usize);
         self.drop_unit(id);
         if key.header.is_none() {
-            self.queue.push(key.function);
+            self.queue.push(function);
         }
     }
 
     /// A function is going away: its address may be used again.
     pub(crate) fn forget_function(&mut self, function: usize) {
+        if let Some(id) = self.hooked.remove(&function)
+            && let Some(unit) = self.registry.units.get_mut(&id)
+        {
+            unit.hooked.retain(|(hooked, _)| *hooked != function);
+        }
+        // Most functions are unknown here: this is called for every one that goes.
+        if self.known.remove(&function) {
+            self.break_assumption(&Assumption::Function(function));
+            self.queue.retain(|queued| *queued != function);
+            self.registry.history.remove(&Key { owner: function, header: None });
+        }
+    }
+
+    /// A function has got other code or defaults.
+    pub(crate) fn function_changed(&mut self, function: usize) {
+        if let Some(id) = self.hooked.remove(&function)
+            && let Some(unit) = self.registry.units.get_mut(&id)
+            && let Some(position) = unit.hooked.iter().position(|(hooked, _)| *hooked == function)
+        {
+            let (_, version) = unit.hooked.swap_remove(position);
+            // SAFETY: the function is alive: it is being changed.
+            unsafe { ffi::pepjit_unhook(function as Object, version) };
+        }
         self.break_assumption(&Assumption::Function(function));
-        self.queue.retain(|queued| *queued != function);
-        self.registry.history.retain(|key, _| key.function != function);
     }
 
     /// Compiles again what was invalidated.
     pub(crate) fn run_queue(&mut self) {
         for function in std::mem::take(&mut self.queue) {
-            let observed = self.registry.history.get(&Key { function, header: None }).map_or_else(Vec::new, |known| known.observed.clone());
+            let key = self.key(function as Object, None);
+            let observed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.observed.clone());
             self.counters.recompilations += 1;
             let _ = self.compile(function as Object, Entry::Function, observed);
         }
@@ -395,7 +436,8 @@ impl Engine {
         if *unit.valid == 0 {
             return;
         }
-        let key = unit.key;
+        let (key, function) = (unit.key, unit.function);
+        let hooked: Vec<usize> = unit.hooked.iter().map(|(function, _)| *function).collect();
         self.drop_unit(id);
         if !reason.is_speculation() {
             self.give_up(key, "left too often");
@@ -409,7 +451,11 @@ impl Engine {
         self.counters.recompilations += 1;
         if key.header.is_none() {
             let observed = history.observed.clone();
-            let _ = self.compile(key.function as Object, Entry::Function, observed);
+            if let Ok(id) = self.compile(function, Entry::Function, observed) {
+                for function in hooked {
+                    self.hook(id, function as Object);
+                }
+            }
         }
     }
 
@@ -424,14 +470,11 @@ impl Engine {
 
     /// The text of a function's compilation: `hir`, `clif` or `asm`. Nothing is installed.
     pub(crate) fn dump(&mut self, function: Object, kind: &str) -> Result<String, String> {
-        let observed = self
-            .registry
-            .history
-            .get(&Key { function: function as usize, header: None })
-            .map_or_else(Vec::new, |known| known.observed.clone());
-        let key = Key { function: function as usize, header: None };
+        let key = self.key(function, None);
+        let observed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.observed.clone());
         let failed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.failed_sites.clone());
-        let facts = code_facts(function, Entry::Function, observed, failed).ok_or("the code object can't be read")?;
+        let mut facts = code_facts(function, Entry::Function, observed, failed).ok_or("the code object can't be read")?;
+        facts.input.shared = key.owner != function as usize;
         let id = self.registry.reserve();
         let params = pepjit_frontend::parameter_types(&facts.input);
         let name = facts.input.name.clone();
@@ -464,6 +507,7 @@ impl Engine {
             &raw const valid as u64,
             0,
             0,
+            if facts.input.shared { &raw const valid as u64 } else { 0 },
             unused.as_mut_ptr(),
             crate::policy::exit_limit,
         );

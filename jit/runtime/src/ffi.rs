@@ -44,6 +44,7 @@ pub(crate) struct Exit {
     pub(crate) nwords: u32,
     pub(crate) ndrops: u32,
     pub(crate) slots: *const ExitSlot,
+    pub(crate) function_cell: *mut Object,
     pub(crate) drops: *const u32,
 }
 

@@ -60,11 +60,20 @@ extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, 
         if profile.count <= threshold {
             return NOTHING;
         }
-        let observed = profile.observed.clone();
-        if !engine.idle && engine.registry.find(Key { function: function as usize, header: None }).is_none() {
-            let _ = engine.compile(function, Entry::Function, observed);
+        if engine.idle {
+            return DISABLE;
         }
-        DISABLE
+        let observed = profile.observed.clone();
+        let key = engine.key(function, None);
+        let shared = key.owner != function as usize;
+        if let Some(id) = engine.registry.find(key).map(|_| engine.registry.current[&key]) {
+            // Another function of code that's compiled already.
+            engine.hook(id, function);
+        } else if engine.compile(function, Entry::Function, observed).is_err() {
+            return DISABLE;
+        }
+        // More functions of this code may come.
+        if shared { NOTHING } else { DISABLE }
     })
     .unwrap_or(NOTHING)
 }
@@ -117,7 +126,7 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<(u64
     if function.is_null() {
         return Err(DISABLE);
     }
-    let key = Key { function: function as usize, header: Some(to) };
+    let key = Key { owner: code as usize, header: Some(to) };
     if engine.registry.find(key).is_none() {
         let count = engine.jumps.entry((code as usize, to)).or_default();
         *count += 1;
@@ -144,6 +153,10 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<(u64
         }
     }
     let Some(unit) = engine.registry.find(key) else { return Err(DISABLE) };
+    let info = function_info(function);
+    if unit.namespaces != (info.globals as usize, info.builtins as usize) {
+        return Err(NOTHING);
+    }
     // The code was made for this many stack entries, and for these of them being null.
     let made_for = engine.registry.history.get(&key).map_or(&[][..], |history| &history.observed);
     let fits = made_for.len() == observed.len() && made_for.iter().zip(&observed).all(|(then, now)| (*then == Type::NULL) <= (*now == Type::NULL));
@@ -194,7 +207,9 @@ extern "C" fn pepjit_rs_function_event(event: c_int, function: Object, _new_valu
     if event == FUNCTION_DESTROYED {
         engine::with(|engine| engine.forget_function(function as usize));
     } else {
-        engine::changed(Assumption::Function(function as usize));
+        if engine::with(|engine| engine.function_changed(function as usize)).is_none() {
+            engine::changed(Assumption::Function(function as usize));
+        }
     }
 }
 
@@ -203,16 +218,17 @@ extern "C" fn pepjit_rs_code_destroyed(code: Object) {
     engine::with(|engine| {
         engine.calls.remove(&(code as usize));
         engine.jumps.retain(|(known, _), _| *known != code as usize);
+        engine.nested.remove(&(code as usize));
     });
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_suspend_hooks() {
     engine::with(|engine| {
-        for unit in engine.registry.units.values_mut() {
-            if unit.hooked {
-                // SAFETY: a hooked unit's function is alive.
-                unsafe { ffi::pepjit_unhook(unit.key.function as Object, unit.version) };
+        for unit in engine.registry.units.values() {
+            for (function, version) in &unit.hooked {
+                // SAFETY: a hooked function is alive.
+                unsafe { ffi::pepjit_unhook(*function as Object, *version) };
             }
         }
     });
@@ -222,17 +238,23 @@ extern "C" fn pepjit_rs_suspend_hooks() {
 extern "C" fn pepjit_rs_resume_hooks() {
     engine::with(|engine| {
         for unit in engine.registry.units.values_mut() {
-            if unit.hooked {
+            for (function, version) in &mut unit.hooked {
                 // SAFETY: as above.
-                unit.version = unsafe { ffi::pepjit_hook(unit.key.function as Object, unit.compiled.vectorcall as *mut _) };
+                *version = unsafe { ffi::pepjit_hook(*function as Object, unit.compiled.vectorcall as *mut _) };
             }
         }
-        let waiting: Vec<u64> =
-            engine.registry.current.iter().filter(|(key, _)| key.header.is_none()).map(|(_, id)| *id).collect();
-        for id in waiting {
-            if engine.registry.units.get(&id).is_some_and(|unit| !unit.hooked && *unit.valid == 1) {
-                engine.hook(id);
-            }
+        // What was compiled meanwhile waits for its hook.
+        let waiting: Vec<(u64, Object)> = engine
+            .registry
+            .current
+            .iter()
+            .filter(|(key, _)| key.header.is_none())
+            .filter_map(|(key, id)| engine.registry.units.get(id).map(|unit| (key, id, unit)))
+            .filter(|(key, _, unit)| unit.hooked.is_empty() && *unit.valid == 1 && key.owner == unit.function as usize)
+            .map(|(_, id, unit)| (*id, unit.function))
+            .collect();
+        for (id, function) in waiting {
+            engine.hook(id, function);
         }
     });
 }
@@ -241,8 +263,10 @@ extern "C" fn pepjit_rs_resume_hooks() {
 pub(crate) fn compile_now(function: Object) -> Result<(), String> {
     let code = function_info(function).code;
     engine::with(|engine| {
-        let key = Key { function: function as usize, header: None };
+        let key = engine.key(function, None);
         if engine.registry.find(key).is_some() {
+            let id = engine.registry.current[&key];
+            engine.hook(id, function);
             return Ok(());
         }
         let observed = engine.calls.get(&(code as usize)).map_or_else(Vec::new, |profile| profile.observed.clone());

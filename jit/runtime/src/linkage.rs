@@ -84,7 +84,9 @@ impl Process {
         let mut template: Vec<(i32, u64)> =
             frame.template[..frame.ntemplate as usize].iter().map(|word| (word.offset as i32, word.value)).collect();
         template.extend((0..frame.nlocalsplus as i32).map(|index| (frame.localsplus + 8 * index, frame.null_word)));
+        let funcobj = template.iter().find(|(_, word)| word & !7 == function as u64).map_or(0, |(offset, _)| *offset);
         let frame = FrameLayout {
+            funcobj,
             current_frame: frame.current_frame,
             datastack_top: frame.datastack_top,
             datastack_limit: frame.datastack_limit,
@@ -126,6 +128,7 @@ impl<'a> UnitLinkage<'a> {
         valid: u64,
         stress: u64,
         entries: u64,
+        function_cell: u64,
         counters: *mut u64,
         limit: fn(Reason, bool) -> u64,
     ) -> UnitLinkage<'a> {
@@ -148,6 +151,7 @@ impl<'a> UnitLinkage<'a> {
             stack_limit: &raw const ffi::pepjit_stack_limit as u64,
             stress,
             entries,
+            function_cell,
         };
         let layout = process.layout_for(function);
         UnitLinkage { process, layout, addresses, unit, function, code, counters, limit, exits: Vec::new() }
@@ -203,6 +207,7 @@ impl Linkage for UnitLinkage<'_> {
             nwords: record.words,
             ndrops: drops.len() as u32,
             slots: slots.as_ptr(),
+            function_cell: self.addresses.function_cell as *mut Object,
             drops: drops.as_ptr(),
         });
         let address = &raw const *exit as u64;

@@ -7,10 +7,10 @@ use crate::hooks::compile_now;
 use crate::linkage::Process;
 use crate::objects::{text, tuple};
 use crate::policy::Policy;
-use crate::registry::{Key, Registry};
+use crate::registry::Registry;
 use pepjit_backend::Backend;
 use pepjit_cranelift::{CraneliftBackend, Options};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::{CString, c_int};
 
 const EVENT_START: c_int = 1;
@@ -93,7 +93,8 @@ fn backend() -> Result<Box<dyn Backend>, String> {
     match std::env::var("PEPJIT_BACKEND").as_deref() {
         Err(_) | Ok("" | "cranelift") => {
             let backend = CraneliftBackend::new(Options::from_env(), Box::new(crate::arena::provider));
-            Ok(Box::new(backend.map_err(|error| error.to_string())?))
+            crate::arena::Arena::size_from_env().map_err(|error| error.to_string())?;
+            Ok(Box::new(crate::unwind::AnnouncingBackend::new(backend.map_err(|error| error.to_string())?)))
         }
         Ok("reference") => Ok(Box::new(crate::reference::ReferenceBackend::new())),
         Ok(other) => Err(format!("PEPJIT_BACKEND={other}: use cranelift or reference")),
@@ -115,7 +116,9 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             calls: HashMap::new(),
             jumps: HashMap::new(),
             in_progress: Vec::new(),
-            functions_of: HashMap::new(),
+            nested: HashMap::new(),
+            hooked: HashMap::new(),
+            known: HashSet::new(),
             unstable: BTreeSet::new(),
             classes: HashMap::new(),
             queue: Vec::new(),
@@ -158,8 +161,11 @@ extern "C" fn pepjit_rs_method(method: c_int, args: *const Object, nargs: i64, k
             Err(_) => Ok(truth(false)),
         }),
         4 => function_argument("is_compiled", positional, &named).map(|function| {
-            let key = Key { function: function as usize, header: None };
-            truth(engine::with(|engine| engine.registry.find(key).is_some()) == Some(true))
+            let compiled = engine::with(|engine| {
+                let key = engine.key(function, None);
+                engine.registry.find(key).is_some()
+            });
+            truth(compiled == Some(true))
         }),
         5 => function_argument("explain", positional, &named).map(explain),
         6 => no_arguments("stats", positional, &named).map(|()| stats()),
@@ -244,6 +250,7 @@ fn disable() -> Object {
         engine.registry.history.clear();
         engine.calls.clear();
         engine.jumps.clear();
+        engine.nested.clear();
         engine.queue.clear();
         std::mem::replace(&mut engine.enabled, false)
     });
@@ -258,8 +265,8 @@ fn disable() -> Object {
 }
 
 fn explain(function: Object) -> Object {
-    let key = Key { function: function as usize, header: None };
     let told = engine::with(|engine| {
+        let key = engine.key(function, None);
         let unit = engine.registry.find(key);
         let history = engine.registry.history.get(&key);
         let reason = match (&unit, history.and_then(|history| history.refused.clone())) {
@@ -313,6 +320,11 @@ fn stats() -> Object {
         let entries: u64 = engine.registry.units.values().map(|unit| *unit.entries).sum();
         all.retain(|(name, _)| name != "code_bytes" && name != "native_entries");
         all.push(("native_entries".into(), entries));
+        for (name, value) in &mut all {
+            if name == "metadata_bytes" {
+                *value += crate::unwind::metadata_bytes() as u64;
+            }
+        }
         all.push(("code_bytes".into(), if used > 0 { used } else { engine.counters.code_bytes }));
         all.push(("code_bytes_reserved".into(), reserved));
         all

@@ -144,6 +144,7 @@ pub(crate) fn code_facts(function: Object, entry: Entry, observed: Vec<Type>, fa
                 .map(|name| ObjRef { label: text(name).unwrap_or_default(), ..describe(name) })
                 .collect(),
             locals,
+            shared: false,
             closure: tuple(info.closure).into_iter().map(describe).collect(),
             argcount: code.argcount,
             kwonlyargcount: code.kwonlyargcount,
@@ -172,5 +173,23 @@ pub(crate) fn local_count(function: Object) -> usize {
         let mut code = code.assume_init();
         ffi::pepjit_code_release(&raw mut code);
         code.nlocalsplus as usize
+    }
+}
+
+/// `CO_NESTED`: a function made inside another one.
+const CO_NESTED: u32 = 0x10;
+
+/// Whether a function is made inside another one, so that there may be many of its code.
+pub(crate) fn is_nested(function: Object) -> bool {
+    let info = function_info(function);
+    let mut code = std::mem::MaybeUninit::<ffi::CodeInfo>::zeroed();
+    // SAFETY: the function's code object is live; the arrays are released at once.
+    unsafe {
+        if ffi::pepjit_code_info(info.code, code.as_mut_ptr()) != 0 {
+            return false;
+        }
+        let mut code = code.assume_init();
+        ffi::pepjit_code_release(&raw mut code);
+        code.flags & CO_NESTED != 0
     }
 }

@@ -9,11 +9,12 @@ use std::collections::{BTreeSet, HashMap};
 /// A compiled unit's number.
 pub(crate) type UnitId = u64;
 
-/// What is compiled: a function object, or one of its loops.
+/// What is compiled: a function, or a loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key {
-    /// The function object's address.
-    pub(crate) function: usize,
+    /// The address of the function object, or of the code object where all its functions share what is compiled: loops (they run on the
+    /// interpreter's frame) and nested functions (they are made again and again).
+    pub(crate) owner: usize,
     /// The loop's header in code units.
     pub(crate) header: Option<u32>,
 }
@@ -46,10 +47,14 @@ pub(crate) struct Unit {
     pub(crate) exits: Vec<ExitHolder>,
     /// Objects kept alive for the code.
     pub(crate) kept: Vec<Object>,
-    /// Whether the function's vectorcall is the unit's entry.
-    pub(crate) hooked: bool,
-    /// The function version from before hooking.
-    pub(crate) version: u32,
+    /// A function of the code: the one that it was compiled from.
+    pub(crate) function: Object,
+    /// Where shared code finds the function that it runs.
+    pub(crate) function_cell: Box<u64>,
+    /// The functions whose vectorcall is the unit's entry, with their versions from before hooking.
+    pub(crate) hooked: Vec<(usize, u32)>,
+    /// The globals and builtins that the code was made for.
+    pub(crate) namespaces: (usize, usize),
 }
 
 impl Unit {

@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::ffi::{self, Object};
 use crate::objects::{code_facts, describe, function_info, text, tuple, type_of_bit};
-use crate::registry::{Assumption, Key, UnitId};
+use crate::registry::{Assumption, UnitId};
 use pepjit_frontend::{Attribute, Builtin, CalleeInfo, ClassCall, Entry, Shadow, World};
 use pepjit_ir::{Callee, ObjRef, Type};
 
@@ -188,7 +188,11 @@ impl World for ProcessWorld<'_> {
             return None;
         }
         let defaults: Vec<ObjRef> = tuple(info.defaults).into_iter().map(describe).collect();
-        let key = Key { function: object as usize, header: None };
+        let key = self.engine.key(object, None);
+        if key.owner != object as usize {
+            // Shared code learns which function it runs from the vectorcall entry alone.
+            return None;
+        }
         let position = self.engine.in_progress.iter().position(|pending| pending.key == key);
         let callee = if let Some(position) = position {
             let pending = &self.engine.in_progress[position];
@@ -197,6 +201,7 @@ impl World for ProcessWorld<'_> {
             unit.callee()
         } else {
             let observed = self.engine.calls.get(&(info.code as usize)).map_or_else(Vec::new, |profile| profile.observed.clone());
+            self.engine.known.insert(object as usize);
             let facts = code_facts(object, Entry::Function, observed.clone(), Vec::new())?;
             // Code that has never run has nothing to specialise on.
             if !facts.has_run && !self.engine.policy.force {
@@ -209,6 +214,7 @@ impl World for ProcessWorld<'_> {
             let id = self.engine.compile(object, Entry::Function, observed).ok()?;
             self.engine.registry.units.get(&id)?.callee()
         };
+        self.engine.known.insert(object as usize);
         self.assumptions.push(Assumption::Function(object as usize));
         Some(CalleeInfo { callee, defaults })
     }
@@ -233,6 +239,7 @@ impl World for ProcessWorld<'_> {
         if !pepjit_frontend::returns_only_none(&facts.input) {
             return None;
         }
+        self.engine.known.insert(init as usize);
         self.assumptions.push(Assumption::Function(init as usize));
         Some(ClassCall { init: Some(describe(init)) })
     }
