@@ -127,6 +127,10 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
     match engine() {
         Ok(engine) => {
             engine::install(engine);
+            if std::env::var_os("PEPJIT_STATS").is_some_and(|path| !path.is_empty()) {
+                // SAFETY: the function has the C signature and lives as long as the process (extension modules are never unloaded).
+                unsafe { libc::atexit(write_stats) };
+            }
             0
         }
         Err(text) => {
@@ -313,6 +317,11 @@ fn explain(function: Object) -> Object {
 }
 
 fn stats() -> Object {
+    dict(all_counters().into_iter().map(|(name, value)| (name, number(value))).collect())
+}
+
+/// Every counter with its value now.
+fn all_counters() -> Vec<(String, u64)> {
     let all = engine::with(|engine| {
         let mut all = engine.counters.all();
         let arena = crate::arena::Arena::global();
@@ -329,7 +338,20 @@ fn stats() -> Object {
         all.push(("code_bytes_reserved".into(), reserved));
         all
     });
-    dict(all.unwrap_or_default().into_iter().map(|(name, value)| (name, number(value))).collect())
+    all.unwrap_or_default()
+}
+
+/// At the end of the process: the counters go to the file that `PEPJIT_STATS` names (`%p`: the process's number), whole or not at all.
+extern "C" fn write_stats() {
+    let Ok(path) = std::env::var("PEPJIT_STATS") else { return };
+    let path = path.replace("%p", &std::process::id().to_string());
+    let counters: serde_json::Map<String, serde_json::Value> =
+        all_counters().into_iter().map(|(name, value)| (name, value.into())).collect();
+    let partial = format!("{path}.{}.part", std::process::id());
+    let written = std::fs::write(&partial, format!("{}\n", serde_json::Value::Object(counters))).and_then(|()| std::fs::rename(&partial, &path));
+    if let Err(error) = written {
+        eprintln!("pepjit: the counters could not be written to {path}: {error}");
+    }
 }
 
 fn dump(positional: &[Object], named: &[(String, Object)]) -> Result<Object, Raise> {
