@@ -1,7 +1,7 @@
 //! Our raw files, read by the real pyperf, and its files, read by us.
 //!
 //! pyperf is taken from the interpreter named by `PEPJIT_PYPERF_PYTHON`, from `python3`, or from an environment
-//! that the test makes for itself. Where none can be had (no network), the test says so and passes, unless
+//! that the test makes for itself, with the first interpreter that can make one (Debian's needs python3-venv). Where none can be had (no network), the test says so and passes, unless
 //! `PEPJIT_REQUIRE_PYPERF` is set.
 
 #[path = "support/fixture.rs"]
@@ -10,6 +10,7 @@ mod fixture;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use pepjit_harness::interpreters::{Places, discover};
 use pepjit_harness::pyperf::Suite;
 
 const PYPERF: &str = "pyperf==2.10.0";
@@ -24,10 +25,14 @@ fn python() -> Option<PathBuf> {
     if found.is_some() {
         return found;
     }
-    let made = succeeds(Command::new("python3").args(["-m", "venv"]).arg(&environment))
-        && succeeds(Command::new(&own).args(["-m", "pip", "install", "--quiet", PYPERF]));
-    if made {
-        return Some(own);
+    let others = discover(&Places::from_environment()).interpreters;
+    let others = others.into_iter().filter(|python| python.version.minor >= 11).map(|python| python.path);
+    for base in std::iter::once(PathBuf::from("python3")).chain(others) {
+        let made = succeeds(Command::new(base).args(["-m", "venv", "--clear"]).arg(&environment))
+            && succeeds(Command::new(&own).args(["-m", "pip", "install", "--quiet", PYPERF]));
+        if made {
+            return Some(own);
+        }
     }
     assert!(std::env::var_os("PEPJIT_REQUIRE_PYPERF").is_none(), "pyperf is required, and {PYPERF} can't be installed");
     eprintln!("skipped: pyperf isn't installed and can't be; install {PYPERF} or set PEPJIT_PYPERF_PYTHON");
