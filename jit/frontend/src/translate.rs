@@ -738,7 +738,12 @@ impl Translator<'_> {
         }
         for index in &stack {
             let ty = self.joined_type(edges.iter().map(|edge| edge.frame.stack[*index]));
-            frame.stack[*index] = self.parameter(block, if ty == Type::C_WORD { ty } else { Type::NULLABLE });
+            let parameter = self.parameter(block, if ty == Type::C_WORD { ty } else { Type::NULLABLE });
+            frame.stack[*index] = parameter;
+            let likely = self.likely(edges[0].frame.stack[*index]);
+            if let Entry::Value(value, _) = parameter {
+                self.hints.insert(value, likely);
+            }
         }
         for edge in edges {
             self.block = edge.block;

@@ -1,7 +1,7 @@
 //! Iteration. 3.15 keeps a list or tuple itself on the stack, with an index beside it; older versions an iterator object.
 
 use crate::decode::iterator_width;
-use crate::input::PyVersion;
+use crate::input::{Entry as CodeEntry, PyVersion};
 use crate::state::{Entry, Owner};
 use crate::translate::{Step, Translator, unsupported};
 use pepjit_ir::{Cond, Field, Helper, Imm, Op, Type, Value};
@@ -28,7 +28,10 @@ impl Translator<'_> {
             _ if known == Type::LIST || known == Type::TUPLE => Some(known),
             _ => None,
         };
-        let Some(ty) = ty else {
+        // A loop that is entered in its middle has been given a real iterator: it keeps to that when the loop around it starts it again.
+        let entered = matches!(self.input.entry, CodeEntry::Loop { header, .. }
+            if self.bytecode.insns.iter().any(|insn| insn.offset == self.insn.next && header == insn.offset));
+        let Some(ty) = ty.filter(|_| !entered) else {
             self.generic_op(Helper::GetIter, 1, &[])?;
             self.push(Entry::Null);
             return Ok(());
