@@ -57,8 +57,8 @@ pub(crate) struct Engine {
     pub(crate) in_progress: Vec<InProgress>,
     /// Whether code objects are those of nested functions.
     pub(crate) nested: HashMap<usize, bool>,
-    /// The unit of each hooked function.
-    pub(crate) hooked: HashMap<usize, UnitId>,
+    /// The unit of each function whose vectorcall is compiled code, and the function's version from before.
+    pub(crate) hooked: HashMap<usize, (UnitId, u32)>,
     /// Functions that something is known of.
     pub(crate) known: HashSet<usize>,
     /// Names of dicts that have been seen changing.
@@ -285,13 +285,13 @@ impl Engine {
             cell: mine.cell,
             stress,
             entries,
+            hooks: 0,
             osr: OsrProfile::default(),
             params: mine.params,
             exits,
             kept,
             function,
             function_cell,
-            hooked: Vec::new(),
             namespaces: (info.globals as usize, info.builtins as usize),
         };
         self.registry.units.insert(id, unit);
@@ -336,8 +336,8 @@ impl Engine {
     pub(crate) fn hook(&mut self, id: UnitId, function: Object) {
         // SAFETY: no preconditions.
         let suspended = unsafe { ffi::pepjit_hooks_suspended() } != 0;
-        let Some(unit) = self.registry.units.get_mut(&id) else { return };
-        if suspended || unit.hooked.iter().any(|(hooked, _)| *hooked == function as usize) {
+        let Some(unit) = self.registry.units.get(&id) else { return };
+        if suspended || self.hooked.get(&(function as usize)).is_some_and(|(of, _)| *of == id) {
             return;
         }
         let info = function_info(function);
@@ -346,18 +346,24 @@ impl Engine {
         }
         // SAFETY: the function is alive: somebody is calling it, or its unit has just been compiled.
         let version = unsafe { ffi::pepjit_hook(function, unit.compiled.vectorcall as *mut _) };
-        unit.hooked.push((function as usize, version));
-        self.hooked.insert(function as usize, id);
+        self.hooked.insert(function as usize, (id, version));
+        if let Some(unit) = self.registry.units.get_mut(&id) {
+            unit.hooks += 1;
+        }
     }
 
     /// Gives a unit up: calls go to the interpreter again.
     pub(crate) fn drop_unit(&mut self, id: UnitId) {
-        let Some(unit) = self.registry.invalidate(id) else { return };
-        for (function, version) in std::mem::take(&mut unit.hooked) {
-            self.hooked.remove(&function);
-            // SAFETY: a hooked function is alive: its destruction takes it off the list.
-            unsafe { ffi::pepjit_unhook(function as Object, version) };
+        if self.registry.invalidate(id).is_none() {
+            return;
         }
+        self.hooked.retain(|function, (of, version)| {
+            if *of == id {
+                // SAFETY: a hooked function is alive: its destruction takes it off the list.
+                unsafe { ffi::pepjit_unhook(*function as Object, *version) };
+            }
+            *of != id
+        });
     }
 
     /// Something changed: what relied on it is given up, and compiled again if it gets hot again.
@@ -394,11 +400,7 @@ impl Engine {
 
     /// A function is going away: its address may be used again.
     pub(crate) fn forget_function(&mut self, function: usize) {
-        if let Some(id) = self.hooked.remove(&function)
-            && let Some(unit) = self.registry.units.get_mut(&id)
-        {
-            unit.hooked.retain(|(hooked, _)| *hooked != function);
-        }
+        self.hooked.remove(&function);
         // Most functions are unknown here: this is called for every one that goes.
         if self.known.remove(&function) {
             self.break_assumption(&Assumption::Function(function));
@@ -409,11 +411,7 @@ impl Engine {
 
     /// A function has got other code or defaults.
     pub(crate) fn function_changed(&mut self, function: usize) {
-        if let Some(id) = self.hooked.remove(&function)
-            && let Some(unit) = self.registry.units.get_mut(&id)
-            && let Some(position) = unit.hooked.iter().position(|(hooked, _)| *hooked == function)
-        {
-            let (_, version) = unit.hooked.swap_remove(position);
+        if let Some((_, version)) = self.hooked.remove(&function) {
             // SAFETY: the function is alive: it is being changed.
             unsafe { ffi::pepjit_unhook(function as Object, version) };
         }
@@ -437,7 +435,7 @@ impl Engine {
             return;
         }
         let (key, function) = (unit.key, unit.function);
-        let hooked: Vec<usize> = unit.hooked.iter().map(|(function, _)| *function).collect();
+        let hooked: Vec<usize> = self.hooked.iter().filter(|(_, (of, _))| *of == id).map(|(function, _)| *function).collect();
         self.drop_unit(id);
         if !reason.is_speculation() {
             self.give_up(key, "left too often");

@@ -69,6 +69,10 @@ extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, 
         if let Some(id) = engine.registry.find(key).map(|_| engine.registry.current[&key]) {
             // Another function of code that's compiled already.
             engine.hook(id, function);
+            if !engine.policy.force && engine.registry.units.get(&id).is_some_and(policy::called_too_seldom) {
+                engine.give_up(key, "its functions are called too seldom");
+                return DISABLE;
+            }
         } else if engine.compile(function, Entry::Function, observed).is_err() {
             return DISABLE;
         }
@@ -225,11 +229,9 @@ extern "C" fn pepjit_rs_code_destroyed(code: Object) {
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_suspend_hooks() {
     engine::with(|engine| {
-        for unit in engine.registry.units.values() {
-            for (function, version) in &unit.hooked {
-                // SAFETY: a hooked function is alive.
-                unsafe { ffi::pepjit_unhook(*function as Object, *version) };
-            }
+        for (function, (_, version)) in &engine.hooked {
+            // SAFETY: a hooked function is alive.
+            unsafe { ffi::pepjit_unhook(*function as Object, *version) };
         }
     });
 }
@@ -237,11 +239,10 @@ extern "C" fn pepjit_rs_suspend_hooks() {
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_resume_hooks() {
     engine::with(|engine| {
-        for unit in engine.registry.units.values_mut() {
-            for (function, version) in &mut unit.hooked {
-                // SAFETY: as above.
-                *version = unsafe { ffi::pepjit_hook(*function as Object, unit.compiled.vectorcall as *mut _) };
-            }
+        for (function, (id, version)) in &mut engine.hooked {
+            let Some(unit) = engine.registry.units.get(id) else { continue };
+            // SAFETY: as above.
+            *version = unsafe { ffi::pepjit_hook(*function as Object, unit.compiled.vectorcall as *mut _) };
         }
         // What was compiled meanwhile waits for its hook.
         let waiting: Vec<(u64, Object)> = engine
@@ -250,7 +251,7 @@ extern "C" fn pepjit_rs_resume_hooks() {
             .iter()
             .filter(|(key, _)| key.header.is_none())
             .filter_map(|(key, id)| engine.registry.units.get(id).map(|unit| (key, id, unit)))
-            .filter(|(key, _, unit)| unit.hooked.is_empty() && *unit.valid == 1 && key.owner == unit.function as usize)
+            .filter(|(key, _, unit)| !engine.hooked.contains_key(&(unit.function as usize)) && *unit.valid == 1 && key.owner == unit.function as usize)
             .map(|(_, id, unit)| (*id, unit.function))
             .collect();
         for (id, function) in waiting {

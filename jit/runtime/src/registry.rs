@@ -41,6 +41,8 @@ pub(crate) struct Unit {
     pub(crate) stress: Box<u64>,
     /// Calls of the vectorcall entry.
     pub(crate) entries: Box<u64>,
+    /// How many functions have been sent to it.
+    pub(crate) hooks: u64,
     /// Of loops: whether entering pays.
     pub(crate) osr: OsrProfile,
     pub(crate) params: Vec<Type>,
@@ -51,8 +53,6 @@ pub(crate) struct Unit {
     pub(crate) function: Object,
     /// Where shared code finds the function that it runs.
     pub(crate) function_cell: Box<u64>,
-    /// The functions whose vectorcall is the unit's entry, with their versions from before hooking.
-    pub(crate) hooked: Vec<(usize, u32)>,
     /// The globals and builtins that the code was made for.
     pub(crate) namespaces: (usize, usize),
 }
