@@ -708,13 +708,10 @@ impl Translator<'_> {
         }
         let depth = edges[0].frame.stack.len();
         let words = |frame: &Frame, index: usize| matches!(frame.stack[index], Entry::Value(_, Owner::Word));
-        // A loop that is entered in its middle may be the inner one of another: then what that one puts on the stack changes too.
-        let inner = matches!(self.input.entry, CodeEntry::Loop { header, .. } if header == start)
-            && body.body.iter().any(|region| {
-                self.bytecode.insns[self.bytecode.regions[region].insns.clone()].iter().any(|insn| insn.name == "GET_ITER")
-            });
+        // Where a nested loop is entered in its middle, the outer one comes round to it: what that one puts on the stack changes too.
+        let rotated = body.body.first().is_some_and(|region| *region < start);
         let stack: Vec<usize> =
-            (0..depth).filter(|index| inner || words(&edges[0].frame, *index) || Self::differs(&edges, |frame| frame.stack[*index])).collect();
+            (0..depth).filter(|index| rotated || words(&edges[0].frame, *index) || Self::differs(&edges, |frame| frame.stack[*index])).collect();
         let mut frame = edges[0].frame.clone();
         for local in &locals {
             let cleared = self.bytecode.loops[&start].body.iter().any(|region| {
