@@ -168,7 +168,14 @@ impl<'a> Builder<'a> {
 }
 
 /// Makes an instruction that is in no block yet.
-pub fn make_inst(func: &mut Function, op: Op, args: Vec<Value>, imm: Imm, state: Option<StateId>, targets: Vec<BlockCall>) -> Inst {
+pub fn make_inst(
+    func: &mut Function,
+    op: Op,
+    args: Vec<Value>,
+    imm: Imm,
+    state: Option<StateId>,
+    targets: Vec<BlockCall>,
+) -> Inst {
     let inst = Inst(func.insts.len() as u32);
     let result = result_type(func, op, imm).map(|(ty, owned)| func.add_value(ValueData { ty, owned, def: ValueDef::Inst(inst) }));
     func.insts.push(InstData { op, args, imm, state, result, targets });
