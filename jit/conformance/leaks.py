@@ -214,10 +214,9 @@ def run_everything(options):
     print(f"{total} cases, {options.repeats} runs each: {total * options.repeats} runs per mode", flush=True)
     report = run.Report(options.verbose)
     for mode in modes:
-        compiled = 0
-        for path in paths:
-            counters = check_file(options, mode, path, module_path, report)
-            compiled += counters.get("functions_compiled", 0) + counters.get("loops_compiled", 0)
+        with ThreadPoolExecutor(max_workers=options.jobs) as pool:
+            each = list(pool.map(lambda path: check_file(options, mode, path, module_path, report), paths))  # noqa: B023
+        compiled = sum(counters.get("functions_compiled", 0) + counters.get("loops_compiled", 0) for counters in each)
         if run.is_jit(mode) and not compiled:
             report.record(mode, "activity", "the JIT compiled nothing: this mode proves nothing")
     print(f"{report.passed} passed, {len(report.failures)} failed")
@@ -233,6 +232,7 @@ def main(argv=None):
     parser.add_argument("--off", action="store_true", help="without the JIT: checks the corpus and this test")
     parser.add_argument("--runs", type=int, default=10_000, help="case runs per mode, over the corpus (default: 10000)")
     parser.add_argument("--filter", default="", metavar="TEXT", help="only cases whose FILE.FUNCTION contains TEXT")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds per process (default: 600)")
     parser.add_argument("--corpus", default=os.path.join(child.HERE, "corpus"), help="another folder of corpus files")
     parser.add_argument("--verbose", "-v", action="store_true", help="also print what passes")

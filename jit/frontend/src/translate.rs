@@ -551,6 +551,18 @@ impl Translator<'_> {
         let bytecode = self.bytecode;
         let region = &bytecode.regions[&start];
         self.reached_end = false;
+        // What the region assumes is checked once, before values are on the stack that an exit would have to see.
+        let assumes = |insn: &Insn| matches!(insn.name, "LOAD_GLOBAL" | "LOAD_ATTR" | "STORE_ATTR");
+        if let Some(insn) = bytecode.insns[region.insns.clone()].first()
+            && bytecode.insns[region.insns.clone()].iter().any(assumes)
+            && insn.name != "MAKE_CELL"
+            && insn.name != "COPY_FREE_VARS"
+        {
+            self.insn = insn.clone();
+            self.before = None;
+            self.frame_before = self.frame.clone();
+            self.guard_valid();
+        }
         for index in region.insns.clone() {
             self.insn = bytecode.insns[index].clone();
             self.before = None;

@@ -97,7 +97,9 @@ impl Translator<'_> {
         if self.input.failed_sites.contains(&crate::input::BIG_INTEGERS) {
             return Kind::Generic;
         }
-        let both = left_int && right_int || spec.ends_with("_INT");
+        let probably = |entry, known| known || self.likely(entry) == Type::INT;
+        let unspecialised = spec == "BINARY_OP" && probably(left, left_int) && probably(right, right_int);
+        let both = unspecialised || left_int && right_int || spec.ends_with("_INT");
         if both && self.could_be(left, Type::INT) && self.could_be(right, Type::INT) {
             return Kind::Int;
         }
@@ -106,7 +108,7 @@ impl Translator<'_> {
         }
         let bitwise = matches!(base, nb::AND | nb::OR | nb::XOR | nb::LSHIFT | nb::RSHIFT | nb::FLOOR_DIVIDE | nb::REMAINDER);
         let likely = |entry| self.likely(entry) == Type::INT;
-        if bitwise && (left_int || right_int || likely(left) && likely(right)) && self.could_be(left, Type::INT) && self.could_be(right, Type::INT) {
+        if bitwise && (left_int || right_int || likely(left) || likely(right)) && self.could_be(left, Type::INT) && self.could_be(right, Type::INT) {
             return Kind::Int;
         }
         Kind::Generic

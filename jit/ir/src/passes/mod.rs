@@ -19,6 +19,7 @@ mod phi_unbox;
 mod tests;
 mod unboxed;
 mod util;
+mod wrap;
 
 use crate::function::Function;
 use std::time::{Duration, Instant};
@@ -42,6 +43,7 @@ const PASSES: &[Pass] = &[
     Pass { name: "phi_pair", run: phi_pair::run },
     Pass { name: "box_sink", run: box_sink::run },
     Pass { name: "gvn", run: gvn::run },
+    Pass { name: "wrap", run: wrap::run },
     Pass { name: "counts", run: counts::run },
     Pass { name: "dce", run: dce::run },
 ];

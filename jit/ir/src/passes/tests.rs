@@ -11,7 +11,7 @@ fn read(text: &str) -> Function {
 }
 
 /// Runs one pass and returns the text of the result, which must be well-formed.
-fn after(pass: fn(&mut Function), text: &str) -> String {
+pub(super) fn after(pass: fn(&mut Function), text: &str) -> String {
     let mut func = read(text);
     pass(&mut func);
     well_formed(&func);
@@ -36,7 +36,7 @@ fn well_formed(func: &Function) {
 }
 
 /// How many instructions of this name a text has.
-fn count(text: &str, op: &str) -> usize {
+pub(super) fn count(text: &str, op: &str) -> usize {
     text.lines().filter(|line| line.split_whitespace().any(|word| word == op)).count()
 }
 
