@@ -21,6 +21,7 @@ import sys
 import tempfile
 import types
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import child
 import corpus_api

@@ -28,9 +28,12 @@ impl Translator<'_> {
             _ if known == Type::LIST || known == Type::TUPLE => Some(known),
             _ => None,
         };
-        // A loop that is entered in its middle has been given a real iterator: it keeps to that when the loop around it starts it again.
+        // A loop that is entered in its middle, and those around it, have been given real iterators: they keep to that when they start again.
+        let start = self.insn.next;
         let entered = matches!(self.input.entry, CodeEntry::Loop { header, .. }
-            if self.bytecode.insns.iter().any(|insn| insn.offset == self.insn.next && header == insn.offset));
+            if start <= header && self.bytecode.insns.iter().any(|insn| {
+                insn.offset >= header && insn.name.starts_with("JUMP_BACKWARD") && insn.target() == Some(start)
+            }));
         let Some(ty) = ty.filter(|_| !entered) else {
             self.generic_op(Helper::GetIter, 1, &[])?;
             self.push(Entry::Null);
