@@ -74,8 +74,19 @@ struct Global(RefCell<Option<Engine>>);
 unsafe impl Sync for Global {}
 static ENGINE: Global = Global(RefCell::new(None));
 
+/// What happened to something that compiled code may rely on.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// It's about to change.
+    Changed(Assumption),
+    /// A function has got other code or defaults.
+    FunctionChanged(usize),
+    /// A function is going away.
+    FunctionGone(usize),
+}
+
 /// Events that came while the engine was busy: they must not get lost.
-struct Missed(RefCell<Vec<Assumption>>);
+struct Missed(RefCell<Vec<Event>>);
 // SAFETY: only touched with the GIL held.
 unsafe impl Sync for Missed {}
 static MISSED: Missed = Missed(RefCell::new(Vec::new()));
@@ -95,16 +106,16 @@ pub(crate) fn with<T>(action: impl FnOnce(&mut Engine) -> T) -> Option<T> {
         if missed.is_empty() {
             return Some(result);
         }
-        for assumption in missed {
-            engine.break_assumption(&assumption);
+        for event in missed {
+            engine.handle(&event);
         }
     }
 }
 
-/// Something that compiled code may rely on is about to change.
-pub(crate) fn changed(assumption: Assumption) {
-    if with(|engine| engine.break_assumption(&assumption)).is_none() {
-        MISSED.0.borrow_mut().push(assumption);
+/// Something has happened that compiled code must hear of.
+pub(crate) fn notify(event: Event) {
+    if with(|engine| engine.handle(&event)).is_none() {
+        MISSED.0.borrow_mut().push(event);
     }
 }
 
@@ -259,10 +270,10 @@ impl Engine {
         })?;
 
         // Everything that the code names stays alive with it.
-        // (Not the function itself, unless others of its code use it for its globals: who runs it holds it, and it could never go away.)
+        // (Not the function itself: who runs it holds it, and it could never go away.)
         let alone = key.owner == function as usize;
         let named = built.func.objects.iter().map(|object| object.address as Object).filter(|object| *object != function);
-        let kept: Vec<Object> = named.chain([info.code]).chain((!alone).then_some(function)).collect();
+        let kept: Vec<Object> = named.chain([info.code]).collect();
         for object in &kept {
             // SAFETY: the objects are live: the front end found them a moment ago, and the GIL has been held since.
             unsafe { ffi::pepjit_incref(*object) };
@@ -366,6 +377,14 @@ impl Engine {
         });
     }
 
+    fn handle(&mut self, event: &Event) {
+        match event {
+            Event::Changed(assumption) => self.break_assumption(assumption),
+            Event::FunctionChanged(function) => self.function_changed(*function),
+            Event::FunctionGone(function) => self.forget_function(*function),
+        }
+    }
+
     /// Something changed: what relied on it is given up, and compiled again if it gets hot again.
     pub(crate) fn break_assumption(&mut self, assumption: &Assumption) {
         if let Assumption::Name { dict, name } = assumption
@@ -393,24 +412,34 @@ impl Engine {
         self.counters.invalidations += 1;
         let (key, function) = (unit.key, unit.function as usize);
         self.drop_unit(id);
-        if key.header.is_none() {
+        if key.header.is_none() && function != 0 {
             self.queue.push(function);
         }
     }
 
     /// A function is going away: its address may be used again.
-    pub(crate) fn forget_function(&mut self, function: usize) {
+    fn forget_function(&mut self, function: usize) {
         self.hooked.remove(&function);
         // Most functions are unknown here: this is called for every one that goes.
         if self.known.remove(&function) {
             self.break_assumption(&Assumption::Function(function));
             self.queue.retain(|queued| *queued != function);
             self.registry.history.remove(&Key { owner: function, header: None });
+            self.replace_function(function);
+        }
+    }
+
+    /// Units that other functions share with one that goes away are theirs.
+    fn replace_function(&mut self, gone: usize) {
+        for (id, unit) in self.registry.units.iter_mut().filter(|(_, unit)| unit.function as usize == gone) {
+            let heir = self.hooked.iter().find(|(_, (of, _))| of == id).map(|(function, _)| *function);
+            self.known.extend(heir);
+            unit.function = heir.unwrap_or(0) as Object;
         }
     }
 
     /// A function has got other code or defaults.
-    pub(crate) fn function_changed(&mut self, function: usize) {
+    fn function_changed(&mut self, function: usize) {
         if let Some((_, version)) = self.hooked.remove(&function) {
             // SAFETY: the function is alive: it is being changed.
             unsafe { ffi::pepjit_unhook(function as Object, version) };
@@ -447,7 +476,7 @@ impl Engine {
         }
         history.overflows += u32::from(reason == Reason::Overflow);
         self.counters.recompilations += 1;
-        if key.header.is_none() {
+        if key.header.is_none() && !function.is_null() {
             let observed = history.observed.clone();
             if let Ok(id) = self.compile(function, Entry::Function, observed) {
                 for function in hooked {

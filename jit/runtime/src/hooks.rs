@@ -1,6 +1,6 @@
 //! What the C side calls: events of monitoring and of the watchers, exits that are taken too often.
 
-use crate::engine::{self, Engine, Profile};
+use crate::engine::{self, Engine, Event, Profile};
 use crate::ffi::{self, Exit, Frame, LoopEntry, Object, ThreadState};
 use crate::objects::{class_type, function_info, text};
 use crate::policy;
@@ -198,23 +198,18 @@ extern "C" fn pepjit_rs_dict_event(event: c_int, dict: Object, key: Object, _new
     }
     // An event without a str key concerns every name.
     let name = if key.is_null() || class_type(key) != Type::STR { None } else { text(key) };
-    engine::changed(Assumption::Name { dict: dict as usize, name: name.unwrap_or_default() });
+    engine::notify(Event::Changed(Assumption::Name { dict: dict as usize, name: name.unwrap_or_default() }));
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_type_event(ty: Object) {
-    engine::changed(Assumption::Class(ty as usize));
+    engine::notify(Event::Changed(Assumption::Class(ty as usize)));
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_function_event(event: c_int, function: Object, _new_value: Object) {
-    if event == FUNCTION_DESTROYED {
-        engine::with(|engine| engine.forget_function(function as usize));
-    } else {
-        if engine::with(|engine| engine.function_changed(function as usize)).is_none() {
-            engine::changed(Assumption::Function(function as usize));
-        }
-    }
+    let function = function as usize;
+    engine::notify(if event == FUNCTION_DESTROYED { Event::FunctionGone(function) } else { Event::FunctionChanged(function) });
 }
 
 #[unsafe(no_mangle)]

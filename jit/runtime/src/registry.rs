@@ -49,7 +49,7 @@ pub(crate) struct Unit {
     pub(crate) exits: Vec<ExitHolder>,
     /// Objects kept alive for the code.
     pub(crate) kept: Vec<Object>,
-    /// A function of the code: the one that it was compiled from.
+    /// A function that runs the code: the one that it was compiled from, as long as it lives; null if none is known.
     pub(crate) function: Object,
     /// Where shared code finds the function that it runs.
     pub(crate) function_cell: Box<u64>,

@@ -15,9 +15,9 @@ impl Translator<'_> {
             self.specialised += 1;
             self.push_const(value);
         } else {
-            let function = self.input.function.clone();
-            let (function, name) = (self.object(function), self.object(name));
-            let (function, name) = (self.build().object(function), self.build().object(name));
+            let function = self.op(Op::CurrentFunction, &[]);
+            let name = self.object(name);
+            let name = self.build().object(name);
             let result = self.call_helper(Helper::LoadGlobal, &[function, name]);
             self.push_result(result);
         }
@@ -29,9 +29,9 @@ impl Translator<'_> {
 
     pub(super) fn store_global(&mut self, arg: u32) -> Step {
         let name = self.input.names[arg as usize].clone();
-        let function = self.input.function.clone();
-        let (function, name) = (self.object(function), self.object(name));
-        let (function, name) = (self.build().object(function), self.build().object(name));
+        let function = self.op(Op::CurrentFunction, &[]);
+        let name = self.object(name);
+        let name = self.build().object(name);
         let entry = self.peek(0)?;
         let value = self.value(entry);
         let status = self.call_helper(Helper::StoreGlobal, &[function, name, value]);

@@ -320,9 +320,7 @@ impl Translator<'_> {
     pub(super) fn make_function(&mut self) -> Step {
         let code = self.peek(0)?;
         let code_value = self.value(code);
-        let function = self.input.function.clone();
-        let function = self.object(function);
-        let function = self.build().object(function);
+        let function = self.op(Op::CurrentFunction, &[]);
         let result = self.call_helper(Helper::MakeFunction, &[function, code_value]);
         let code = self.pop()?;
         self.release(code);

@@ -83,24 +83,17 @@ impl Translator<'_> {
             return unsupported("closure");
         }
         let first = self.frame.locals.len() - count;
-        if self.input.shared {
-            let function = self.op(Op::CurrentFunction, &[]);
-            let closure = self.op_imm(Op::LoadField, &[function], Imm::Field(Field::FunctionClosure));
-            self.func.values[closure.index()].ty = Type::TUPLE;
-            let cells = self.op_imm(Op::AddressOfField, &[closure], Imm::Field(Field::TupleItems));
-            for index in 0..count {
-                let position = self.build().word(index as i64);
-                let cell = self.op(Op::LoadItem, &[cells, position]);
-                self.func.values[cell.index()].ty = Type::CELL;
-                // The function keeps its closure, and who calls it keeps the function.
-                self.frame.locals[first + index] = Entry::Value(cell, Owner::Outside);
-            }
-            return Ok(());
-        }
+        // Not constants, even where one function alone has this code: then the code would keep what its cells hold.
+        let function = self.op(Op::CurrentFunction, &[]);
+        let closure = self.op_imm(Op::LoadField, &[function], Imm::Field(Field::FunctionClosure));
+        self.func.values[closure.index()].ty = Type::TUPLE;
+        let cells = self.op_imm(Op::AddressOfField, &[closure], Imm::Field(Field::TupleItems));
         for index in 0..count {
-            let cell = self.input.closure[index].clone();
-            let cell = self.object(cell);
-            self.frame.locals[first + index] = Entry::Const(cell);
+            let position = self.build().word(index as i64);
+            let cell = self.op(Op::LoadItem, &[cells, position]);
+            self.func.values[cell.index()].ty = Type::CELL;
+            // The function keeps its closure, and who calls it keeps the function.
+            self.frame.locals[first + index] = Entry::Value(cell, Owner::Outside);
         }
         Ok(())
     }
