@@ -3,6 +3,9 @@
 //! [`input::CodeInput`] is a code object as plain data, [`world::World`] answers what else the front end wants to know of the running
 //! process (globals, classes, callees) and takes note of what the compiled code then assumes. [`build`] makes the IR.
 
+// Every instruction's translation has the same signature, whether it can refuse or not.
+#![allow(clippy::unnecessary_wraps)]
+
 mod decode;
 mod families;
 pub mod input;

@@ -108,7 +108,11 @@ impl Translator<'_> {
         }
         let bitwise = matches!(base, nb::AND | nb::OR | nb::XOR | nb::LSHIFT | nb::RSHIFT | nb::FLOOR_DIVIDE | nb::REMAINDER);
         let likely = |entry| self.likely(entry) == Type::INT;
-        if bitwise && (left_int || right_int || likely(left) || likely(right)) && self.could_be(left, Type::INT) && self.could_be(right, Type::INT) {
+        if bitwise
+            && (left_int || right_int || likely(left) || likely(right))
+            && self.could_be(left, Type::INT)
+            && self.could_be(right, Type::INT)
+        {
             return Kind::Int;
         }
         Kind::Generic
@@ -229,7 +233,9 @@ impl Translator<'_> {
     }
 
     fn next_stores(&self, local: u32) -> bool {
-        self.bytecode.insns.iter().any(|next| next.offset == self.insn.next && next.stores().first() == Some(&local) && next.name.starts_with("STORE_FAST"))
+        self.bytecode.insns.iter().any(|next| {
+            next.offset == self.insn.next && next.stores().first() == Some(&local) && next.name.starts_with("STORE_FAST")
+        })
     }
 
     pub(super) fn negative(&mut self) -> Step {
@@ -285,7 +291,7 @@ impl Translator<'_> {
         self.push_outside(boxed);
     }
 
-    pub(super) fn to_bool(&mut self) -> Step {
+    pub(super) fn truth_of_top(&mut self) -> Step {
         let entry = self.peek(0)?;
         let value = self.value(entry);
         let spec = self.insn.spec;

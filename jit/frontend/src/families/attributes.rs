@@ -113,7 +113,9 @@ impl Translator<'_> {
         }
         let Some((class, known)) = self.owner_class(owner) else { return self.generic_attribute(&name, method) };
         let attribute = self.world.attribute(&class, &name);
-        if attribute == Attribute::Generic || matches!(attribute, Attribute::Property { .. }) && !self.property_is_direct(&attribute) {
+        if attribute == Attribute::Generic
+            || matches!(attribute, Attribute::Property { .. }) && !self.property_is_direct(&attribute)
+        {
             return self.generic_attribute(&name, method);
         }
         let value = self.value(owner);
@@ -229,11 +231,8 @@ impl Translator<'_> {
     pub(super) fn store_attr(&mut self, arg: u32) -> Step {
         let name = self.input.names[arg as usize].clone();
         let owner = self.peek(0)?;
-        let place = if self.failed() {
-            None
-        } else {
-            self.cached_class(2).map(|class| (self.world.attribute(&class, &name), class))
-        };
+        let place =
+            if self.failed() { None } else { self.cached_class(2).map(|class| (self.world.attribute(&class, &name), class)) };
         let (offset, inline, class) = match place {
             Some((Attribute::InlineValue { offset, index, valid_offset, dict_offset }, class)) => {
                 (offset, Some((index, valid_offset, dict_offset)), class)
@@ -338,7 +337,7 @@ impl Translator<'_> {
         let global = self.peek(2)?;
         let plain = self.constant(global).is_some_and(|object| object.label == "super");
         if !plain {
-            return self.refuse_super();
+            return crate::translate::unsupported("LOAD_SUPER_ATTR");
         }
         let (class, receiver) = (self.peek(1)?, self.peek(0)?);
         let (class_value, receiver_value) = (self.value(class), self.value(receiver));
@@ -362,9 +361,5 @@ impl Translator<'_> {
         self.push_owned(result);
         self.push_owned(taken);
         Ok(())
-    }
-
-    fn refuse_super(&mut self) -> Step {
-        crate::translate::unsupported("LOAD_SUPER_ATTR")
     }
 }

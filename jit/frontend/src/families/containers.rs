@@ -99,7 +99,9 @@ impl Translator<'_> {
         let (value, container, key) = (self.peek(2)?, self.peek(1)?, self.peek(0)?);
         let spec = self.insn.spec;
         let known = self.ty(container);
-        if !self.failed() && (spec == "STORE_SUBSCR_LIST_INT" || known == Type::LIST && !self.ty(key).intersect(Type::INT).is_empty()) {
+        if !self.failed()
+            && (spec == "STORE_SUBSCR_LIST_INT" || known == Type::LIST && !self.ty(key).intersect(Type::INT).is_empty())
+        {
             let list = self.guard_type(container, Type::LIST)?;
             let size = self.op_imm(Op::LoadField, &[list], Imm::Field(Field::VarSize));
             let index = self.index(key, size);

@@ -7,9 +7,14 @@ use crate::translate::{Step, Translator, unsupported};
 use pepjit_ir::{Cond, Field, Helper, Imm, Op, Type, Value};
 
 impl Translator<'_> {
-    /// What the loop that starts here iterates over, if its FOR_ITER has been specialised.
+    /// What the loop that starts here iterates over, if its `FOR_ITER` has been specialised.
     fn next_iteration(&self) -> Option<&'static str> {
-        self.bytecode.insns.iter().find(|insn| insn.offset >= self.insn.next).filter(|insn| insn.name == "FOR_ITER").map(|insn| insn.spec)
+        self.bytecode
+            .insns
+            .iter()
+            .find(|insn| insn.offset >= self.insn.next)
+            .filter(|insn| insn.name == "FOR_ITER")
+            .map(|insn| insn.spec)
     }
 
     pub(super) fn get_iter(&mut self) -> Step {
@@ -31,9 +36,9 @@ impl Translator<'_> {
         // A loop that is entered in its middle, and those around it, have been given real iterators: they keep to that when they start again.
         let start = self.insn.next;
         let entered = matches!(self.input.entry, CodeEntry::Loop { header, .. }
-            if start <= header && self.bytecode.insns.iter().any(|insn| {
-                insn.offset >= header && insn.name.starts_with("JUMP_BACKWARD") && insn.target() == Some(start)
-            }));
+        if start <= header && self.bytecode.insns.iter().any(|insn| {
+            insn.offset >= header && insn.name.starts_with("JUMP_BACKWARD") && insn.target() == Some(start)
+        }));
         let Some(ty) = ty.filter(|_| !entered) else {
             self.generic_op(Helper::GetIter, 1, &[])?;
             self.push(Entry::Null);
@@ -63,11 +68,11 @@ impl Translator<'_> {
             return self.iterate_indexed(iterator, index, ty);
         }
         // A loop entered from the interpreter on 3.15 has a real iterator instead of a sequence and an index.
-        if width == 2 && !self.failed() {
-            match self.likely(iterator) {
-                ty @ (Type::LIST_ITER | Type::TUPLE_ITER) => return self.iterate_object(iterator, ty),
-                _ => {}
-            }
+        if width == 2
+            && !self.failed()
+            && let ty @ (Type::LIST_ITER | Type::TUPLE_ITER) = self.likely(iterator)
+        {
+            return self.iterate_object(iterator, ty);
         }
         match spec {
             "FOR_ITER_RANGE" if !self.failed() => {

@@ -86,7 +86,7 @@ impl Translator<'_> {
                 let object = self.object(object);
                 self.return_entry(Entry::Const(object))
             }
-            "JUMP_FORWARD" => {
+            "JUMP_FORWARD" | "JUMP_BACKWARD_NO_INTERRUPT" => {
                 let target = self.target()?;
                 self.edge(target);
                 Ok(())
@@ -97,17 +97,12 @@ impl Translator<'_> {
                 self.edge(target);
                 Ok(())
             }
-            "JUMP_BACKWARD_NO_INTERRUPT" => {
-                let target = self.target()?;
-                self.edge(target);
-                Ok(())
-            }
             "POP_JUMP_IF_TRUE" | "POP_JUMP_IF_FALSE" | "POP_JUMP_IF_NONE" | "POP_JUMP_IF_NOT_NONE" => self.conditional_jump(),
             "BINARY_OP" => self.binary_op(arg),
             "UNARY_NEGATIVE" => self.negative(),
             "UNARY_INVERT" => self.invert(),
             "UNARY_NOT" => self.not(),
-            "TO_BOOL" => self.to_bool(),
+            "TO_BOOL" => self.truth_of_top(),
             "COMPARE_OP" => self.compare(arg),
             "IS_OP" => self.is_op(arg),
             "CONTAINS_OP" => self.contains(arg),
