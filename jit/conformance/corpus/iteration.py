@@ -436,3 +436,50 @@ def slots_of_loop_reused_after_loop():
             t += len(x)
         return t, x
     drive(f, ([1, 2], [3]), [([], []), ([1.5], (2,)), (range(3), {4})])
+
+
+@case
+def ranges_made_and_used_at_once():
+    def f(start, stop, up):
+        out = []
+        for i in range(stop):
+            out.append(i)
+        for i in range(start, stop):
+            out.append(i * 2)
+        for i in range(stop, start, -2):
+            out.append(i)
+        for i in range(start, stop, up):
+            out.append(i)
+        return out, [j for j in range(start, 4)]
+
+    out = [heat(f, 1, 6, 2), heat(f, -3, 3, 1)]
+    for arguments in ((2**70, 2**70 + 2, 1), (0, True, 1), (1, 6, 0), (1.5, 3, 1), (0, "x", 1), (5, 1, -1)):
+        out.append(outcome(f, *arguments))
+
+    def near_the_end(last):
+        return [i for i in range(last - 2, last)]
+
+    out.append(heat(near_the_end, 2**63 - 1))
+    out.append(outcome(near_the_end, 2**63 + 1))
+    return out
+
+
+@case
+def loops_with_later_variables_bound():
+    def f(rounds, n):
+        seen = []
+        for r in range(rounds):
+            total = 0
+            for i in range(n):
+                total += i
+            if r > 1:
+                later = total + r
+                for k in range(3):
+                    seen.append(later * k)
+                if r % 7 == 3:
+                    del later
+            else:
+                seen.append(total)
+        return seen[-5:], len(seen)
+
+    return heat(f, 10, 50), heat(f, 60, 60), outcome(f, 3, 2)

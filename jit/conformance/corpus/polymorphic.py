@@ -245,3 +245,79 @@ def generic_containers_mixed_items():
         return ints, floats, texts, other
     mixed = [1, 2.5, "abc", None, True, [1], 2**65, float("inf"), ""] * 6
     return heat(f, [1, 2, 3]), f(mixed), heat(f, mixed), f([1.5])
+
+
+@case
+def methods_of_several_classes_with_shadows():
+    class Plain:
+        def __init__(self, n):
+            self.n = n
+
+        def value(self, k):
+            return self.n + k
+
+    class Slotted:
+        __slots__ = ("n",)
+
+        def __init__(self, n):
+            self.n = n
+
+        def value(self, k):
+            return self.n * k
+
+    class Third(Plain):
+        n = 100
+
+        def __init__(self):
+            pass
+
+        def value(self, k):
+            return self.n - k + 0.5
+
+    def f(objects):
+        t = 0
+        for o in objects:
+            t += o.value(2)
+            t += o.n
+        return t
+
+    objects = [Plain(1), Slotted(2), Third()] * 5
+    out = [heat(f, objects), heat(f, objects)]
+    shadowing = Plain(3)
+    shadowing.value = lambda k: k * 1000
+    out.append(f(objects + [shadowing]))
+    own = Third()
+    own.n = 7
+    out.append(f(objects + [own]))
+    raw = Plain(5)
+    raw.value = Plain.value
+    out.append(outcome(f, objects + [raw]))
+    bare = Slotted(1)
+    del bare.n
+    out.append(outcome(f, objects + [bare]))
+    Third.value = Plain.value
+    out.append(f(objects))
+    return out
+
+
+@case
+def callee_gives_what_it_was_given():
+    class Box:
+        def __init__(self, x):
+            self.x = x
+
+        def get(self):
+            return self.x
+
+    def f(box, n):
+        t = 0
+        for _ in range(n):
+            t = t + box.get() * 2
+        return t
+
+    out = []
+    for x in (3, 1000, 2**40, 2**70, 0.5, True, "s"):
+        out.append(outcome(f, Box(x), 30))
+    out.append(heat(f, Box(7), 5))
+    out.append(heat(f, Box(1.25), 5))
+    return out

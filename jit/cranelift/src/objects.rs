@@ -246,9 +246,30 @@ impl Lower<'_, '_> {
     pub(crate) fn pair_to_unboxed(&mut self, inst: &InstData) -> Result<ir::Value, BackendError> {
         let (payload, tag) = self.pair(inst)?;
         let float = inst.op == Op::PairToFloat;
+        let (boxed, done) = (self.e.cold_block(), self.e.block());
+        let value = self.e.fb.append_block_param(done, if float { F64 } else { I64 });
         let expected = self.e.compare(IntCC::Equal, tag, if float { 2 } else { 0 });
-        self.leave_unless(inst, expected, Reason::Class)?;
-        Ok(if float { self.e.bits_to_float(payload) } else { payload })
+        let unboxed = if float { self.e.bits_to_float(payload) } else { payload };
+        self.e.fb.ins().brif(expected, done, &[unboxed.into()], boxed, &[]);
+
+        self.e.fb.switch_to_block(boxed);
+        let is_object = self.e.compare(IntCC::Equal, tag, 1);
+        self.leave_unless(inst, is_object, Reason::Class)?;
+        self.leave_unless(inst, payload, Reason::Class)?;
+        let class = if float { self.e.layout.float_type } else { self.e.layout.int_type };
+        let right = self.e.is_class(payload, class);
+        self.leave_unless(inst, right, Reason::Class)?;
+        let number = if float {
+            self.e.float_value(payload)
+        } else {
+            let (compact, tag) = self.e.is_compact(payload);
+            self.leave_unless(inst, compact, Reason::Class)?;
+            self.e.compact_value(payload, tag)
+        };
+        self.e.dec_ref(payload);
+        self.e.fb.ins().jump(done, &[number.into()]);
+        self.e.fb.switch_to_block(done);
+        Ok(value)
     }
 }
 

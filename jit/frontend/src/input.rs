@@ -1,6 +1,7 @@
 //! A code object as plain data.
 
 use pepjit_ir::{ObjRef, Type};
+use std::collections::HashMap;
 
 /// The supported versions of CPython.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,6 +96,8 @@ pub struct CodeInput {
     pub observed: Vec<Type>,
     /// Sites (offsets of the bytecode in code units) where speculation failed too often: compile them without.
     pub failed_sites: Vec<u32>,
+    /// The versions of the classes that were on top of the stack where a class wasn't the expected one, by site.
+    pub site_classes: HashMap<u32, Vec<u32>>,
 }
 
 /// In `failed_sites`: the code works on integers of more than 64 bits.

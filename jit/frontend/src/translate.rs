@@ -61,6 +61,10 @@ pub(crate) struct Translator<'a> {
     well_known: HashMap<Type, Option<ObjId>>,
     /// Loop variables of which an int constant is the first value: they may be floats later.
     pub(crate) int_seeded: HashSet<Value>,
+    /// Values that are iterators, so that asking for theirs gives themselves.
+    pub(crate) iterators: HashSet<Value>,
+    /// Functions that a callable may be, of several classes' methods.
+    pub(crate) candidates: HashMap<Value, Vec<ObjRef>>,
     /// Classes that values had when the loop was compiled: not guarded, but likely.
     pub(crate) hints: HashMap<Value, Type>,
     /// How many generic calls there are, and how many instructions that gain: the policy looks at them.
@@ -116,6 +120,8 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
         headers: BTreeMap::new(),
         well_known: HashMap::new(),
         int_seeded: HashSet::new(),
+        iterators: HashSet::new(),
+        candidates: HashMap::new(),
         hints: HashMap::new(),
         generic: 0,
         specialised: 0,
@@ -688,9 +694,14 @@ impl Translator<'_> {
             }
             args.push(value);
         }
-        let state = self.frame.state(offset);
-        let state = self.func.add_state(state);
-        self.build().jump(block, args, Some(state));
+        // Where speculation failed at the target, passes are not to speculate there on the way in either.
+        let state = if self.input.failed_sites.contains(&offset) {
+            None
+        } else {
+            let state = self.frame.state(offset);
+            Some(self.func.add_state(state))
+        };
+        self.build().jump(block, args, state);
     }
 
     fn argument(&mut self, entry: Entry) -> Value {

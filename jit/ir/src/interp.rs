@@ -340,9 +340,24 @@ impl Interpreter<'_> {
         self.values[inst.args[0].index()]
     }
 
-    fn unpair(&self, inst: &InstData, wanted: u64) -> Step {
+    fn unpair(&mut self, inst: &InstData, wanted: u64) -> Step {
         let (payload, tag) = self.pair(inst);
-        if tag == wanted { next(payload) } else { Err(Reason::Class.into()) }
+        if tag == wanted {
+            return next(payload);
+        }
+        if tag != TAG_OBJECT {
+            return Err(Reason::Class.into());
+        }
+        let number = if wanted == TAG_FLOAT {
+            self.unbox_float(payload)?
+        } else {
+            if self.class_or_null(payload) != self.machine.well_known().int_type {
+                return Err(Reason::Class.into());
+            }
+            next_int(self.compact_value(payload).ok_or(Reason::Class)?)?
+        };
+        self.dec_ref(payload);
+        Ok(number)
     }
 
     /// Writes a pointer and gives the old one.

@@ -489,9 +489,11 @@ ops! {
     PairFailed "pair_failed" (Pair) None -> Bool [];
     /// The result as an object; call only if it didn't fail.
     PairToObject "pair_to_object" (Pair) None -> New [ALLOCATES];
-    /// The result as an unboxed int; leaves if it is anything else (the state holds the pair itself).
+    /// The result as an unboxed int, of an exact boxed one as well, whose unit is given up; leaves if it is anything else (the state
+    /// holds the pair itself).
     PairToInt "pair_to_int" (Pair) None -> Int [EXITS];
-    /// The result as an unboxed double; leaves if it is anything else (the state holds the pair itself).
+    /// The result as an unboxed double, of an exact boxed one as well, whose unit is given up; leaves if it is anything else (the state
+    /// holds the pair itself).
     PairToFloat "pair_to_float" (Pair) None -> Float [EXITS];
     /// A pair with tag 0.
     PairFromInt "pair_from_int" (Int) None -> Pair [];

@@ -307,9 +307,16 @@ static void clear_entries(pepjit_frame *frame, int64_t count)
     }
 }
 
-static void count_exit(struct pepjit_exit *record)
+static void count_exit(struct pepjit_exit *record, pepjit_frame *frame)
 {
     record->count++;
+    if (record->classes && record->nstack != 0 && record->count <= record->limit &&
+        record->slots[record->nlocals + record->nstack - 1].kind != PEPJIT_SLOT_TAGGED) {
+        PyObject *top = entry_borrow(frame->localsplus[record->nlocals + record->nstack - 1]);
+        if (top != NULL) {
+            pepjit_rs_exit_class(record, (PyObject *)Py_TYPE(top));
+        }
+    }
     if (record->reason != NULL) {
         (*record->reason)++;
     }
@@ -363,7 +370,7 @@ pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, str
     tstate->current_frame = frame;
 
     give_up_drops(record, buffer);
-    count_exit(record); /* from here on the record may be gone */
+    count_exit(record, frame); /* from here on the record may be gone */
     record = NULL;
 
     if (throw) {
@@ -399,7 +406,7 @@ pepjit_pair pepjit_exit_loop(PyThreadState *tstate, pepjit_frame *frame, struct 
     fill_frame(frame, record, buffer);
     frame->instr_ptr = _PyCode_CODE(code) + offset;
     give_up_drops(record, buffer);
-    count_exit(record);
+    count_exit(record, frame);
     if (throw) {
         PyErr_SetRaisedException(exception);
         unwind(tstate, frame, code, offset);

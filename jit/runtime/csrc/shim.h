@@ -65,7 +65,7 @@ struct pepjit_exit {
     uint8_t throw_;        /* 1: the exception that is set is handled at `offset`; 0: `offset` is executed */
     uint8_t entered;       /* 1: `Enter` has taken one off py_recursion_remaining */
     uint8_t recursion;     /* 1: the reason is Recursion (the Python limit or the C stack) */
-    uint8_t reserved;
+    uint8_t classes;       /* 1: `pepjit_rs_exit_class` wants to know the class on top of the stack */
     uint32_t nlocals;      /* how many of the slots are locals (co_nlocalsplus) */
     uint32_t nstack;       /* how many slots follow */
     uint32_t nwords;       /* words of the buffer */
@@ -86,6 +86,9 @@ pepjit_pair pepjit_exit_loop(PyThreadState *tstate, pepjit_frame *frame, struct 
 
 /* Called when a record's count reaches its limit. May unhook and invalidate; must not free the code that is running. */
 void pepjit_rs_exit_limit(struct pepjit_exit *record);
+
+/* Called at the first exits of a record that asks for classes, before the limit is looked at: the class of the object on top of the stack. */
+void pepjit_rs_exit_class(struct pepjit_exit *record, PyObject *type);
 
 /* ------------------------------------------------------------------------------------------------ called by native code */
 

@@ -216,6 +216,7 @@ impl Engine {
         }
         let id = self.registry.reserve();
         let loops = pepjit_frontend::has_loops(&facts.input);
+        facts.input.site_classes = self.registry.history.get(&key).map_or_else(HashMap::new, |known| known.classes.clone());
         facts.input.shared = key.header.is_none() && key.owner != function as usize;
         let shared = facts.input.shared;
         let params = if key.header.is_none() { pepjit_frontend::parameter_types(&facts.input) } else { Vec::new() };
@@ -501,6 +502,7 @@ impl Engine {
         let observed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.observed.clone());
         let failed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.failed_sites.clone());
         let mut facts = code_facts(function, Entry::Function, observed, failed).ok_or("the code object can't be read")?;
+        facts.input.site_classes = self.registry.history.get(&key).map_or_else(HashMap::new, |known| known.classes.clone());
         facts.input.shared = key.owner != function as usize;
         let id = self.registry.reserve();
         let params = pepjit_frontend::parameter_types(&facts.input);

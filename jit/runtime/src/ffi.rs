@@ -38,7 +38,7 @@ pub(crate) struct Exit {
     pub(crate) throw: u8,
     pub(crate) entered: u8,
     pub(crate) recursion: u8,
-    pub(crate) reserved: u8,
+    pub(crate) classes: u8,
     pub(crate) nlocals: u32,
     pub(crate) nstack: u32,
     pub(crate) nwords: u32,

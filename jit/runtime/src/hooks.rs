@@ -114,8 +114,11 @@ fn judge_loop(engine: &mut Engine, handle: u64, taken: u64) {
         return;
     }
     let average = unit.osr.nanoseconds / unit.osr.entries;
-    unit.osr = OsrProfile::default();
-    if average < policy::OSR_WORTHWHILE {
+    let exits: u64 = unit.exits.iter().map(|holder| holder.exit.count).sum();
+    let left = exits - unit.osr.exits_before;
+    unit.osr = OsrProfile { exits_before: exits, ..OsrProfile::default() };
+    let minimum = if left * 2 > policy::OSR_SAMPLE { policy::OSR_WORTHWHILE_LEFT } else { policy::OSR_WORTHWHILE };
+    if average < minimum {
         engine.give_up(key, "the loop is left too soon");
     }
 }
@@ -156,15 +159,26 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<(u64
             return Err(DISABLE);
         }
     }
+    // The code was made for this many stack entries, and for these of locals and entries being null. What was null then and isn't now may
+    // be either: it's compiled again for that, since a loop is entered with the variables of later loops bound or not.
+    let made_for = engine.registry.history.get(&key).map_or_else(Vec::new, |history| history.observed.clone());
+    if made_for.len() != observed.len() {
+        return Err(NOTHING);
+    }
+    let misfits = |(then, now): (&Type, &Type)| *then == Type::NULL && *now != Type::NULL;
+    if made_for.iter().zip(&observed).any(misfits) {
+        let either = made_for.iter().zip(&observed).map(|(then, now)| if *then == Type::NULL { *now } else { *then }).collect();
+        if let Some(id) = engine.registry.current.get(&key).copied() {
+            engine.drop_unit(id);
+        }
+        let depth = observed.len().saturating_sub(crate::objects::local_count(function)) as u32;
+        if engine.compile(function, Entry::Loop { header: to, depth }, either).is_err() {
+            return Err(DISABLE);
+        }
+    }
     let Some(unit) = engine.registry.find(key) else { return Err(DISABLE) };
     let info = function_info(function);
     if unit.namespaces != (info.globals as usize, info.builtins as usize) {
-        return Err(NOTHING);
-    }
-    // The code was made for this many stack entries, and for these of them being null.
-    let made_for = engine.registry.history.get(&key).map_or(&[][..], |history| &history.observed);
-    let fits = made_for.len() == observed.len() && made_for.iter().zip(&observed).all(|(then, now)| (*then == Type::NULL) <= (*now == Type::NULL));
-    if !fits {
         return Err(NOTHING);
     }
     engine.counters.osr_entries += 1;
@@ -188,6 +202,26 @@ extern "C" fn pepjit_rs_exit_limit(record: *mut Exit) {
             return;
         }
         engine.respecialise(record.user, record.offset, reason.unwrap_or(Reason::Class));
+    });
+}
+
+/// Classes noted of one site at most.
+const MOST_CLASSES: usize = 6;
+
+#[unsafe(no_mangle)]
+extern "C" fn pepjit_rs_exit_class(record: *mut Exit, ty: Object) {
+    engine::with(|engine| {
+        // SAFETY: the record belongs to a unit, and units are kept; the class is that of a live object.
+        let (unit, offset, version) = unsafe { ((*record).user, (*record).offset, ffi::pepjit_class_version(ty)) };
+        let Some(unit) = engine.registry.units.get(&unit) else { return };
+        if version == 0 {
+            return;
+        }
+        let history = engine.registry.history.entry(unit.key).or_default();
+        let seen = history.classes.entry(offset).or_default();
+        if seen.len() < MOST_CLASSES && !seen.contains(&version) {
+            seen.push(version);
+        }
     });
 }
 

@@ -201,7 +201,7 @@ impl Linkage for UnitLinkage<'_> {
             throw: u8::from(record.throw),
             entered: u8::from(record.entered),
             recursion: u8::from(record.reason == Reason::Recursion),
-            reserved: 0,
+            classes: u8::from(record.reason == Reason::Class && !record.throw),
             nlocals: record.locals,
             nstack: slots.len() as u32 - record.locals,
             nwords: record.words,

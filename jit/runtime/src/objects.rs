@@ -4,6 +4,7 @@ use crate::ffi::{self, Object};
 use pepjit_frontend::input::Handler;
 use pepjit_frontend::{CodeInput, Entry, LocalKind, PyVersion};
 use pepjit_ir::{Constant, ObjRef, Type};
+use std::collections::HashMap;
 
 /// The type that one bit names.
 pub(crate) fn type_of_bit(bit: u32) -> Type {
@@ -154,6 +155,7 @@ pub(crate) fn code_facts(function: Object, entry: Entry, observed: Vec<Type>, fa
             handlers,
             observed,
             failed_sites,
+            site_classes: HashMap::new(),
         };
         let has_executors = code.has_executors != 0;
         ffi::pepjit_code_release(&raw mut code);

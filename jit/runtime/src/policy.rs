@@ -106,6 +106,8 @@ pub(crate) fn called_too_seldom(unit: &Unit) -> bool {
 /// How long a loop must run in native code, in nanoseconds, on average over [`OSR_SAMPLE`] entries, for entering to pay: the event that
 /// leads there and the moving of the frame's values take about a third of it.
 pub(crate) const OSR_WORTHWHILE: u64 = 700;
+/// The same for a loop that is mostly left by a side exit, which costs about as much as entering it, and is entered again soon.
+pub(crate) const OSR_WORTHWHILE_LEFT: u64 = 5000;
 /// Entries over which a loop is judged.
 pub(crate) const OSR_SAMPLE: u64 = 128;
 

@@ -26,6 +26,8 @@ pub(crate) struct OsrProfile {
     pub(crate) entries: u64,
     /// Their time in nanoseconds.
     pub(crate) nanoseconds: u64,
+    /// Side exits taken before them.
+    pub(crate) exits_before: u64,
 }
 
 /// A compiled function or loop. Code that has run once stays in memory: it may be on some stack.
@@ -85,6 +87,8 @@ pub(crate) enum Assumption {
 pub(crate) struct History {
     /// Sites compiled without speculation.
     pub(crate) failed_sites: Vec<u32>,
+    /// The versions of classes that were met where another one was expected, by site.
+    pub(crate) classes: HashMap<u32, Vec<u32>>,
     /// Sites of these that failed by overflow.
     pub(crate) overflows: u32,
     /// Compilations so far.

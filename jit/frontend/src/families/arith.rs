@@ -240,7 +240,8 @@ impl Translator<'_> {
 
     pub(super) fn negative(&mut self) -> Step {
         let entry = self.peek(0)?;
-        let result = if self.is_int(entry) && !self.failed() {
+        let int = self.is_int(entry) || self.likely(entry) == Type::INT && self.could_be(entry, Type::INT);
+        let result = if int && !self.failed() {
             let value = self.int(entry);
             let result = self.checked(Op::IntNeg, &[value]);
             self.op(Op::BoxInt, &[result])
@@ -259,7 +260,8 @@ impl Translator<'_> {
 
     pub(super) fn invert(&mut self) -> Step {
         let entry = self.peek(0)?;
-        if !self.is_int(entry) || self.failed() {
+        let int = self.is_int(entry) || self.likely(entry) == Type::INT && self.could_be(entry, Type::INT);
+        if !int || self.failed() {
             return self.generic_op(Helper::Invert, 1, &[]);
         }
         let value = self.int(entry);

@@ -4,7 +4,10 @@ use crate::state::{Entry, Owner};
 use crate::translate::{Step, Translator};
 use crate::world::{Attribute, Shadow};
 use pepjit_ir::op::Reason;
-use pepjit_ir::{Cond, Field, Helper, Imm, ObjRef, Op, Type, Value};
+use pepjit_ir::{Block, Cond, Field, Helper, Imm, ObjRef, Op, Type, Value};
+
+/// Classes that one site distinguishes at most.
+const MOST_CLASSES: usize = 4;
 
 impl Translator<'_> {
     pub(super) fn load_global(&mut self, arg: u32) -> Step {
@@ -82,13 +85,18 @@ impl Translator<'_> {
     fn guard_shadow(&mut self, owner: Value, shadow: Shadow) {
         if let Shadow::SharedKeys { keys_slot, version, valid_offset } = shadow {
             self.guard_byte(owner, valid_offset);
-            let slot = self.build().word(keys_slot as i64);
-            let keys = self.op_imm(Op::LoadU64, &[slot], Imm::Int(0));
-            let now = self.op_imm(Op::Load, &[keys], Imm::Field(Field::KeysVersion));
-            let then = self.build().word(i64::from(version));
-            let same = self.op_imm(Op::IntCmp, &[now, then], Imm::Cond(Cond::Eq));
+            let same = self.same_keys(keys_slot, version);
             self.guard(Op::Guard, &[same], Imm::Reason(Reason::Attribute));
         }
+    }
+
+    /// Whether a class's shared keys have this version.
+    fn same_keys(&mut self, keys_slot: u64, version: u32) -> Value {
+        let slot = self.build().word(keys_slot as i64);
+        let keys = self.op_imm(Op::LoadU64, &[slot], Imm::Int(0));
+        let now = self.op_imm(Op::Load, &[keys], Imm::Field(Field::KeysVersion));
+        let then = self.build().word(i64::from(version));
+        self.op_imm(Op::IntCmp, &[now, then], Imm::Cond(Cond::Eq))
     }
 
     pub(super) fn load_attr(&mut self, arg: u32) -> Step {
@@ -96,6 +104,9 @@ impl Translator<'_> {
         let method = arg & 1 != 0;
         let owner = self.peek(0)?;
         if self.failed() {
+            if self.polymorphic_attribute(&name, method)? {
+                return Ok(());
+            }
             return self.generic_attribute(&name, method);
         }
         // An attribute of a module or class that is known itself.
@@ -150,6 +161,141 @@ impl Translator<'_> {
             self.push(Entry::Null);
         }
         Ok(())
+    }
+
+    /// Where instances of the classes that came by have the attribute; not more than a few.
+    fn known_places(&mut self, name: &ObjRef, method: bool) -> Vec<(ObjRef, Attribute)> {
+        let versions = self.input.site_classes.get(&self.insn.offset).cloned().unwrap_or_default();
+        let mut classes: Vec<ObjRef> = self.cached_class(2).into_iter().collect();
+        for version in versions {
+            if let Some(class) = self.world.class_of_version(version)
+                && classes.iter().all(|known| known.address != class.address)
+            {
+                classes.push(class);
+            }
+        }
+        classes.truncate(MOST_CLASSES);
+        let mut places = Vec::new();
+        for class in classes {
+            let attribute = self.world.attribute(&class, name);
+            let fits = match attribute {
+                Attribute::InlineValue { .. } | Attribute::Slot { .. } | Attribute::ClassValue { .. } => !method,
+                Attribute::Method { .. } => method,
+                Attribute::Property { .. } | Attribute::Generic => false,
+            };
+            if fits {
+                places.push((class, attribute));
+            }
+        }
+        places
+    }
+
+    /// An attribute of one of several classes: a test for each, then the generic way. False if no class is known.
+    fn polymorphic_attribute(&mut self, name: &ObjRef, method: bool) -> Step<bool> {
+        let places = self.known_places(name, method);
+        if places.is_empty() {
+            return Ok(false);
+        }
+        self.guard_valid();
+        self.specialised += 1;
+        self.secure();
+        let owner = self.pop()?;
+        let value = self.value(owner);
+        let join = self.func.add_block();
+        let result = self.func.add_param(join, Type::OBJECT, true);
+        let receiver = method.then(|| self.func.add_param(join, Type::NULLABLE, true));
+        let slow = self.func.add_block();
+        let mut functions = Vec::new();
+        for (class, attribute) in places {
+            let class = self.object(class);
+            let right = self.op_imm(Op::IsClass, &[value], Imm::Obj(class));
+            let (found, next) = self.fork(right);
+            self.block = found;
+            match attribute {
+                Attribute::InlineValue { offset, valid_offset, .. } => {
+                    self.unless_byte(value, valid_offset, slow);
+                    self.part(value, offset, slow, owner, join);
+                }
+                Attribute::Slot { offset } => self.part(value, offset, slow, owner, join),
+                Attribute::Method { function, shadow } => {
+                    self.unless_shadowed(value, shadow, slow);
+                    functions.push(function.clone());
+                    let function = self.object(function);
+                    let function = self.owned(Entry::Const(function));
+                    let owner = self.owned(owner);
+                    self.join(join, vec![function, owner]);
+                }
+                Attribute::ClassValue { value: constant, shadow } => {
+                    self.unless_shadowed(value, shadow, slow);
+                    let constant = self.object(constant);
+                    let constant = self.owned(Entry::Const(constant));
+                    self.release(owner);
+                    self.join(join, vec![constant]);
+                }
+                Attribute::Property { .. } | Attribute::Generic => self.join(slow, Vec::new()),
+            }
+            self.block = next;
+        }
+        self.join(slow, Vec::new());
+        self.block = slow;
+        let name = self.object(name.clone());
+        let name = self.build().object(name);
+        let found = self.call_helper(if method { Helper::GetMethod } else { Helper::GetAttr }, &[value, name]);
+        let failed = self.op(Op::IsNull, &[found]);
+        let mut parts = vec![found];
+        if method {
+            let taken = self.take_scratch(0);
+            self.release(owner);
+            self.throw_if_dropping(failed, taken);
+            parts.push(taken);
+        } else {
+            self.release(owner);
+            self.throw_if(failed);
+        }
+        self.func.values[found.index()].ty = self.func.ty(found).without(Type::NULL);
+        self.join(join, parts);
+        self.block = join;
+        self.push_owned(result);
+        if let Some(receiver) = receiver {
+            self.candidates.insert(result, functions);
+            self.push_owned(receiver);
+        }
+        Ok(true)
+    }
+
+    /// Goes on if the condition holds, else in a block without parameters.
+    fn otherwise(&mut self, condition: Value, block: Block) {
+        let (then, not) = self.fork(condition);
+        self.block = not;
+        self.join(block, Vec::new());
+        self.block = then;
+    }
+
+    fn unless_byte(&mut self, owner: Value, offset: i32, otherwise: Block) {
+        let byte = self.byte_at(owner, offset);
+        let zero = self.build().word(0);
+        let set = self.op_imm(Op::IntCmp, &[byte, zero], Imm::Cond(Cond::Ne));
+        self.otherwise(set, otherwise);
+    }
+
+    fn unless_shadowed(&mut self, owner: Value, shadow: Shadow, otherwise: Block) {
+        if let Shadow::SharedKeys { keys_slot, version, valid_offset } = shadow {
+            self.unless_byte(owner, valid_offset, otherwise);
+            let same = self.same_keys(keys_slot, version);
+            self.otherwise(same, otherwise);
+        }
+    }
+
+    /// Passes what a slot holds to a block, with a unit, and gives up the owner; goes to another block if the slot is empty.
+    fn part(&mut self, owner: Value, offset: i32, empty: Block, entry: Entry, join: Block) {
+        let content = self.op_imm(Op::LoadAt, &[owner], Imm::Int(i64::from(offset)));
+        let unset = self.op(Op::IsNull, &[content]);
+        let set = self.op(Op::BoolNot, &[unset]);
+        self.otherwise(set, empty);
+        self.func.values[content.index()].ty = Type::OBJECT;
+        self.build().effect(Op::IncRef, &[content], Imm::None);
+        self.release(entry);
+        self.join(join, vec![content]);
     }
 
     /// Replaces the owner on the stack by what its slot holds.

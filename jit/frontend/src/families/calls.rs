@@ -4,13 +4,18 @@ use crate::input::PyVersion;
 use crate::state::{Entry, Owner};
 use crate::translate::{Step, Translator, unsupported};
 use crate::world::{Builtin, CalleeInfo};
-use pepjit_ir::{Cond, Field, Helper, Imm, ObjRef, Op, Type, Value};
+use pepjit_ir::{Cond, Constant, Field, Helper, Imm, ObjRef, Op, Type, Value};
 
 impl Translator<'_> {
     pub(super) fn call(&mut self, arg: u32) -> Step {
         let count = arg as usize;
         let callable = self.peek(count + 1)?;
-        let Some(object) = self.constant(callable) else { return self.call_object(count) };
+        let Some(object) = self.constant(callable) else {
+            return match callable {
+                Entry::Value(value, _) if self.candidates.contains_key(&value) && !self.failed() => self.call_one_of(value, count),
+                _ => self.call_object(count),
+            };
+        };
         if let Some(builtin) = self.world.builtin(&object) {
             if builtin == Builtin::LooksAtFrame {
                 return unsupported("call of a builtin that looks at the frame");
@@ -99,6 +104,77 @@ impl Translator<'_> {
         let failed = self.op(Op::PairFailed, &[pair]);
         self.throw_if(failed);
         let result = self.op(Op::PairToObject, &[pair]);
+        self.push_owned(result);
+        Ok(())
+    }
+
+    /// Whether the callee can take the arguments without a check of their classes.
+    fn is_passable(&self, info: &CalleeInfo, arguments: &[Entry]) -> bool {
+        let (given, wanted) = (arguments.len(), info.callee.params.len());
+        let takes = |(entry, ty): (&Entry, &Type)| *ty == Type::OBJECT || self.ty(*entry) == ty.boxed();
+        given == wanted && arguments.iter().zip(&info.callee.params).all(takes)
+    }
+
+    /// Calls the method that was found for one of several classes: directly if it's one of the functions that are known.
+    fn call_one_of(&mut self, callable: Value, count: usize) -> Step {
+        let functions = self.candidates[&callable].clone();
+        let arguments = self.arguments(count)?;
+        let mut known: Vec<(ObjRef, CalleeInfo)> = Vec::new();
+        for function in functions {
+            if known.iter().any(|(other, _)| other.address == function.address) || function.ty != Type::FUNCTION {
+                continue;
+            }
+            if let Some(info) = self.world.callee(&function, arguments.len())
+                && self.is_passable(&info, &arguments)
+            {
+                known.push((function, info));
+            }
+        }
+        if known.is_empty() {
+            return self.call_object(count);
+        }
+        self.guard_valid();
+        self.specialised += 1;
+        self.before_call();
+        let frame = self.frame.clone();
+        let join = self.func.add_block();
+        let result = self.func.add_param(join, Type::OBJECT, true);
+        let slow = self.func.add_block();
+        let receiver = self.peek(count)?;
+        let receiver = self.value(receiver);
+        let unbound = self.op(Op::IsNull, &[receiver]);
+        let (not, bound) = self.fork(unbound);
+        self.block = not;
+        self.join(slow, Vec::new());
+        self.block = bound;
+        for (function, info) in known {
+            let function = self.object(function);
+            let function = self.build().object(function);
+            let right = self.op(Op::IsSame, &[callable, function]);
+            let (found, next) = self.fork(right);
+            self.block = found;
+            let Some(values) = self.pass(&info, &arguments) else { return unsupported("arguments") };
+            let callee = self.func.add_callee(info.callee);
+            let pair = self.build().call_direct(callee, &values);
+            self.drop_operands(count + 2)?;
+            let failed = self.op(Op::PairFailed, &[pair]);
+            self.throw_if(failed);
+            let object = self.op(Op::PairToObject, &[pair]);
+            self.join(join, vec![object]);
+            self.frame = frame.clone();
+            self.block = next;
+        }
+        self.join(slow, Vec::new());
+        self.block = slow;
+        let operands: Vec<Entry> = self.frame.stack[self.frame.stack.len() - count - 2..].to_vec();
+        let values: Vec<Value> = operands.into_iter().map(|entry| self.value(entry)).collect();
+        let object = self.build().call(Helper::CallObject, &values);
+        self.drop_operands(count + 2)?;
+        let failed = self.op(Op::IsNull, &[object]);
+        self.throw_if(failed);
+        self.func.values[object.index()].ty = Type::OBJECT;
+        self.join(join, vec![object]);
+        self.block = join;
         self.push_owned(result);
         Ok(())
     }
@@ -240,6 +316,7 @@ impl Translator<'_> {
                 self.push_const(none);
                 Ok(true)
             }
+            (Builtin::Range, [_] | [_, _] | [_, _, _]) if self.next_is("GET_ITER") => self.range_iterator(&arguments, count),
             (Builtin::Abs, [entry]) if self.ty(*entry) == Type::FLOAT => {
                 let value = self.value(*entry);
                 let number = self.checked(Op::UnboxFloat, &[value]);
@@ -254,6 +331,40 @@ impl Translator<'_> {
             }
             _ => Ok(false),
         }
+    }
+
+    fn next_is(&self, name: &str) -> bool {
+        self.bytecode.insns.iter().any(|next| next.offset == self.insn.next && next.name == name)
+    }
+
+    /// `iter(range(...))`: the range object itself isn't made. An iterator is its own iterator, so the interpreter may go on in between.
+    fn range_iterator(&mut self, arguments: &[Entry], count: usize) -> Step<bool> {
+        if arguments.iter().any(|entry| self.ty(*entry).intersect(Type::INT).is_empty()) {
+            return Ok(false);
+        }
+        if let [_, _, step] = arguments {
+            match self.constant(*step).map(|object| object.constant) {
+                Some(Constant::Int(step)) if step != 0 => {}
+                _ => return Ok(false),
+            }
+        }
+        let mut numbers: Vec<Value> = arguments.iter().map(|entry| self.int(*entry)).collect();
+        if numbers.len() == 1 {
+            let zero = self.build().int(0);
+            numbers.insert(0, zero);
+        }
+        if numbers.len() == 2 {
+            let one = self.build().int(1);
+            numbers.push(one);
+        }
+        self.guard_valid();
+        self.secure();
+        let iterator = self.call_helper(Helper::RangeIter, &numbers);
+        self.drop_operands(count + 2)?;
+        self.push_result(iterator);
+        self.iterators.insert(iterator);
+        self.hints.insert(iterator, Type::RANGE_ITER);
+        Ok(true)
     }
 
     fn could_be_number(&self, entry: Entry) -> bool {

@@ -18,11 +18,16 @@ impl Translator<'_> {
     }
 
     pub(super) fn get_iter(&mut self) -> Step {
+        let itself = matches!(self.peek(0)?, Entry::Value(value, _) if self.iterators.contains(&value));
         if self.input.version < PyVersion::V315 {
-            return self.generic_op(Helper::GetIter, 1, &[]);
+            return if itself { Ok(()) } else { self.generic_op(Helper::GetIter, 1, &[]) };
         }
         if self.insn.arg != 0 {
             return unsupported("GET_ITER");
+        }
+        if itself {
+            self.push(Entry::Null);
+            return Ok(());
         }
         let entry = self.peek(0)?;
         let known = self.ty(entry);
@@ -74,6 +79,7 @@ impl Translator<'_> {
         {
             return self.iterate_object(iterator, ty);
         }
+        let spec = if self.likely(iterator) == Type::RANGE_ITER { "FOR_ITER_RANGE" } else { spec };
         match spec {
             "FOR_ITER_RANGE" if !self.failed() => {
                 let iterator = self.guard_type(iterator, Type::RANGE_ITER)?;

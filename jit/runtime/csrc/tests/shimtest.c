@@ -19,6 +19,7 @@ static void note(PyObject *text)
     Py_XDECREF(text);
 }
 
+void pepjit_rs_exit_class(struct pepjit_exit *record, PyObject *type) { (void)record, (void)type; }
 void pepjit_rs_exit_limit(struct pepjit_exit *record) { limits += record != NULL; }
 void pepjit_rs_dict_event(int event, PyObject *dict, PyObject *key, PyObject *value)
 {
