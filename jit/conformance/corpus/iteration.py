@@ -442,7 +442,7 @@ def slots_of_loop_reused_after_loop():
 def ranges_made_and_used_at_once():
     def f(start, stop, up):
         out = []
-        for i in range(stop):
+        for i in range(up):
             out.append(i)
         for i in range(start, stop):
             out.append(i * 2)
