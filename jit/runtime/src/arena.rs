@@ -42,12 +42,6 @@ pub(crate) struct BadArenaSize {
     text: String,
 }
 
-/// Bytes of machine code in the process's arena, and bytes of memory that it takes.
-pub(crate) fn usage() -> (u64, u64) {
-    let arena = Arena::global();
-    (arena.code_bytes() as u64, arena.code_bytes_reserved() as u64)
-}
-
 /// What a page is for once it's finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {

@@ -26,7 +26,6 @@ const MAX_OVERFLOWS: u32 = 2;
 /// A function that is being compiled: others may already call it through its cell.
 pub(crate) struct InProgress {
     pub(crate) key: Key,
-    pub(crate) id: UnitId,
     pub(crate) cell: Box<u64>,
     pub(crate) params: Vec<Type>,
     pub(crate) name: String,
@@ -221,7 +220,7 @@ impl Engine {
         let shared = facts.input.shared;
         let params = if key.header.is_none() { pepjit_frontend::parameter_types(&facts.input) } else { Vec::new() };
         let name = facts.input.name.clone();
-        self.in_progress.push(InProgress { key, id, cell: Box::new(0), params, name: name.clone(), callers: Vec::new() });
+        self.in_progress.push(InProgress { key, cell: Box::new(0), params, name: name.clone(), callers: Vec::new() });
 
         let start = Instant::now();
         let mut world = ProcessWorld::new(self, id, function);
@@ -507,7 +506,7 @@ impl Engine {
         let id = self.registry.reserve();
         let params = pepjit_frontend::parameter_types(&facts.input);
         let name = facts.input.name.clone();
-        self.in_progress.push(InProgress { key, id, cell: Box::new(0), params, name, callers: Vec::new() });
+        self.in_progress.push(InProgress { key, cell: Box::new(0), params, name, callers: Vec::new() });
         let mut world = ProcessWorld::new(self, id, function);
         let built = pepjit_frontend::build(&facts.input, &mut world);
         drop(world.finish());
@@ -526,7 +525,7 @@ impl Engine {
             return Ok(built.func.to_string());
         }
         let info = function_info(function);
-        let mut unused = [0u64; pepjit_ir::op::Reason::ALL.len()];
+        let mut unused = [0u64; Reason::ALL.len()];
         let valid = 0u8;
         let mut linkage = UnitLinkage::new(
             &self.process,

@@ -99,7 +99,6 @@ impl Process {
             stackpointer: (frame.stackpointer >= 0).then_some(frame.stackpointer),
             frame_size: frame.frame_size,
             code_start: frame.code_start,
-            ..self.layout.frame.clone()
         };
         Layout { frame, ..self.layout.clone() }
     }
@@ -120,6 +119,7 @@ pub(crate) struct UnitLinkage<'a> {
 
 impl<'a> UnitLinkage<'a> {
     /// `counters` is the array of exit counters by reason, `limit` how often an exit may be taken before it's reported.
+    #[expect(clippy::too_many_arguments, reason = "each is one fact of the unit")]
     pub(crate) fn new(
         process: &'a Process,
         unit: u64,

@@ -331,7 +331,7 @@ fn all_counters() -> Vec<(String, u64)> {
         all.push(("native_entries".into(), entries));
         for (name, value) in &mut all {
             if name == "metadata_bytes" {
-                *value += crate::unwind::metadata_bytes() as u64;
+                *value += crate::unwind::metadata_bytes();
             }
         }
         all.push(("code_bytes".into(), if used > 0 { used } else { engine.counters.code_bytes }));

@@ -50,10 +50,12 @@ pub(crate) struct Unit {
     pub(crate) params: Vec<Type>,
     pub(crate) exits: Vec<ExitHolder>,
     /// Objects kept alive for the code.
+    #[expect(dead_code, reason = "the code reads them")]
     pub(crate) kept: Vec<Object>,
     /// A function that runs the code: the one that it was compiled from, as long as it lives; null if none is known.
     pub(crate) function: Object,
     /// Where shared code finds the function that it runs.
+    #[expect(dead_code, reason = "the code reads it")]
     pub(crate) function_cell: Box<u64>,
     /// The globals and builtins that the code was made for.
     pub(crate) namespaces: (usize, usize),

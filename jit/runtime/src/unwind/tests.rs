@@ -1,5 +1,5 @@
 use super::*;
-use pepjit_backend::{Addresses, Backend as _, Compiled, ExitRecord, Layout, Linkage};
+use pepjit_backend::{Addresses, Compiled, ExitRecord, Layout, Linkage};
 use pepjit_cranelift::{CraneliftBackend, Options};
 use pepjit_ir::{Helper, parse, verify};
 use std::cell::RefCell;

@@ -394,7 +394,7 @@ impl Process {
             valid: &raw const *valid as u64,
             function: function(),
             stack_limit: &raw const *stack_limit as u64,
-            stress: 0,
+            ..Addresses::default()
         };
         let [none, true_object, false_object] = singletons();
         let layout = Layout {
