@@ -145,7 +145,10 @@ impl Bytecode {
             }
             let Some(&first) = index.get(&start) else { continue };
             let mut last = first;
-            while !insns[last].ends_flow() && insns[last].target().is_none() && last + 1 < insns.len() && !leaders.contains(&insns[last + 1].offset)
+            while !insns[last].ends_flow()
+                && insns[last].target().is_none()
+                && last + 1 < insns.len()
+                && !leaders.contains(&insns[last + 1].offset)
             {
                 last += 1;
             }
