@@ -321,3 +321,59 @@ def callee_gives_what_it_was_given():
     out.append(heat(f, Box(7), 5))
     out.append(heat(f, Box(1.25), 5))
     return out
+
+
+@case
+def stores_through_a_base_class():
+    class Base:
+        def __init__(self, x):
+            self.x = x
+            self.y = x * 2
+
+        def grow(self, by):
+            self.x += by
+            self.y = [self.x]
+
+    class One(Base):
+        pass
+
+    class Two(Base):
+        def __init__(self, x):
+            self.z = 1
+            super().__init__(x)
+
+    class Slots:
+        __slots__ = ("x", "y")
+        grow = Base.grow
+
+        def __init__(self, x):
+            self.x = self.y = x
+
+    class Guarded(Base):
+        @property
+        def y(self):
+            return self._y
+
+        @y.setter
+        def y(self, value):
+            if value == "refused":
+                raise ValueError(value)
+            self._y = value
+
+    def f(x, by):
+        objects = [One(x), Two(x), Slots(x), Base(x), Guarded(x)]
+        objects[3].__dict__
+        for o in objects:
+            o.grow(by)
+        return [(o.x, o.y) for o in objects], [list(vars(o).items()) for o in objects if not isinstance(o, Slots)]
+
+    out = [heat(f, 1, 2), heat(f, 0.5, 3), heat(f, 2**70, 1), outcome(f, "a", "b"), outcome(f, "a", 1)]
+
+    def put(o, value):
+        o.y = value
+
+    for value in (1, 2.5, "refused"):
+        for cls in (One, Two, Slots, Base, Guarded):
+            o = cls(3)
+            out.append((heat(put, o, 7), outcome(put, o, value), o.y))
+    return out, outcome(put, 5, 1), outcome(put, object(), 1)

@@ -201,6 +201,12 @@ extern "C" fn pepjit_rs_exit_limit(record: *mut Exit) {
             record.limit = record.count + 1;
             return;
         }
+        let rare = reason.is_some_and(|reason| !reason.is_speculation()) && *unit.entries / policy::RARE_EXITS > record.count;
+        if rare {
+            // A fraction of the calls: asked again when there are twice as many.
+            record.limit = record.count * 2;
+            return;
+        }
         engine.respecialise(record.user, record.offset, reason.unwrap_or(Reason::Class));
     });
 }

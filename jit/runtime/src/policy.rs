@@ -111,8 +111,11 @@ pub(crate) const OSR_WORTHWHILE_LEFT: u64 = 5000;
 /// Entries over which a loop is judged.
 pub(crate) const OSR_SAMPLE: u64 = 128;
 
-/// The same for functions without loops: one that mostly leaves is no faster than the interpreter.
-pub(crate) fn leaf_exit_limit(reason: Reason, throw: bool) -> u64 {
+/// A function in which one of this many calls ends with an exit stays compiled.
+pub(crate) const RARE_EXITS: u64 = 4;
+
+/// The same for functions: one that mostly leaves is no faster than the interpreter (which may still have its loops compiled).
+pub(crate) fn function_exit_limit(reason: Reason, throw: bool) -> u64 {
     match reason {
         Reason::Exception | Reason::Uncompiled => 1000,
         _ if throw => 1000,

@@ -163,8 +163,8 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// Where instances of the classes that came by have the attribute; not more than a few.
-    fn known_places(&mut self, name: &ObjRef, method: bool) -> Vec<(ObjRef, Attribute)> {
+    /// The classes that came by; not more than a few.
+    fn known_classes(&mut self) -> Vec<ObjRef> {
         let versions = self.input.site_classes.get(&self.insn.offset).cloned().unwrap_or_default();
         let mut classes: Vec<ObjRef> = self.cached_class(2).into_iter().collect();
         for version in versions {
@@ -175,8 +175,13 @@ impl Translator<'_> {
             }
         }
         classes.truncate(MOST_CLASSES);
+        classes
+    }
+
+    /// Where instances of the classes that came by have the attribute.
+    fn known_places(&mut self, name: &ObjRef, method: bool) -> Vec<(ObjRef, Attribute)> {
         let mut places = Vec::new();
-        for class in classes {
+        for class in self.known_classes() {
             let attribute = self.world.attribute(&class, name);
             let fits = match attribute {
                 Attribute::InlineValue { .. } | Attribute::Slot { .. } | Attribute::ClassValue { .. } => !method,
@@ -384,7 +389,12 @@ impl Translator<'_> {
                 (offset, Some((index, valid_offset, dict_offset)), class)
             }
             Some((Attribute::Slot { offset }, class)) => (offset, None, class),
-            _ => return self.generic_store_attribute(&name),
+            _ => {
+                if self.failed() && self.polymorphic_store(&name)? {
+                    return Ok(());
+                }
+                return self.generic_store_attribute(&name);
+            }
         };
         let owner_value = self.value(owner);
         self.guard_class(owner_value, &class);
@@ -421,6 +431,68 @@ impl Translator<'_> {
         }
         self.release(owner);
         Ok(())
+    }
+
+    /// Stores an attribute of one of several classes: a test for each, then the generic way. False if no class is known.
+    fn polymorphic_store(&mut self, name: &ObjRef) -> Step<bool> {
+        let mut places = Vec::new();
+        for class in self.known_classes() {
+            match self.world.attribute(&class, name) {
+                Attribute::InlineValue { offset, index, valid_offset, dict_offset } => {
+                    places.push((class, offset, Some((index, valid_offset, dict_offset))));
+                }
+                Attribute::Slot { offset } => places.push((class, offset, None)),
+                _ => {}
+            }
+        }
+        if places.is_empty() {
+            return Ok(false);
+        }
+        self.guard_valid();
+        self.specialised += 1;
+        self.before_call();
+        let (owner, value) = (self.pop()?, self.pop()?);
+        let owner_value = self.value(owner);
+        let done = self.func.add_block();
+        let slow = self.func.add_block();
+        for (class, offset, inline) in places {
+            let class = self.object(class);
+            let right = self.op_imm(Op::IsClass, &[owner_value], Imm::Obj(class));
+            let (found, next) = self.fork(right);
+            self.block = found;
+            if let Some((index, valid_offset, dict_offset)) = inline {
+                self.unless_byte(owner_value, valid_offset, slow);
+                let dict = self.op_imm(Op::LoadAt, &[owner_value], Imm::Int(i64::from(dict_offset)));
+                let none = self.op(Op::IsNull, &[dict]);
+                self.otherwise(none, slow);
+                let old = self.op_imm(Op::LoadAt, &[owner_value], Imm::Int(i64::from(offset)));
+                let unset = self.op(Op::IsNull, &[old]);
+                let (first, again) = self.fork(unset);
+                self.block = first;
+                let counted = self.owned(value);
+                let number = self.build().int(i64::from(index));
+                self.build().call(Helper::InlineValueAdd, &[owner_value, counted, number]);
+                self.release(owner);
+                self.join(done, Vec::new());
+                self.block = again;
+            }
+            self.store_at(owner_value, offset, value);
+            self.release(owner);
+            self.join(done, Vec::new());
+            self.block = next;
+        }
+        self.join(slow, Vec::new());
+        self.block = slow;
+        let stored = self.value(value);
+        let name = self.object(name.clone());
+        let name = self.build().object(name);
+        let status = self.build().call(Helper::SetAttr, &[owner_value, name, stored]);
+        self.release(value);
+        self.release(owner);
+        self.check_status(status);
+        self.join(done, Vec::new());
+        self.block = done;
+        Ok(true)
     }
 
     /// Puts an entry that has been popped into a slot of an object and gives the old content up; numbers are written in place.
