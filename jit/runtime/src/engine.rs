@@ -214,6 +214,7 @@ impl Engine {
             return Err(Refusal::Unsupported("size".into()));
         }
         let id = self.registry.reserve();
+        let loops = pepjit_frontend::has_loops(&facts.input);
         facts.input.site_classes = self.registry.history.get(&key).map_or_else(HashMap::new, |known| known.classes.clone());
         facts.input.shared = key.header.is_none() && key.owner != function as usize;
         let shared = facts.input.shared;
@@ -258,7 +259,7 @@ impl Engine {
             &raw const *entries as u64,
             if shared { &raw const *function_cell as u64 } else { 0 },
             counters,
-            if key.header.is_some() { crate::policy::exit_limit } else { crate::policy::function_exit_limit },
+            if key.header.is_some() || loops { crate::policy::exit_limit } else { crate::policy::function_exit_limit },
         );
         let compiled = self.backend.compile(&built.func, &mut linkage, false);
         let exits = linkage.exits;

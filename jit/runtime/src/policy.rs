@@ -114,7 +114,7 @@ pub(crate) const OSR_SAMPLE: u64 = 128;
 /// A function in which one of this many calls ends with an exit stays compiled.
 pub(crate) const RARE_EXITS: u64 = 4;
 
-/// The same for functions: one that mostly leaves is no faster than the interpreter (which may still have its loops compiled).
+/// The same for functions without loops: one that mostly leaves is no faster than the interpreter.
 pub(crate) fn function_exit_limit(reason: Reason, throw: bool) -> u64 {
     match reason {
         Reason::Exception | Reason::Uncompiled => 1000,
