@@ -12,7 +12,9 @@ impl Translator<'_> {
         let callable = self.peek(count + 1)?;
         let Some(object) = self.constant(callable) else {
             return match callable {
-                Entry::Value(value, _) if self.candidates.contains_key(&value) && !self.failed() => self.call_one_of(value, count),
+                Entry::Value(value, _) if self.candidates.contains_key(&value) && !self.failed() => {
+                    self.call_one_of(value, count)
+                }
                 _ => self.call_object(count),
             };
         };
