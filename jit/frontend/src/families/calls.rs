@@ -23,7 +23,12 @@ impl Translator<'_> {
                 return unsupported("call of a builtin that looks at the frame");
             }
             if !self.failed() && self.call_builtin(builtin, count)? {
-                self.specialised += 1;
+                // A range says nothing of what else is known of the code: it may never have run.
+                if builtin == Builtin::Range {
+                    self.generic += 1;
+                } else {
+                    self.specialised += 1;
+                }
                 return Ok(());
             }
             return self.call_object(count);

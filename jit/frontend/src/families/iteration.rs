@@ -79,6 +79,7 @@ impl Translator<'_> {
         {
             return self.iterate_object(iterator, ty);
         }
+        let has_run = spec == "FOR_ITER_RANGE";
         let spec = if self.likely(iterator) == Type::RANGE_ITER { "FOR_ITER_RANGE" } else { spec };
         match spec {
             "FOR_ITER_RANGE" if !self.failed() => {
@@ -86,7 +87,12 @@ impl Translator<'_> {
                 let left = self.op_imm(Op::LoadField, &[iterator], Imm::Field(Field::RangeIterLen));
                 let zero = self.build().word(0);
                 let more = self.op_imm(Op::IntCmp, &[left, zero], Imm::Cond(Cond::Gt));
-                self.specialised += 1;
+                // A loop that has not run yet says nothing for compiling it.
+                if has_run {
+                    self.specialised += 1;
+                } else {
+                    self.generic += 1;
+                }
                 let (body, end) = self.fork(more);
                 self.block = body;
                 let start = self.op_imm(Op::LoadField, &[iterator], Imm::Field(Field::RangeIterStart));
