@@ -23,7 +23,7 @@
 //! null, exit_record, buffer)` or `exit_loop(tstate, frame, exit_record, buffer)`, whose result it returns. The exit's record is an
 //! [`ExitRecord`], flattened by the runtime (`Linkage::add_exit`) into an address before code is made.
 
-use pepjit_ir::{Field, Function, Helper, Value, op::Reason};
+use pepjit_ir::{Field, Function, Helper, Ownership, Slot, Type, Value, op::Reason};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -145,6 +145,55 @@ pub struct ExitRecord {
     pub drops: Vec<u32>,
 }
 
+/// What others see of the locals of a frame whose compiled code is inside of a call: where the buffer on the native stack has them.
+///
+/// The buffer's first word is the address that [`Linkage::add_views`] gave, the second the view's `variant`, the third is 0 (the runtime
+/// notes there that somebody has looked). Local `i` is in the words from [`View::word`]`(i)` on. The light frame, or the loop's frame, has
+/// the buffer's address in its first stack entry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// The instruction that calls, in code units.
+    pub offset: u32,
+    /// Which of the views of this instruction: code that calls in several places of one instruction may hold the locals differently.
+    pub variant: u32,
+    /// The locals; an index is one of the buffer's words.
+    pub slots: Vec<ExitSlot>,
+}
+
+impl View {
+    /// The word of the buffer in which a local is. A pair has the next one too.
+    pub const fn word(local: u32) -> u32 {
+        3 + 2 * local
+    }
+}
+
+/// Plans what others see of the locals that a frame state tells of, and which values have to be stored in which words for that.
+pub fn plan_view(func: &Function, state: &pepjit_ir::FrameState) -> (Vec<ExitSlot>, Vec<(u32, Value)>) {
+    let mut stores = Vec::new();
+    let slots = state.locals.iter().zip(0..).map(|(slot, local)| match *slot {
+        Slot::Empty => ExitSlot::Empty,
+        Slot::Object(object) => ExitSlot::Object(func.objects[object.index()].address),
+        Slot::Value(value, _) => {
+            stores.push((View::word(local), value));
+            ExitSlot::Value(View::word(local), exit_kind(func, value, Ownership::Borrow))
+        }
+    });
+    (slots.collect(), stores)
+}
+
+/// How an exit makes an entry of a value.
+fn exit_kind(func: &Function, value: Value, ownership: Ownership) -> ExitKind {
+    match func.ty(value) {
+        Type::C_INT => ExitKind::Int,
+        Type::C_FLOAT => ExitKind::Float,
+        Type::C_BOOL => ExitKind::Bool,
+        Type::PAIR => ExitKind::Pair,
+        Type::C_WORD => ExitKind::TaggedInt,
+        _ if ownership == Ownership::Steal => ExitKind::Steal,
+        _ => ExitKind::Borrow,
+    }
+}
+
 /// What a back end asks of the runtime while it compiles one function.
 pub trait Linkage {
     /// The address of a helper.
@@ -153,6 +202,11 @@ pub trait Linkage {
     fn layout(&self) -> &Layout;
     /// Keeps an exit record as long as the code lives and returns its address, which the exit passes on.
     fn add_exit(&mut self, record: ExitRecord) -> u64;
+    /// Keeps what others see of the function's frames as long as the code lives. The address goes into each buffer's first word; 0: nobody
+    /// will look, so that there need be no buffer.
+    fn add_views(&mut self, _views: Vec<View>) -> u64 {
+        0
+    }
     /// The addresses that have no row in the helper table.
     fn addresses(&self) -> &Addresses;
 }
@@ -178,6 +232,8 @@ pub struct Addresses {
     pub unbox_big_int: u64,
     /// `poll(tstate) -> int`: 0 go on, 1 leave, -1 an exception is set.
     pub poll: u64,
+    /// `watch(tstate) -> int`: 0 go on, 1 leave; for an eval breaker that differs from the quiet one after a call.
+    pub watch: u64,
     /// The word that `tstate->eval_breaker` must equal for code to go on without polling.
     pub quiet_breaker: u64,
     /// `pop_frame(tstate, light_frame)` for a light frame of which somebody took a frame object.
@@ -269,7 +325,6 @@ pub struct ExitPlan {
 
 /// Plans an exit from its frame state.
 pub fn plan_exit(func: &Function, state: &pepjit_ir::FrameState, reason: Reason, throw: bool, entered: bool) -> ExitPlan {
-    use pepjit_ir::{Ownership, Slot, Type};
     let mut words: BTreeMap<Value, u32> = BTreeMap::new();
     let mut stores = Vec::new();
     let mut next = 0;
@@ -287,15 +342,7 @@ pub fn plan_exit(func: &Function, state: &pepjit_ir::FrameState, reason: Reason,
             Slot::Empty => ExitSlot::Empty,
             Slot::Object(object) => ExitSlot::Object(func.objects[object.index()].address),
             Slot::Value(value, ownership) => {
-                let kind = match func.ty(value) {
-                    Type::C_INT => ExitKind::Int,
-                    Type::C_FLOAT => ExitKind::Float,
-                    Type::C_BOOL => ExitKind::Bool,
-                    Type::PAIR => ExitKind::Pair,
-                    Type::C_WORD => ExitKind::TaggedInt,
-                    _ if ownership == Ownership::Steal => ExitKind::Steal,
-                    _ => ExitKind::Borrow,
-                };
+                let kind = exit_kind(func, value, ownership);
                 ExitSlot::Value(word(value, if kind == ExitKind::Pair { 2 } else { 1 }), kind)
             }
         });

@@ -2,7 +2,7 @@
 
 use crate::emit::Region;
 use crate::error::internal;
-use crate::lower::Lower;
+use crate::lower::{Lower, state_of};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{self, InstBuilder};
@@ -67,6 +67,7 @@ impl Lower<'_, '_> {
         self.e.fb.def_var(self.light_frame, frame);
         self.pushed = true;
         self.set_instruction(i64::from(self.func.first_traceable))?;
+        self.start_views(frame);
         self.e.store(Region::Thread, frame, self.tstate, layout.current_frame.into());
         self.e.store(Region::Thread, end, self.tstate, layout.datastack_top.into());
         Ok(())
@@ -85,16 +86,28 @@ impl Lower<'_, '_> {
         Ok(())
     }
 
-    /// Calls the runtime if the thread's eval breaker is not what it is when nothing is wanted.
-    pub(crate) fn poll(&mut self, inst: &InstData) -> Result<(), BackendError> {
+    /// Goes on in the block that it gives only if the thread's eval breaker is not what it is when nothing is wanted, else in the second.
+    fn unless_quiet(&mut self) -> ir::Block {
         let offset = self.e.offset(Field::EvalBreaker);
         let breaker = self.e.load_shared(self.tstate, offset);
         let quiet = self.e.load_word(self.e.addresses.quiet_breaker);
         let wanted = self.e.fb.ins().icmp(IntCC::NotEqual, breaker, quiet);
         let (serve, done) = (self.e.cold_block(), self.e.block());
         self.e.fb.ins().brif(wanted, serve, &[], done, &[]);
-
         self.e.fb.switch_to_block(serve);
+        done
+    }
+
+    /// Calls the runtime if something is wanted. Without a frame of its own a function leaves matters to its callers, except that it
+    /// doesn't run while others watch.
+    pub(crate) fn poll(&mut self, inst: &InstData) -> Result<(), BackendError> {
+        if self.frame.is_none() && !self.pushed {
+            return self.leave_if_watched(inst, Reason::Pending);
+        }
+        let done = self.unless_quiet();
+        let unit = self.func.states[state_of(inst)?.index()].offset;
+        self.set_instruction(unit.into())?;
+        self.show_locals_here(inst)?;
         let call = self.e.call(self.e.addresses.poll, &[self.tstate], &[I32]);
         let verdict = self.e.result(call);
         let raised = self.e.compare(IntCC::SignedLessThan, verdict, 0);
@@ -105,6 +118,33 @@ impl Lower<'_, '_> {
 
         self.e.fb.switch_to_block(done);
         Ok(())
+    }
+
+    /// Leaves if a call has looked at the frame, or if others watch from now on.
+    pub(crate) fn watch(&mut self, inst: &InstData) -> Result<(), BackendError> {
+        self.leave_if_watched(inst, Reason::Observed)
+    }
+
+    fn leave_if_watched(&mut self, inst: &InstData, reason: Reason) -> Result<(), BackendError> {
+        let done = self.unless_quiet();
+        let call = self.e.call(self.e.addresses.watch, &[self.tstate], &[I32]);
+        let verdict = self.e.result(call);
+        self.leave_if(inst, verdict, reason)?;
+        self.e.fb.ins().jump(done, &[]);
+
+        self.e.fb.switch_to_block(done);
+        Ok(())
+    }
+
+    /// Leaves if somebody has a frame object of the frame.
+    pub(crate) fn guard_unseen(&mut self, inst: &InstData) -> Result<(), BackendError> {
+        let frame = match self.frame {
+            Some(frame) => frame,
+            None if self.pushed => self.e.fb.use_var(self.light_frame),
+            None => return Err(internal("`guard_unseen` without a light frame")),
+        };
+        let object = self.e.load(I64, Region::Thread, frame, self.e.layout.frame.frame_obj.into());
+        self.leave_if(inst, object, Reason::Pending)
     }
 
     /// Returns an object, an unboxed int or a double, with its tag.

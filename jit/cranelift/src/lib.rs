@@ -17,6 +17,7 @@ mod frames;
 mod lower;
 mod objects;
 mod unwind;
+mod views;
 
 pub use backend::{CraneliftBackend, MemoryFactory, Options};
 pub use cranelift_jit::{BranchProtection, JITMemoryKind, JITMemoryProvider, JITModule, SystemMemoryProvider};

@@ -3,6 +3,7 @@
 use crate::emit::{Emit, Region, machine_type};
 use crate::error::internal;
 use crate::exits::Exits;
+use crate::views::Views;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I64};
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder};
@@ -41,6 +42,8 @@ pub(crate) struct Lower<'a, 'f> {
     pub(crate) exits: Exits,
     /// Where `call_n` puts its operands.
     pub(crate) array: Option<ir::StackSlot>,
+    /// What others see of the frame's locals.
+    pub(crate) views: Views,
     values: Vec<Option<Lowered>>,
     blocks: Vec<ir::Block>,
     /// Whether a light frame has been pushed when a block starts, once that is known.
@@ -64,12 +67,14 @@ pub(crate) fn lower(mut e: Emit<'_>, func: &Function, linkage: &mut dyn Linkage)
         entered: false,
         exits: Exits::default(),
         array: None,
+        views: Views::default(),
         values: vec![None; func.values.len()],
         blocks,
         pushed_at: vec![None; func.blocks.len()],
     };
     let order = reverse_postorder(func);
     lower.declare_blocks(&order)?;
+    lower.plan_views(&order);
     lower.prologue(&params)?;
     lower.pushed_at[Function::ENTRY.index()] = Some(false);
     for block in order {
@@ -141,6 +146,9 @@ impl Lower<'_, '_> {
                 args
             }
         };
+        if let Some(frame) = self.frame {
+            self.start_views(frame);
+        }
         self.e.fb.ins().jump(self.blocks[Function::ENTRY.index()], &args);
         Ok(())
     }
@@ -149,6 +157,7 @@ impl Lower<'_, '_> {
         self.e.fb.switch_to_block(self.blocks[block.index()]);
         self.pushed = self.pushed_at[block.index()]
             .ok_or_else(|| internal(format!("{block} is reached before it is known whether it has a light frame")))?;
+        self.views.enter(block);
         let func = self.func;
         for inst in &func.blocks[block.index()].insts {
             let inst = func.inst(*inst);
@@ -319,7 +328,12 @@ impl Lower<'_, '_> {
 
             Op::Enter => return self.enter(block, inst),
             Op::PushFrame => return self.push_frame(inst),
-            Op::SetInstruction => return self.set_instruction(int_imm(inst)?),
+            Op::SetInstruction => {
+                self.set_instruction(int_imm(inst)?)?;
+                return self.show_locals(inst);
+            }
+            Op::Watch => return self.watch(inst),
+            Op::GuardUnseen => return self.guard_unseen(inst),
             Op::Poll => return self.poll(inst),
 
             Op::Jump | Op::Branch => return self.transfer(inst),
@@ -331,6 +345,7 @@ impl Lower<'_, '_> {
     }
 
     fn transfer(&mut self, inst: &InstData) -> Result<(), BackendError> {
+        self.views.leave_for(inst);
         match (inst.op, inst.targets.as_slice()) {
             (Op::Jump, [target]) => {
                 let (block, args) = self.target(target)?;

@@ -56,6 +56,8 @@ pub(crate) struct Translator<'a> {
     frame_before: Frame,
     /// Whether control has left the region.
     pub(crate) reached_end: bool,
+    /// Whether the current instruction calls other code where it isn't rare.
+    called: bool,
     pending: HashMap<u32, Vec<Pending>>,
     headers: BTreeMap<u32, Header>,
     well_known: HashMap<Type, Option<ObjId>>,
@@ -116,6 +118,7 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
         before: None,
         frame_before: nothing,
         reached_end: false,
+        called: false,
         pending: HashMap::new(),
         headers: BTreeMap::new(),
         well_known: HashMap::new(),
@@ -145,7 +148,7 @@ fn drop_unneeded_frame(func: &mut Function, keep: bool) {
         return;
     }
     for block in &mut func.blocks {
-        block.insts.retain(|inst| !matches!(func.insts[inst.index()].op, Op::PushFrame | Op::SetInstruction | Op::Poll));
+        block.insts.retain(|inst| !matches!(func.insts[inst.index()].op, Op::PushFrame | Op::SetInstruction | Op::GuardUnseen));
     }
 }
 
@@ -377,7 +380,17 @@ impl Translator<'_> {
     pub(crate) fn before_call(&mut self) {
         self.secure();
         let unit = self.insn.unit;
-        self.build().effect(Op::SetInstruction, &[], Imm::Int(i64::from(unit)));
+        let seen = Frame { locals: self.frame.locals.clone(), stack: Vec::new() };
+        let seen = self.func.add_state(seen.state(unit));
+        self.build().guard(Op::SetInstruction, &[], Imm::Int(i64::from(unit)), seen);
+        self.called |= !self.func.blocks[self.block.index()].cold;
+    }
+
+    /// After an instruction that has run other code: leaves if that has looked at the frame, or watches from now on.
+    fn watch(&mut self) {
+        let state = self.frame.state(self.insn.next);
+        let state = self.func.add_state(state);
+        self.build().guard(Op::Watch, &[], Imm::None, state);
     }
 
     /// Calls a helper whose operands stay on the stack or are held by the caller; no check.
@@ -573,9 +586,13 @@ impl Translator<'_> {
             self.insn = bytecode.insns[index].clone();
             self.before = None;
             self.frame_before = self.frame.clone();
+            self.called = false;
             self.instruction()?;
             if self.reached_end {
                 return Ok(());
+            }
+            if self.called {
+                self.watch();
             }
             // An exit of the next instruction must find every value counted.
             self.frame_before = self.frame.clone();

@@ -320,6 +320,8 @@ impl Interpreter<'_> {
                 self.machine.set_instruction(imm_int(inst) as u32);
                 Ok(NOTHING)
             }
+            Op::Watch => guard(!self.machine.observed(), Reason::Observed),
+            Op::GuardUnseen => guard(!self.machine.seen(), Reason::Pending),
             Op::Poll => match self.machine.poll() {
                 Poll::GoOn => Ok(NOTHING),
                 Poll::Leave => Err(Reason::Pending.into()),

@@ -209,6 +209,8 @@ reasons! {
     Uncompiled "uncompiled",
     /// A callee is not the one that was expected.
     Callee "callee",
+    /// Somebody has looked at the frame, or watches from now on.
+    Observed "observed",
     /// The stress mode asked for it.
     Stress "stress",
 }
@@ -509,8 +511,13 @@ ops! {
     Enter "enter" () None -> None [EXITS WRITES];
     /// Pushes a light frame, which `sys._getframe` and tracebacks of callees can see; leaves if the data stack's chunk is full.
     PushFrame "push_frame" () None -> None [EXITS WRITES];
-    /// Notes in the light frame, or in the loop's own frame, which instruction (offset in code units) is being executed.
+    /// Notes in the light frame, or in the loop's own frame, which instruction (offset in code units) is being executed. The frame state,
+    /// if there is one, says what others see of the locals meanwhile; it takes no units.
     SetInstruction "set_instruction" () Int -> None [WRITES];
+    /// After a call: leaves if the call has turned on tracing or monitoring, or has looked at this frame's locals (it may have changed them).
+    Watch "watch" () None -> None [EXITS READS WRITES];
+    /// Before a return: leaves if somebody has a frame object of this frame, which then outlives the call with its locals.
+    GuardUnseen "guard_unseen" () None -> None [EXITS READS WRITES];
     /// Leaves if the interpreter is wanted and the matter can't be handled in line: signals, other threads, garbage collection, monitoring.
     Poll "poll" () None -> None [EXITS READS WRITES CALLS];
 

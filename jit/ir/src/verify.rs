@@ -23,7 +23,7 @@
 //!     (tagged integers).
 //!
 //! **Frames**
-//! 12. An instruction that can leave names a frame state, a jump may, no other does.
+//! 12. An instruction that can leave names a frame state, a jump and `set_instruction` may, no other does.
 //! 13. A frame state has as many locals as the function and not more stack entries. Its slots hold objects, unboxed values, pairs or
 //!     (tagged integers) words; its drops objects or unboxed values (which need nothing).
 //! 14. `enter` is only the first instruction of an entry function.
@@ -479,7 +479,7 @@ impl At<'_> {
     fn state(&self) -> Checked {
         let exits = self.inst.op.info().effects.has(Effects::EXITS);
         let Some(id) = self.inst.state else { return if exits { Err(VerifyErrorKind::State) } else { Ok(()) } };
-        if !exits && self.inst.op != Op::Jump {
+        if !exits && !matches!(self.inst.op, Op::Jump | Op::SetInstruction) {
             return Err(VerifyErrorKind::State);
         }
         let func = self.func();

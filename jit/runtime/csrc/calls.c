@@ -93,7 +93,19 @@ int pepjit_stack_low(PyThreadState *tstate)
 
 void pepjit_dealloc(PyObject *object)
 {
-    _Py_Dealloc(object);
+    PyThreadState *tstate = PyThreadState_GetUnchecked();
+    pepjit_frame *frame = tstate->current_frame;
+    PyTypeObject *type = Py_TYPE(object);
+    if (PyType_HasFeature(type, Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HEAPTYPE) && view_buffer(frame) != NULL) {
+        /* Finalisers find no locals: the buffer tells of the frame as it was at the last call, and may name what has gone since. */
+        int64_t *buffer = *view_slot(frame);
+        *view_slot(frame) = NULL;
+        _Py_Dealloc(object);
+        *view_slot(frame) = buffer;
+    }
+    else {
+        _Py_Dealloc(object);
+    }
     check_owner(PyThreadState_GetUnchecked());
 }
 
@@ -149,12 +161,5 @@ int64_t pepjit_poll(PyThreadState *tstate)
             return -1;
         }
     }
-    uint64_t version = breaker_version(tstate);
-    if (version != pepjit_quiet_breaker) {
-        if (pepjit_others_monitor(tstate)) {
-            return 1;
-        }
-        pepjit_quiet_breaker = version;
-    }
-    return 0;
+    return pepjit_watch(tstate);
 }

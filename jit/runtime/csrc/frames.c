@@ -90,6 +90,7 @@ static void own_light_frame(pepjit_frame *light)
 void pepjit_pop_frame(PyThreadState *tstate, pepjit_frame *light)
 {
     PyObject *exception = PyErr_GetRaisedException();
+    pepjit_forget_view(tstate, light);
     own_light_frame(light);
     set_frame_entries(light, ((PyCodeObject *)frame_executable(light))->co_nlocalsplus);
     tstate->current_frame = light->previous;
@@ -244,12 +245,22 @@ static void unwind(PyThreadState *tstate, pepjit_frame *frame, PyCodeObject *cod
 
 /* ---------------------------------------------------------------- exits */
 
-/* Writes the record's slots into the frame's entries, whose old contents (if any) are given up. */
-static void fill_frame(pepjit_frame *frame, const struct pepjit_exit *record, const int64_t *buffer)
+/* Whether the frame's own locals are those that count, because somebody has looked at them (and may have changed them) during the call that
+ * has just ended. */
+static bool keeps_locals(pepjit_frame *frame, PyCodeObject *code, const struct pepjit_exit *record)
+{
+    const int64_t *view = view_buffer(frame);
+    int64_t seen = view != NULL ? view[VIEW_OBSERVED] - 1 : -1;
+    int64_t offset = record->watch ? (_Py_CODEUNIT *)frame->instr_ptr - _PyCode_CODE(code) : record->offset;
+    return seen >= 0 && seen == offset && (record->watch || record->throw_);
+}
+
+/* Writes the record's slots from `first` on into the frame's entries, which must hold nothing. */
+static void fill_frame(pepjit_frame *frame, const struct pepjit_exit *record, const int64_t *buffer, uint32_t first)
 {
     uint32_t count = record->nlocals + record->nstack;
     PyObject **boxes = NULL;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = first; i < count; i++) {
         const struct pepjit_slot *slot = &record->slots[i];
         PyObject *object = NULL;
         switch (slot->kind) {
@@ -325,8 +336,15 @@ static void count_exit(struct pepjit_exit *record, pepjit_frame *frame)
     }
 }
 
-static void give_up_drops(const struct pepjit_exit *record, const int64_t *buffer)
+/* Gives up what the record tells to, and the units of the locals before `first`. */
+static void give_up_drops(const struct pepjit_exit *record, const int64_t *buffer, uint32_t first)
 {
+    for (uint32_t i = 0; i < first; i++) {
+        const struct pepjit_slot *slot = &record->slots[i];
+        if (slot->kind == PEPJIT_SLOT_STEAL || (slot->kind == PEPJIT_SLOT_PAIR && buffer[slot->index + 1] == PEPJIT_TAG_OBJECT)) {
+            Py_XDECREF((PyObject *)(uintptr_t)buffer[slot->index]);
+        }
+    }
     for (uint32_t i = 0; i < record->ndrops; i++) {
         Py_XDECREF((PyObject *)(uintptr_t)buffer[record->drops[i]]);
     }
@@ -350,10 +368,13 @@ pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, str
 
     pepjit_frame *previous = tstate->current_frame;
     pepjit_frame *frame = light;
+    uint32_t first = 0;
     if (light != NULL) {
         previous = light->previous;
+        first = keeps_locals(light, code, record) ? record->nlocals : 0;
+        pepjit_forget_view(tstate, light);
         own_light_frame(light);
-        if (light->frame_obj != NULL) {
+        if (light->frame_obj != NULL && first == 0) {
             clear_entries(light, code->co_nlocalsplus);
         }
     }
@@ -363,13 +384,13 @@ pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, str
             Py_FatalError("pepjit: out of memory for a frame");
         }
     }
-    fill_frame(frame, record, buffer);
+    fill_frame(frame, record, buffer, first);
     frame->instr_ptr = _PyCode_CODE(code) + offset;
     /* Linked already: finalisers, the traceback and the instrumentation below see the frame. */
     frame->previous = previous;
     tstate->current_frame = frame;
 
-    give_up_drops(record, buffer);
+    give_up_drops(record, buffer, first);
     count_exit(record, frame); /* from here on the record may be gone */
     record = NULL;
 
@@ -377,7 +398,8 @@ pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, str
         PyErr_SetRaisedException(exception);
         unwind(tstate, frame, code, offset);
     }
-    if (code->_co_instrumentation_version != breaker_version(tstate) && pepjit_others_monitor(tstate)) {
+    if (breaker_version(tstate) != pepjit_quiet_breaker && pepjit_refresh_quiet(tstate) &&
+        code->_co_instrumentation_version != breaker_version(tstate)) {
         pepjit_reinstrument();
     }
 
@@ -402,10 +424,15 @@ pepjit_pair pepjit_exit_loop(PyThreadState *tstate, pepjit_frame *frame, struct 
     PyObject *exception = throw ? PyErr_GetRaisedException() : NULL;
 
     check_owner(tstate);
-    clear_entries(frame, frame_entries(frame));
-    fill_frame(frame, record, buffer);
+    uint32_t first = keeps_locals(frame, code, record) ? record->nlocals : 0;
+    pepjit_forget_view(tstate, frame);
+    frame->return_offset = 0;
+    if (first == 0) {
+        clear_entries(frame, frame_entries(frame));
+    }
+    fill_frame(frame, record, buffer, first);
     frame->instr_ptr = _PyCode_CODE(code) + offset;
-    give_up_drops(record, buffer);
+    give_up_drops(record, buffer, first);
     count_exit(record, frame);
     if (throw) {
         PyErr_SetRaisedException(exception);
@@ -514,6 +541,10 @@ void pepjit_run_loop(PyThreadState *tstate, pepjit_frame *frame, uint32_t header
     frame->instr_ptr = _PyCode_CODE(code) + header;
     check_owner(tstate);
 
+    *view_slot(frame) = NULL;
+    uint16_t return_offset = frame->return_offset;
+    frame->return_offset = PEPJIT_LIGHT;
+
     /* The callback runs as a tracing function; native code runs as the program. */
     int what_event = tstate->what_event;
     tstate->what_event = -1;
@@ -521,6 +552,8 @@ void pepjit_run_loop(PyThreadState *tstate, pepjit_frame *frame, uint32_t header
     pepjit_pair result = entry(tstate, frame, values, handle);
     tstate->tracing++;
     tstate->what_event = what_event;
+    pepjit_forget_view(tstate, frame);
+    frame->return_offset = return_offset;
 
     if (result.tag == PEPJIT_TAG_RESUME || result.tag == PEPJIT_TAG_RAISE) {
         return;

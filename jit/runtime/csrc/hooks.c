@@ -24,11 +24,25 @@ int pepjit_others_monitor(PyThreadState *tstate)
     return 0;
 }
 
+int pepjit_code_monitored(PyObject *code)
+{
+    _PyCoMonitoringData *data = PyCode_Check(code) ? ((PyCodeObject *)code)->_co_monitoring : NULL;
+    if (data == NULL) {
+        return 0;
+    }
+    for (size_t event = 0; event < sizeof data->local_monitors.tools / sizeof data->local_monitors.tools[0]; event++) {
+        if (data->local_monitors.tools[event] & ~(1u << PEPJIT_TOOL)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* The frame that raised the event, if it runs the code and nobody else is watching. */
 static pepjit_frame *event_frame(PyThreadState *tstate, PyObject *code)
 {
     pepjit_frame *frame = tstate->current_frame;
-    bool quiet = breaker_version(tstate) == pepjit_quiet_breaker || !pepjit_others_monitor(tstate);
+    bool quiet = (breaker_version(tstate) == pepjit_quiet_breaker || !pepjit_others_monitor(tstate)) && !pepjit_code_monitored(code);
     if (frame == NULL || frame_executable(frame) != code || !PyCode_Check(code) || !quiet) {
         return NULL;
     }
@@ -86,6 +100,45 @@ static PyMethodDef callbacks[] = {
     {"pepjit_jump", (PyCFunction)(void (*)(void))on_jump, METH_FASTCALL, NULL},
 };
 
+/* sys.monitoring.set_local_events tells nobody. */
+static PyCFunctionObject *local_events;
+static PyMethodDef *local_events_original;
+static PyMethodDef local_events_replaced;
+
+static PyObject *set_local_events(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *result = ((PyCFunctionFast)(void (*)(void))local_events_original->ml_meth)(self, args, nargs);
+    if (result != NULL) {
+        pepjit_rs_monitoring_changed();
+        pepjit_quiet_breaker = UINT64_MAX; /* frames that run leave after the call */
+    }
+    return result;
+}
+
+static void hear_local_events(void)
+{
+    PyObject *function = PyObject_GetAttrString(monitoring, "set_local_events");
+    if (function == NULL) {
+        PyErr_Clear();
+    }
+    else if (PyCFunction_CheckExact(function) && PyCFunction_GET_FLAGS(function) == METH_FASTCALL) {
+        local_events = (PyCFunctionObject *)Py_NewRef(function);
+        local_events_original = local_events->m_ml;
+        local_events_replaced = *local_events_original;
+        local_events_replaced.ml_meth = (PyCFunction)(void (*)(void))set_local_events;
+        local_events->m_ml = &local_events_replaced;
+    }
+    Py_XDECREF(function);
+}
+
+static void ignore_local_events(void)
+{
+    if (local_events != NULL) {
+        local_events->m_ml = local_events_original;
+        Py_CLEAR(local_events);
+    }
+}
+
 static int call_monitoring(const char *name, const char *format, ...)
 {
     va_list arguments;
@@ -100,12 +153,18 @@ static int call_monitoring(const char *name, const char *format, ...)
     return result != NULL ? 0 : -1;
 }
 
+int pepjit_refresh_quiet(PyThreadState *tstate)
+{
+    if (pepjit_others_monitor(tstate)) {
+        return 1;
+    }
+    pepjit_quiet_breaker = pepjit_observed != 0 ? UINT64_MAX : breaker_version(tstate);
+    return 0;
+}
+
 static void note_quiet(void)
 {
-    PyThreadState *tstate = PyThreadState_GetUnchecked();
-    if (!pepjit_others_monitor(tstate)) {
-        pepjit_quiet_breaker = breaker_version(tstate);
-    }
+    pepjit_refresh_quiet(PyThreadState_GetUnchecked());
 }
 
 static int register_callback(int event, PyMethodDef *method)
@@ -127,6 +186,7 @@ int pepjit_monitoring_begin(void)
     }
     tool_taken = 1;
     events_on = 0;
+    hear_local_events();
     if (register_callback(EVENT_PY_START, &callbacks[0]) < 0 || register_callback(EVENT_JUMP, &callbacks[1]) < 0) {
         PyObject *exception = PyErr_GetRaisedException();
         pepjit_monitoring_end();
@@ -185,6 +245,7 @@ void pepjit_monitoring_end(void)
         call_monitoring("free_tool_id", "(i)", PEPJIT_TOOL) < 0) {
         PyErr_Clear();
     }
+    ignore_local_events();
     events_on = 0;
     tool_taken = 0;
     note_quiet();

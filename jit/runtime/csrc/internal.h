@@ -110,6 +110,41 @@ static inline uint64_t breaker_version(PyThreadState *tstate)
     return _Py_atomic_load_uintptr_relaxed(&tstate->eval_breaker) & ~(uint64_t)_PY_EVAL_EVENTS_MASK;
 }
 
+/* ---------------------------------------------------------------- frames that native code runs on */
+
+enum { VIEW_TABLE = 0, VIEW_VARIANT = 1, VIEW_OBSERVED = 2 };
+
+static inline int64_t **view_slot(pepjit_frame *frame)
+{
+    return (int64_t **)&frame->localsplus[((PyCodeObject *)frame_executable(frame))->co_nlocalsplus];
+}
+
+/* Whether native code runs on the frame. */
+static inline bool is_light(pepjit_frame *frame)
+{
+    return frame != NULL && frame->return_offset == PEPJIT_LIGHT && (frame->owner == FRAME_OWNED_BY_THREAD || frame->owner == FRAME_OWNED_BY_GENERATOR);
+}
+
+/* The buffer with what others see of the frame, or NULL. */
+static inline int64_t *view_buffer(pepjit_frame *frame)
+{
+    return is_light(frame) ? *view_slot(frame) : NULL;
+}
+
+/* Whether somebody has looked at the frame during the call that it's in or has just come from. */
+static inline bool is_observed(pepjit_frame *frame)
+{
+    int64_t *buffer = view_buffer(frame);
+    return buffer != NULL && buffer[VIEW_OBSERVED] != 0;
+}
+
+/* Ends the frame's being looked at, because the interpreter takes over or the frame ends. */
+void pepjit_forget_view(PyThreadState *tstate, pepjit_frame *frame);
+/* How many frames have been looked at and not left since: meanwhile pepjit_quiet_breaker is no breaker's value. */
+extern int64_t pepjit_observed;
+/* Whether others watch; if not, notes what the eval breaker is now. */
+int pepjit_refresh_quiet(PyThreadState *tstate);
+
 /* How many inline cache entries follow a base instruction. */
 int pepjit_caches(int opcode);
 int pepjit_frames_init(void);

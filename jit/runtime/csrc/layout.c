@@ -98,6 +98,7 @@ void pepjit_frame_layout(PyObject *function, struct pepjit_frame_layout *out)
     frame.f_globals = func->func_globals;
     frame.f_builtins = func->func_builtins;
     frame.owner = FRAME_OWNED_BY_THREAD;
+    frame.return_offset = PEPJIT_LIGHT;
 
     for (size_t offset = 0; offset < offsetof(pepjit_frame, localsplus); offset += 8) {
         if (offset == offsetof(pepjit_frame, previous) || offset == offsetof(pepjit_frame, instr_ptr)) {

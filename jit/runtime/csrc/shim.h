@@ -66,6 +66,7 @@ struct pepjit_exit {
     uint8_t entered;       /* 1: `Enter` has taken one off py_recursion_remaining */
     uint8_t recursion;     /* 1: the reason is Recursion (the Python limit or the C stack) */
     uint8_t classes;       /* 1: `pepjit_rs_exit_class` wants to know the class on top of the stack */
+    uint8_t watch;         /* 1: right after a call, whose locals the frame still has */
     uint32_t nlocals;      /* how many of the slots are locals (co_nlocalsplus) */
     uint32_t nstack;       /* how many slots follow */
     uint32_t nwords;       /* words of the buffer */
@@ -74,6 +75,24 @@ struct pepjit_exit {
     PyObject **function_cell;        /* shared code: where the function is if there's no light frame yet; else NULL */
     const uint32_t *drops;           /* words with owned pointers (or NULL) which the exit gives up */
 };
+
+/* What others see of the locals of a frame whose native code is inside of a call. The frame's first stack entry has the address of a buffer
+ * (or 0) while its return_offset is PEPJIT_LIGHT. The buffer: the address of the pepjit_views, the variant, what has been looked at (0, or 1
+ * + the instruction), then two words per local. A slot's index is a word of the buffer; no slot takes a unit. */
+struct pepjit_view {
+    uint32_t offset;  /* the instruction, in code units */
+    uint32_t variant; /* for buffers whose second word is this, if the instruction has several views */
+    const struct pepjit_slot *slots;
+};
+struct pepjit_views {
+    uint32_t count;
+    uint32_t nlocals;
+    const struct pepjit_view *views;
+};
+#define PEPJIT_LIGHT 0xffff
+/* Makes f_locals of frames show these. 0, or -1 with an exception. Idempotent. */
+int pepjit_views_begin(void);
+void pepjit_views_end(void);
 
 /* Leaves a compiled function: builds the interpreter's frame, runs it to its end and returns {object or NULL, PEPJIT_TAG_OBJECT}.
  * `light` is the light frame if `PushFrame` has run, else NULL; it must be tstate->current_frame and the top of the data stack. An
@@ -99,6 +118,8 @@ PyObject *pepjit_box_float(double value);   /* the same */
 pepjit_pair pepjit_unbox_big_int(PyObject *exact_int); /* {value, 1}, or {0, 0} if it doesn't fit 64 bits */
 /* For an eval_breaker that differs from pepjit_quiet_breaker: 0 go on, 1 leave, -1 an exception is set (a signal handler raised). */
 int64_t pepjit_poll(PyThreadState *tstate);
+/* After a call, for an eval_breaker that differs from pepjit_quiet_breaker: 1 if others watch now or the frame has been looked at, else 0. */
+int pepjit_watch(PyThreadState *tstate);
 /* Pops a light frame of which somebody has taken a frame object (frame_obj != NULL); the frame object survives on its own. Keeps an
  * exception that is set. Does not touch py_recursion_remaining. */
 void pepjit_pop_frame(PyThreadState *tstate, pepjit_frame *light);
@@ -180,6 +201,11 @@ int pepjit_monitoring_restart(void);
 void pepjit_monitoring_end(void);
 /* Whether anybody else monitors, traces or profiles (then compiled code must not be entered). */
 int pepjit_others_monitor(PyThreadState *tstate);
+
+/* Whether anybody else monitors events of this code object alone. */
+int pepjit_code_monitored(PyObject *code);
+/* Others may have begun or ended to monitor single code objects: don't enter those that they do. 0 if it can't be done now. */
+int pepjit_rs_monitoring_changed(void);
 
 enum { PEPJIT_VERDICT_NOTHING = 0, PEPJIT_VERDICT_DISABLE = 1, PEPJIT_VERDICT_ENTERED = 2 };
 /* A backward jump of an unoptimised frame (from >= to, code units). Return ENTERED after pepjit_run_loop has run. Not called while others monitor. */

@@ -134,6 +134,10 @@ impl Engine {
             Entry::Function => None,
             Entry::Loop { header, .. } => Some(header),
         };
+        // SAFETY: a live function's code object.
+        if unsafe { ffi::pepjit_code_monitored(function_info(function).code) } != 0 {
+            return Err("others monitor it".into());
+        }
         let key = self.key(function, header);
         self.known.insert(function as usize);
         let history = self.registry.history.entry(key).or_default();
@@ -262,7 +266,7 @@ impl Engine {
             if key.header.is_some() || loops { crate::policy::exit_limit } else { crate::policy::function_exit_limit },
         );
         let compiled = self.backend.compile(&built.func, &mut linkage, false);
-        let exits = linkage.exits;
+        let (exits, views) = (linkage.exits, linkage.views);
         self.counters.backend_ns += start.elapsed().as_nanos() as u64;
         let compiled: Compiled = compiled.map_err(|error| match error {
             BackendError::Internal { .. } => Refusal::Internal(error.to_string()),
@@ -281,7 +285,7 @@ impl Engine {
         let Some(mut mine) = self.in_progress.pop() else { return Err(Refusal::Internal("nesting".into())) };
         *mine.cell = compiled.entry;
         self.counters.code_bytes += compiled.code_bytes as u64;
-        self.counters.metadata_bytes += exits.iter().map(|exit| exit.bytes() as u64).sum::<u64>();
+        self.counters.metadata_bytes += exits.iter().map(|exit| exit.bytes() as u64).sum::<u64>() + views.bytes() as u64;
         self.counters.bytecodes_compiled += facts.input.code.len() as u64;
         if matches!(built.func.kind, FunctionKind::Entry) {
             self.counters.functions_compiled += 1;
@@ -300,8 +304,10 @@ impl Engine {
             osr: OsrProfile::default(),
             params: mine.params,
             exits,
+            views,
             kept,
             function,
+            code: info.code,
             function_cell,
             namespaces: (info.globals as usize, info.builtins as usize),
         };
@@ -400,6 +406,16 @@ impl Engine {
             self.unstable.insert((*dict, name.clone()));
         }
         for id in broken {
+            self.invalidate(id);
+        }
+    }
+
+    /// Gives up the code of functions that others monitor alone.
+    pub(crate) fn spare_monitored(&mut self) {
+        // SAFETY: a unit keeps its code object alive.
+        let watched = |unit: &Unit| *unit.valid == 1 && unsafe { ffi::pepjit_code_monitored(unit.code) } != 0;
+        let units: Vec<UnitId> = self.registry.units.iter().filter(|(_, unit)| watched(unit)).map(|(id, _)| *id).collect();
+        for id in units {
             self.invalidate(id);
         }
     }

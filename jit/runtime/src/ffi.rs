@@ -39,6 +39,7 @@ pub(crate) struct Exit {
     pub(crate) entered: u8,
     pub(crate) recursion: u8,
     pub(crate) classes: u8,
+    pub(crate) watch: u8,
     pub(crate) nlocals: u32,
     pub(crate) nstack: u32,
     pub(crate) nwords: u32,
@@ -46,6 +47,28 @@ pub(crate) struct Exit {
     pub(crate) slots: *const ExitSlot,
     pub(crate) function_cell: *mut Object,
     pub(crate) drops: *const u32,
+}
+
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) offset: u32,
+    pub(crate) variant: u32,
+    pub(crate) slots: *const ExitSlot,
+}
+
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Views {
+    pub(crate) count: u32,
+    pub(crate) nlocals: u32,
+    pub(crate) views: *const View,
+}
+
+impl Default for Views {
+    fn default() -> Views {
+        Views { count: 0, nlocals: 0, views: std::ptr::null() }
+    }
 }
 
 #[repr(C)]
@@ -207,6 +230,10 @@ unsafe extern "C" {
     pub(crate) fn pepjit_frame_function(frame: Frame) -> Object;
     pub(crate) fn pepjit_run_loop(tstate: ThreadState, frame: Frame, header: u32, entry: LoopEntry, handle: u64);
 
+    pub(crate) fn pepjit_watch(tstate: ThreadState) -> c_int;
+    pub(crate) fn pepjit_views_begin() -> c_int;
+    pub(crate) fn pepjit_views_end();
+    pub(crate) fn pepjit_code_monitored(code: Object) -> c_int;
     pub(crate) fn pepjit_watchers_begin() -> c_int;
     pub(crate) fn pepjit_watchers_end();
     pub(crate) fn pepjit_watch_dict(dict: Object) -> c_int;

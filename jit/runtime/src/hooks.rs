@@ -262,6 +262,11 @@ extern "C" fn pepjit_rs_code_destroyed(code: Object) {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn pepjit_rs_monitoring_changed() -> c_int {
+    engine::with(Engine::spare_monitored).is_some().into()
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_suspend_hooks() {
     engine::with(|engine| {
         for (function, (_, version)) in &engine.hooked {

@@ -1,7 +1,7 @@
 //! What a back end asks while it compiles one function: layout, addresses, exit records.
 
 use crate::ffi::{self, Exit, Object};
-use pepjit_backend::{Addresses, ExitKind, ExitRecord, ExitSlot, FrameLayout, Layout, Linkage};
+use pepjit_backend::{Addresses, ExitKind, ExitRecord, ExitSlot, FrameLayout, Layout, Linkage, View};
 use pepjit_ir::op::Reason;
 use pepjit_ir::{Field, Helper};
 use std::ffi::CStr;
@@ -24,6 +24,53 @@ impl ExitHolder {
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Exit>() + self.slots.len() * size_of::<ffi::ExitSlot>() + self.drops.len() * 4
     }
+}
+
+/// What others see of a unit's frames, as the C side reads it.
+#[derive(Debug, Default)]
+pub(crate) struct ViewTable {
+    table: Box<ffi::Views>,
+    views: Vec<ffi::View>,
+    slots: Vec<Vec<ffi::ExitSlot>>,
+}
+
+impl ViewTable {
+    fn new(views: &[View]) -> ViewTable {
+        let slots: Vec<Vec<ffi::ExitSlot>> = views.iter().map(|view| flatten(&view.slots)).collect();
+        let views: Vec<ffi::View> = views
+            .iter()
+            .zip(&slots)
+            .map(|(view, slots)| ffi::View { offset: view.offset, variant: view.variant, slots: slots.as_ptr() })
+            .collect();
+        let table = Box::new(ffi::Views { count: views.len() as u32, nlocals: slots.first().map_or(0, Vec::len) as u32, views: views.as_ptr() });
+        ViewTable { table, views, slots }
+    }
+
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.views.len() * size_of::<ffi::View>() + self.slots.iter().map(|slots| slots.len() * size_of::<ffi::ExitSlot>()).sum::<usize>()
+    }
+}
+
+/// Slots as the C side reads them.
+fn flatten(slots: &[ExitSlot]) -> Vec<ffi::ExitSlot> {
+    let flat = |slot: &ExitSlot| match *slot {
+        ExitSlot::Empty => ffi::ExitSlot { kind: SLOT_EMPTY, index: 0, address: 0 },
+        ExitSlot::Object(address) => ffi::ExitSlot { kind: SLOT_OBJECT, index: 0, address },
+        ExitSlot::Value(index, kind) => {
+            let kind = match kind {
+                ExitKind::Steal => 2,
+                ExitKind::Borrow => 3,
+                ExitKind::Int => 4,
+                ExitKind::Float => 5,
+                ExitKind::Bool => 6,
+                ExitKind::Pair => 7,
+                ExitKind::TaggedInt => 8,
+            };
+            ffi::ExitSlot { kind, index, address: 0 }
+        }
+    };
+    slots.iter().map(flat).collect()
 }
 
 /// Tables of the process, read once.
@@ -84,6 +131,8 @@ impl Process {
         let mut template: Vec<(i32, u64)> =
             frame.template[..frame.ntemplate as usize].iter().map(|word| (word.offset as i32, word.value)).collect();
         template.extend((0..frame.nlocalsplus as i32).map(|index| (frame.localsplus + 8 * index, frame.null_word)));
+        // Where others find the locals: nowhere yet.
+        template.push((frame.localsplus + 8 * frame.nlocalsplus as i32, 0));
         let funcobj = template.iter().find(|(_, word)| word & !7 == function as u64).map_or(0, |(offset, _)| *offset);
         let frame = FrameLayout {
             funcobj,
@@ -115,6 +164,7 @@ pub(crate) struct UnitLinkage<'a> {
     counters: *mut u64,
     limit: fn(Reason, bool) -> u64,
     pub(crate) exits: Vec<ExitHolder>,
+    pub(crate) views: ViewTable,
 }
 
 impl<'a> UnitLinkage<'a> {
@@ -143,6 +193,7 @@ impl<'a> UnitLinkage<'a> {
             box_float: ffi::pepjit_box_float as *const () as u64,
             unbox_big_int: ffi::pepjit_unbox_big_int as *const () as u64,
             poll: ffi::pepjit_poll as *const () as u64,
+            watch: ffi::pepjit_watch as *const () as u64,
             quiet_breaker: &raw const ffi::pepjit_quiet_breaker as u64,
             pop_frame: ffi::pepjit_pop_frame as *const () as u64,
             scratch: &raw const ffi::pepjit_scratch as u64,
@@ -154,7 +205,7 @@ impl<'a> UnitLinkage<'a> {
             function_cell,
         };
         let layout = process.layout_for(function);
-        UnitLinkage { process, layout, addresses, unit, function, code, counters, limit, exits: Vec::new() }
+        UnitLinkage { process, layout, addresses, unit, function, code, counters, limit, exits: Vec::new(), views: ViewTable::default() }
     }
 }
 
@@ -168,26 +219,7 @@ impl Linkage for UnitLinkage<'_> {
     }
 
     fn add_exit(&mut self, record: ExitRecord) -> u64 {
-        let slots: Vec<ffi::ExitSlot> = record
-            .slots
-            .iter()
-            .map(|slot| match *slot {
-                ExitSlot::Empty => ffi::ExitSlot { kind: SLOT_EMPTY, index: 0, address: 0 },
-                ExitSlot::Object(address) => ffi::ExitSlot { kind: SLOT_OBJECT, index: 0, address },
-                ExitSlot::Value(index, kind) => {
-                    let kind = match kind {
-                        ExitKind::Steal => 2,
-                        ExitKind::Borrow => 3,
-                        ExitKind::Int => 4,
-                        ExitKind::Float => 5,
-                        ExitKind::Bool => 6,
-                        ExitKind::Pair => 7,
-                        ExitKind::TaggedInt => 8,
-                    };
-                    ffi::ExitSlot { kind, index, address: 0 }
-                }
-            })
-            .collect();
+        let slots = flatten(&record.slots);
         let drops = record.drops.clone();
         let exit = Box::new(Exit {
             count: 0,
@@ -202,6 +234,7 @@ impl Linkage for UnitLinkage<'_> {
             entered: u8::from(record.entered),
             recursion: u8::from(record.reason == Reason::Recursion),
             classes: u8::from(record.reason == Reason::Class && !record.throw),
+            watch: u8::from(record.reason == Reason::Observed),
             nlocals: record.locals,
             nstack: slots.len() as u32 - record.locals,
             nwords: record.words,
@@ -213,6 +246,11 @@ impl Linkage for UnitLinkage<'_> {
         let address = &raw const *exit as u64;
         self.exits.push(ExitHolder { exit, slots, drops, reason: record.reason });
         address
+    }
+
+    fn add_views(&mut self, views: Vec<View>) -> u64 {
+        self.views = ViewTable::new(&views);
+        &raw const *self.views.table as u64
     }
 
     fn addresses(&self) -> &Addresses {

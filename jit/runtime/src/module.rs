@@ -232,12 +232,14 @@ fn enable(positional: &[Object], named: &[(String, Object)]) -> Result<Object, R
     }
     // SAFETY: called with the GIL, outside of any callback of ours.
     unsafe {
-        if ffi::pepjit_watchers_begin() != 0 {
+        if ffi::pepjit_views_begin() != 0 || ffi::pepjit_watchers_begin() != 0 {
+            ffi::pepjit_views_end();
             engine::with(|engine| engine.enabled = false);
             return Err(Raise::runtime_error("the watchers can't be registered"));
         }
         if ffi::pepjit_monitoring_begin() != 0 || ffi::pepjit_monitoring_events(EVENT_START | EVENT_JUMP) != 0 {
             ffi::pepjit_watchers_end();
+            ffi::pepjit_views_end();
             engine::with(|engine| engine.enabled = false);
             return Err(Raise::runtime_error("sys.monitoring can't be used: is tool id 5 taken?"));
         }
@@ -263,6 +265,7 @@ fn disable() -> Object {
         unsafe {
             ffi::pepjit_monitoring_end();
             ffi::pepjit_watchers_end();
+            ffi::pepjit_views_end();
         }
     }
     none()

@@ -129,6 +129,6 @@ pub(crate) fn exit_limit(reason: Reason, throw: bool) -> u64 {
         _ if throw => 0,
         Reason::Class | Reason::Overflow | Reason::Arithmetic | Reason::Index | Reason::Attribute | Reason::Callee => 50,
         Reason::Stress => 1,
-        Reason::Exception | Reason::Uncompiled | Reason::Unbound | Reason::Invalidated | Reason::Recursion | Reason::Pending => 0,
+        Reason::Exception | Reason::Uncompiled | Reason::Unbound | Reason::Invalidated | Reason::Recursion | Reason::Pending | Reason::Observed => 0,
     }
 }

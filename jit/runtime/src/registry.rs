@@ -1,7 +1,7 @@
 //! What has been compiled, what it assumes, and what becomes of it when an assumption breaks.
 
 use crate::ffi::Object;
-use crate::linkage::ExitHolder;
+use crate::linkage::{ExitHolder, ViewTable};
 use pepjit_backend::Compiled;
 use pepjit_ir::{Callee, Type};
 use std::collections::{BTreeSet, HashMap};
@@ -49,11 +49,16 @@ pub(crate) struct Unit {
     pub(crate) osr: OsrProfile,
     pub(crate) params: Vec<Type>,
     pub(crate) exits: Vec<ExitHolder>,
+    /// What others see of its frames.
+    #[expect(dead_code, reason = "the C side reads it")]
+    pub(crate) views: ViewTable,
     /// Objects kept alive for the code.
     #[expect(dead_code, reason = "the code reads them")]
     pub(crate) kept: Vec<Object>,
     /// A function that runs the code: the one that it was compiled from, as long as it lives; null if none is known.
     pub(crate) function: Object,
+    /// Its code object.
+    pub(crate) code: Object,
     /// Where shared code finds the function that it runs.
     #[expect(dead_code, reason = "the code reads it")]
     pub(crate) function_cell: Box<u64>,

@@ -78,12 +78,14 @@ impl Translator<'_> {
                 Ok(())
             }
             "RETURN_VALUE" => {
+                self.guard_unseen();
                 let entry = self.pop()?;
                 self.return_entry(entry)
             }
             "RETURN_CONST" => {
                 let object = self.input.consts[arg as usize].clone();
                 let object = self.object(object);
+                self.guard_unseen();
                 self.return_entry(Entry::Const(object))
             }
             "JUMP_FORWARD" | "JUMP_BACKWARD_NO_INTERRUPT" => {
@@ -176,6 +178,12 @@ impl Translator<'_> {
         self.secure();
         let state = self.before();
         self.build().guard(Op::Poll, &[], pepjit_ir::Imm::None, state);
+    }
+
+    /// A frame object of this frame outlives the call, with the locals: then the interpreter returns.
+    fn guard_unseen(&mut self) {
+        let state = self.before();
+        self.build().guard(Op::GuardUnseen, &[], pepjit_ir::Imm::None, state);
     }
 
     fn return_entry(&mut self, entry: Entry) -> Step {

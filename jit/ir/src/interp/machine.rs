@@ -72,6 +72,16 @@ pub trait Machine {
     fn set_instruction(&mut self, offset: u32);
     /// Looks whether the interpreter is wanted.
     fn poll(&mut self) -> Poll;
+
+    /// Whether a call has turned on tracing or monitoring, or looked at the frame's locals.
+    fn observed(&mut self) -> bool {
+        false
+    }
+
+    /// Whether somebody has a frame object of the frame.
+    fn seen(&mut self) -> bool {
+        false
+    }
     /// Whether all of the function's assumptions hold.
     fn is_valid(&mut self) -> bool;
     /// The stress mode: asked once before each instruction that can leave, but for `enter`, `poll` and ends of blocks; true leaves.

@@ -56,7 +56,7 @@ fn cancel(func: &mut Function, block: Block, dead: &mut [bool]) {
                         open.remove(&data.args[position]);
                     }
                 }
-                let quiet = matches!(data.op, Op::SetInstruction | Op::Enter | Op::PushFrame);
+                let quiet = matches!(data.op, Op::SetInstruction | Op::Enter | Op::PushFrame | Op::Watch | Op::GuardUnseen);
                 if !quiet && effects(data).any(Effects::WRITES.and(Effects::CALLS)) || sees_counts(data) {
                     open.clear();
                 }
@@ -83,7 +83,8 @@ fn cancel_pair(func: &mut Function, insts: &[Inst], value: Value, start: usize, 
     let between = || insts[start + 1..end].iter().filter(|inst| !dead[inst.index()]);
     let mut states: Vec<(Inst, FrameState)> = Vec::new();
     for &inst in between() {
-        if let Some(state) = func.inst(inst).state {
+        // What others see of a frame takes no units.
+        if let Some(state) = func.inst(inst).state.filter(|_| func.inst(inst).op != Op::SetInstruction) {
             let Some(changed) = without_unit(&func.states[state.index()], value) else { return false };
             states.push((inst, changed));
         }

@@ -81,7 +81,7 @@ fn kills(func: &Function, inst: Inst, quiet: &[bool]) -> u64 {
     let effects = effects(data);
     match (data.op, data.imm) {
         // These write to frames only, which no instruction reads.
-        (Op::Enter | Op::PushFrame | Op::SetInstruction, _) => 0,
+        (Op::Enter | Op::PushFrame | Op::SetInstruction | Op::Watch | Op::GuardUnseen, _) => 0,
         (Op::DecRef | Op::PairDrop, _) if quiet[inst.index()] => 0,
         (Op::StoreFloatInPlace | Op::StoreIntInPlace, _) if quiet[inst.index()] => {
             let slot = slot_of(func, data).map_or(all, |(_, offset)| bit(at_class(offset)));

@@ -56,6 +56,8 @@ fn leaves(inst: &InstData, stressed: bool) -> Vec<(Reason, bool)> {
         Op::GuardValid => because(&[Reason::Invalidated]),
         Op::Enter | Op::PushFrame => because(&[Reason::Recursion]),
         Op::Poll => vec![(Reason::Pending, false), (Reason::Exception, true)],
+        Op::Watch => because(&[Reason::Observed]),
+        Op::GuardUnseen => because(&[Reason::Pending]),
         Op::Throw => vec![(Reason::Exception, true)],
         _ => match inst.imm {
             Imm::Reason(reason) => because(&[reason]),

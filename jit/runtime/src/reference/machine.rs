@@ -333,6 +333,16 @@ impl Machine for Process<'_> {
         }
     }
 
+    fn observed(&mut self) -> bool {
+        let breaker: u64 = self.field(self.tstate, Field::EvalBreaker);
+        // SAFETY: `watch(tstate) -> int`.
+        breaker != word(self.unit.addresses.quiet_breaker) && unsafe { call::words::<i32>(self.unit.addresses.watch, &[self.tstate]) } != 0
+    }
+
+    fn seen(&mut self) -> bool {
+        self.frame != 0 && load_at::<u64>(self.frame, self.unit.layout.frame.frame_obj) != 0
+    }
+
     fn is_valid(&mut self) -> bool {
         // SAFETY: the runtime's byte lives as long as the compiled function.
         unsafe { load::<u8>(self.unit.addresses.valid) != 0 }

@@ -1,0 +1,147 @@
+//! What others see of a compiled frame's locals while it calls: they're stored in a buffer on the native stack, whose address the
+//! frame has, before each call that may run other code. A store is left out where the buffer holds the value on every way there.
+
+use crate::emit::Region;
+use crate::lower::{Lower, Lowered};
+use cranelift_codegen::ir;
+use pepjit_backend::{BackendError, ExitSlot, View, plan_view};
+use pepjit_ir::{Block, InstData, Op, Value};
+use std::collections::{BTreeMap, HashMap};
+
+/// Bytes from the buffer's start.
+const TABLE: i64 = 0;
+const VARIANT: i64 = 8;
+const OBSERVED: i64 = 16;
+
+/// The buffer, and what it holds.
+#[derive(Debug, Default)]
+pub(crate) struct Views {
+    /// The buffer and the address of the table, if anything is to be seen.
+    buffer: Option<(ir::StackSlot, u64)>,
+    /// By instruction: the ways in which its calls hold the locals.
+    variants: BTreeMap<u32, Vec<Vec<ExitSlot>>>,
+    /// The value in each word at the current point.
+    held: HashMap<u32, Value>,
+    /// By block: what is held on every way to it that is known, and how many of its edges are.
+    arriving: HashMap<Block, (HashMap<u32, Value>, usize)>,
+    /// How many edges lead to each block.
+    edges: HashMap<Block, usize>,
+}
+
+impl Views {
+    /// Starts a block: with what all ways to it hold, if they are all known.
+    pub(crate) fn enter(&mut self, block: Block) {
+        let all = self.edges.get(&block).copied();
+        self.held = match self.arriving.remove(&block) {
+            Some((held, edges)) if Some(edges) == all => held,
+            _ => HashMap::new(),
+        };
+    }
+
+    /// Ends a block with these successors.
+    pub(crate) fn leave_for(&mut self, inst: &InstData) {
+        if self.buffer.is_none() {
+            return;
+        }
+        for target in &inst.targets {
+            let (held, edges) = self.arriving.entry(target.block).or_insert_with(|| (self.held.clone(), 0));
+            held.retain(|word, value| self.held.get(word) == Some(value));
+            *edges += 1;
+        }
+    }
+}
+
+impl Lower<'_, '_> {
+    /// Finds out what is to be seen where, before code is made.
+    pub(crate) fn plan_views(&mut self, order: &[Block]) {
+        let func = self.func;
+        let mut calls = false;
+        for block in order {
+            for inst in &func.blocks[block.index()].insts {
+                let inst = func.inst(*inst);
+                for target in &inst.targets {
+                    *self.views.edges.entry(target.block).or_default() += 1;
+                }
+                let (Op::SetInstruction | Op::Poll, Some(state)) = (inst.op, inst.state) else { continue };
+                calls |= inst.op == Op::SetInstruction;
+                let state = &func.states[state.index()];
+                let (slots, _) = plan_view(func, state);
+                let variants = self.views.variants.entry(state.offset).or_default();
+                if !variants.contains(&slots) {
+                    variants.push(slots);
+                }
+            }
+        }
+        let framed = self.func.insts.iter().any(|inst| inst.op == Op::PushFrame) || self.func.kind != pepjit_ir::FunctionKind::Entry;
+        if !framed || func.stack == 0 || !calls && self.views.variants.is_empty() {
+            return;
+        }
+        let views = self.views.variants.iter().flat_map(|(offset, variants)| {
+            variants.iter().zip(0..).map(|(slots, variant)| View { offset: *offset, variant, slots: slots.clone() })
+        });
+        let table = self.linkage.add_views(views.collect());
+        if table != 0 {
+            let buffer = self.e.stack_slot(View::word(func.locals));
+            self.views.buffer = Some((buffer, table));
+        }
+    }
+
+    /// Gives the frame its buffer.
+    pub(crate) fn start_views(&mut self, frame: ir::Value) {
+        let Some((buffer, table)) = self.views.buffer else { return };
+        let base = self.e.stack_address(buffer);
+        let table = self.e.address(table);
+        self.e.store(Region::Native, table, base, TABLE);
+        let nobody = self.e.int(0);
+        self.e.store(Region::Native, nobody, base, OBSERVED);
+        let entry = i64::from(self.e.layout.frame.localsplus) + 8 * i64::from(self.func.locals);
+        self.e.store(Region::Thread, base, frame, entry);
+    }
+
+    /// Stores the locals that the instruction's frame state tells of, where they aren't stored yet.
+    pub(crate) fn show_locals(&mut self, inst: &InstData) -> Result<(), BackendError> {
+        let mut held = std::mem::take(&mut self.views.held);
+        let shown = self.show(inst, &mut held);
+        self.views.held = held;
+        shown
+    }
+
+    /// The same on a way that rejoins the one without these stores.
+    pub(crate) fn show_locals_here(&mut self, inst: &InstData) -> Result<(), BackendError> {
+        let mut here = self.views.held.clone();
+        self.show(inst, &mut here)?;
+        self.views.held.retain(|word, value| here.get(word) == Some(value));
+        Ok(())
+    }
+
+    fn show(&mut self, inst: &InstData, held: &mut HashMap<u32, Value>) -> Result<(), BackendError> {
+        let (Some((buffer, _)), Some(state)) = (self.views.buffer, inst.state) else { return Ok(()) };
+        let state = &self.func.states[state.index()];
+        let (slots, stores) = plan_view(self.func, state);
+        let base = self.e.stack_address(buffer);
+        let variants = &self.views.variants[&state.offset];
+        if variants.len() > 1 {
+            let variant = variants.iter().position(|known| *known == slots).unwrap_or_default();
+            let variant = self.e.int(variant as i64);
+            self.e.store(Region::Native, variant, base, VARIANT);
+        }
+        for (word, value) in stores {
+            if held.get(&word) == Some(&value) {
+                continue;
+            }
+            let offset = 8 * i64::from(word);
+            match self.lowered(value)? {
+                Lowered::One(one) => {
+                    let bits = self.e.word_of(one);
+                    self.e.store(Region::Native, bits, base, offset);
+                }
+                Lowered::Pair(payload, tag) => {
+                    self.e.store(Region::Native, payload, base, offset);
+                    self.e.store(Region::Native, tag, base, offset + 8);
+                }
+            }
+            held.insert(word, value);
+        }
+        Ok(())
+    }
+}

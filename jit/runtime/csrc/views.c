@@ -1,0 +1,139 @@
+/* What others see of the locals of frames that native code runs on. */
+#include "internal.h"
+
+#include "internal/pycore_descrobject.h"
+#include "internal/pycore_pystate.h"
+
+int64_t pepjit_observed;
+
+static const struct pepjit_view *find_view(pepjit_frame *frame, const int64_t *buffer)
+{
+    const struct pepjit_views *table = (const struct pepjit_views *)(uintptr_t)buffer[VIEW_TABLE];
+    int64_t offset = (_Py_CODEUNIT *)frame->instr_ptr - _PyCode_CODE((PyCodeObject *)frame_executable(frame));
+    const struct pepjit_view *found = NULL;
+    for (uint32_t i = 0; i < table->count; i++) {
+        const struct pepjit_view *view = &table->views[i];
+        if (view->offset != offset) {
+            continue;
+        }
+        if (found == NULL || view->variant == (uint64_t)buffer[VIEW_VARIANT]) {
+            found = view;
+        }
+    }
+    return found;
+}
+
+static PyObject *view_object(const struct pepjit_slot *slot, const int64_t *buffer)
+{
+    int64_t word = slot->kind == PEPJIT_SLOT_EMPTY || slot->kind == PEPJIT_SLOT_OBJECT ? 0 : buffer[slot->index];
+    switch (slot->kind) {
+    case PEPJIT_SLOT_EMPTY:
+        return NULL;
+    case PEPJIT_SLOT_OBJECT:
+        return Py_NewRef((PyObject *)(uintptr_t)slot->address);
+    case PEPJIT_SLOT_INT:
+    case PEPJIT_SLOT_TAGGED:
+        return pepjit_box_pair(word, PEPJIT_TAG_INT);
+    case PEPJIT_SLOT_FLOAT:
+        return pepjit_box_pair(word, PEPJIT_TAG_FLOAT);
+    case PEPJIT_SLOT_BOOL:
+        return word & 0xff ? Py_True : Py_False;
+    case PEPJIT_SLOT_PAIR:
+        if (buffer[slot->index + 1] != PEPJIT_TAG_OBJECT) {
+            return pepjit_box_pair(word, buffer[slot->index + 1]);
+        }
+        return Py_XNewRef((PyObject *)(uintptr_t)word);
+    default:
+        return Py_XNewRef((PyObject *)(uintptr_t)word);
+    }
+}
+
+/* Puts the locals into the frame, once per call that it's in: from then on the frame's are the ones that count. */
+static void show_locals(PyThreadState *tstate, pepjit_frame *frame)
+{
+    int64_t *buffer = view_buffer(frame);
+    const struct pepjit_view *view = buffer != NULL ? find_view(frame, buffer) : NULL;
+    if (view == NULL || buffer[VIEW_OBSERVED] == 1 + (int64_t)view->offset) {
+        return;
+    }
+    int64_t count = ((PyCodeObject *)frame_executable(frame))->co_nlocalsplus;
+    for (int64_t i = 0; i < count; i++) {
+        pepjit_entry old = frame->localsplus[i];
+        frame->localsplus[i] = entry_from(view_object(&view->slots[i], buffer));
+        Py_XDECREF(entry_take(old));
+    }
+    if (buffer[VIEW_OBSERVED] == 0) {
+        pepjit_observed++;
+    }
+    buffer[VIEW_OBSERVED] = 1 + (int64_t)view->offset;
+    pepjit_quiet_breaker = UINT64_MAX;
+    (void)tstate;
+}
+
+void pepjit_forget_view(PyThreadState *tstate, pepjit_frame *frame)
+{
+    int64_t *buffer = view_buffer(frame);
+    if (buffer == NULL) {
+        return;
+    }
+    *view_slot(frame) = NULL;
+    if (buffer[VIEW_OBSERVED] != 0) {
+        buffer[VIEW_OBSERVED] = 0;
+        if (--pepjit_observed == 0) {
+            pepjit_refresh_quiet(tstate);
+        }
+    }
+}
+
+int pepjit_watch(PyThreadState *tstate)
+{
+    pepjit_frame *frame = tstate->current_frame;
+    if (is_observed(frame) || (is_light(frame) && pepjit_code_monitored(frame_executable(frame)))) {
+        return 1;
+    }
+    return breaker_version(tstate) != pepjit_quiet_breaker && pepjit_refresh_quiet(tstate);
+}
+
+/* ---------------------------------------------------------------- frame.f_locals */
+
+static PyGetSetDef *original;
+static PyGetSetDef replaced;
+static PyGetSetDescrObject *descriptor;
+
+static PyObject *get_locals(PyObject *self, void *closure)
+{
+    pepjit_frame *frame = ((PyFrameObject *)self)->f_frame;
+    if (frame != NULL && is_light(frame)) {
+        show_locals(PyThreadState_GetUnchecked(), frame);
+    }
+    return original->get(self, closure);
+}
+
+int pepjit_views_begin(void)
+{
+    if (descriptor != NULL) {
+        return 0;
+    }
+    PyObject *dict = PyType_GetDict(&PyFrame_Type);
+    PyObject *found = dict != NULL ? PyDict_GetItemString(dict, "f_locals") : NULL;
+    if (found == NULL || !Py_IS_TYPE(found, &PyGetSetDescr_Type)) {
+        Py_XDECREF(dict);
+        PyErr_SetString(PyExc_ImportError, "pepjit doesn't find frame.f_locals where a stock CPython has it; use a stock CPython");
+        return -1;
+    }
+    descriptor = (PyGetSetDescrObject *)Py_NewRef(found);
+    Py_DECREF(dict);
+    original = descriptor->d_getset;
+    replaced = *original;
+    replaced.get = get_locals;
+    descriptor->d_getset = &replaced;
+    return 0;
+}
+
+void pepjit_views_end(void)
+{
+    if (descriptor != NULL) {
+        descriptor->d_getset = original;
+        Py_CLEAR(descriptor);
+    }
+}
