@@ -209,7 +209,10 @@ impl Translator<'_> {
     }
 
     fn release_locals(&mut self) {
-        for index in 0..self.frame.locals.len() {
+        let count = self.frame.locals.len();
+        for position in 0..count {
+            // From 3.14 on the interpreter clears a frame from its end.
+            let index = if self.input.version >= PyVersion::V314 { count - 1 - position } else { position };
             let entry = std::mem::replace(&mut self.frame.locals[index], Entry::Null);
             self.release(entry);
         }
