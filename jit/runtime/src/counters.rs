@@ -49,6 +49,8 @@ counters! {
     recompilations,
     /// Functions and loops given up because speculation kept failing.
     given_up,
+    /// Compiled functions and loops freed because what they were made from has gone.
+    units_freed,
     /// Bytes of machine code in use.
     code_bytes,
     /// Bytes of metadata: exit records and their slots.

@@ -62,7 +62,9 @@ pub(crate) struct Engine {
     pub(crate) known: HashSet<usize>,
     /// Names of dicts that have been seen changing.
     pub(crate) unstable: BTreeSet<(usize, String)>,
-    /// Classes by version tag (kept alive).
+    /// References of freed units, to be given up when the engine is no longer busy.
+    pub(crate) released: Vec<Object>,
+    /// Classes by version tag (kept alive during a compilation).
     pub(crate) classes: HashMap<u32, usize>,
     /// Functions that are to be compiled again when there's an opportunity.
     pub(crate) queue: Vec<usize>,
@@ -103,12 +105,19 @@ pub(crate) fn with<T>(action: impl FnOnce(&mut Engine) -> T) -> Option<T> {
     loop {
         let missed = std::mem::take(&mut *MISSED.0.borrow_mut());
         if missed.is_empty() {
-            return Some(result);
+            break;
         }
         for event in missed {
             engine.handle(&event);
         }
     }
+    let released = std::mem::take(&mut engine.released);
+    drop(guard);
+    for object in released {
+        // SAFETY: a reference that a freed unit held. Finalisers may run Python code, which may come back here.
+        unsafe { ffi::pepjit_decref(object) };
+    }
+    Some(result)
 }
 
 /// Something has happened that compiled code must hear of.
@@ -160,6 +169,9 @@ impl Engine {
         let nesting = self.in_progress.len();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.compile_unit(function, key, entry, observed, failed_sites)));
         self.counters.compile_ns += start.elapsed().as_nanos() as u64;
+        if nesting == 0 {
+            self.released.extend(self.classes.drain().map(|(_, class)| class as Object));
+        }
         let refusal = match outcome {
             Ok(Ok(id)) => return Ok(id),
             Ok(Err(refusal)) => refusal,
@@ -276,8 +288,19 @@ impl Engine {
         // Everything that the code names stays alive with it.
         // (Not the function itself: who runs it holds it, and it could never go away.)
         let alone = key.owner == function as usize;
-        let named = built.func.objects.iter().map(|object| object.address as Object).filter(|object| *object != function);
-        let kept: Vec<Object> = named.chain([info.code]).collect();
+        // Nor classes that are watched: when one goes the code is invalid, and classes hold the functions whose code would hold them. Nor the code
+        // object: what runs of it holds it.
+        let watched: HashSet<usize> = assumptions
+            .iter()
+            .filter_map(|assumption| if let Assumption::Class(class) = assumption { Some(*class) } else { None })
+            .collect();
+        let kept: Vec<Object> = built
+            .func
+            .objects
+            .iter()
+            .map(|object| object.address as Object)
+            .filter(|object| *object != function && !watched.contains(&(*object as usize)))
+            .collect();
         for object in &kept {
             // SAFETY: the objects are live: the front end found them a moment ago, and the GIL has been held since.
             unsafe { ffi::pepjit_incref(*object) };
@@ -441,7 +464,23 @@ impl Engine {
             self.break_assumption(&Assumption::Function(function));
             self.queue.retain(|queued| *queued != function);
             self.registry.history.remove(&Key { owner: function, header: None });
+            self.free_units(function);
             self.replace_function(function);
+        }
+    }
+
+    /// Frees the units of a function or a code object that has gone: nothing runs of it any more, for what runs it would hold it.
+    pub(crate) fn free_units(&mut self, owner: usize) {
+        let gone: Vec<UnitId> = self.registry.units.iter().filter(|(_, unit)| unit.key.owner == owner).map(|(id, _)| *id).collect();
+        for id in gone {
+            self.drop_unit(id);
+            let Some(unit) = self.registry.units.remove(&id) else { continue };
+            self.released.extend(&unit.kept);
+            self.backend.free(unit.compiled.handle);
+            self.counters.native_entries += *unit.entries;
+            self.counters.units_freed += 1;
+            // Invalid callers still know the address.
+            Box::leak(unit.cell);
         }
     }
 

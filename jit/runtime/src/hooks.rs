@@ -15,6 +15,7 @@ const NOTHING: c_int = 0;
 const DISABLE: c_int = 1;
 const ENTERED: c_int = 2;
 
+const FUNCTION_CODE: c_int = 0;
 const FUNCTION_DESTROYED: c_int = 3;
 const DICT_CLONED: c_int = 3;
 
@@ -249,6 +250,11 @@ extern "C" fn pepjit_rs_type_event(ty: Object) {
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_function_event(event: c_int, function: Object, _new_value: Object) {
     let function = function as usize;
+    if event == FUNCTION_CODE {
+        // Compiled code of it may be running, and counts on whoever runs it to hold the code object.
+        // SAFETY: the function is alive, and has its old code still.
+        unsafe { ffi::pepjit_incref(function_info(function as Object).code) };
+    }
     engine::notify(if event == FUNCTION_DESTROYED { Event::FunctionGone(function) } else { Event::FunctionChanged(function) });
 }
 
@@ -258,6 +264,8 @@ extern "C" fn pepjit_rs_code_destroyed(code: Object) {
         engine.calls.remove(&(code as usize));
         engine.jumps.retain(|(known, _), _| *known != code as usize);
         engine.nested.remove(&(code as usize));
+        engine.free_units(code as usize);
+        engine.registry.history.retain(|key, _| key.owner != code as usize);
     });
 }
 

@@ -122,6 +122,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             unstable: BTreeSet::new(),
             classes: HashMap::new(),
             queue: Vec::new(),
+            released: Vec::new(),
         })
     };
     match engine() {
@@ -329,7 +330,8 @@ fn all_counters() -> Vec<(String, u64)> {
         let mut all = engine.counters.all();
         let arena = crate::arena::Arena::global();
         let (used, reserved) = (arena.code_bytes() as u64, arena.code_bytes_reserved() as u64);
-        let entries: u64 = engine.registry.units.values().map(|unit| *unit.entries).sum();
+        let running: u64 = engine.registry.units.values().map(|unit| *unit.entries).sum();
+        let entries = engine.counters.native_entries + running;
         all.retain(|(name, _)| name != "code_bytes" && name != "native_entries");
         all.push(("native_entries".into(), entries));
         for (name, value) in &mut all {
