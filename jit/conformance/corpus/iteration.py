@@ -483,3 +483,24 @@ def loops_with_later_variables_bound():
         return seen[-5:], len(seen)
 
     return heat(f, 10, 50), heat(f, 60, 60), outcome(f, 3, 2)
+
+
+@case
+def loops_after_the_hot_one():
+    def f(n, m):
+        table = [[0] * 4 for _ in range(n)]
+        total = 0
+        for row in table:
+            for k in range(4):
+                row[k] += k * m
+        for row in table:
+            if m:
+                total += sum(row) + row[-1]
+        while total > 10**6:
+            total //= 3
+        for a, b in zip(table, table[1:]):
+            total += a[0] - b[3]
+        return total, table[-1]
+
+    out = [f(900, 0), f(900, 3), f(10, 1.5), outcome(f, 2, None), outcome(f, 2, "s")]
+    return out, heat(f, 40, 2), f(2000, 2**62)

@@ -1,12 +1,15 @@
 //! The driver: regions in reverse post-order, merges, loops, and what every instruction needs.
 
 use crate::decode::{Bytecode, Insn};
-use crate::input::{CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CO_VARKEYWORDS, CodeInput, Entry as CodeEntry, LocalKind};
+use crate::input::{
+    CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CO_VARKEYWORDS, CodeInput, Entry as CodeEntry, LocalKind,
+};
 use crate::state::{Entry, Frame, Owner};
 use crate::world::World;
 use pepjit_ir::op::{Effects, Reason};
 use pepjit_ir::{Block, BlockCall, Builder, Cond, Function, FunctionKind, Helper, Imm, ObjId, ObjRef, Op, StateId, Type, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use thiserror::Error;
 
 /// Why a function or loop stays interpreted.
@@ -360,7 +363,9 @@ impl Translator<'_> {
             }
         }
         let entry = match entry {
-            Entry::Value(value, Owner::Local(owner)) if owner != local || self.frame.locals[index] != Entry::Value(value, Owner::Slot) => {
+            Entry::Value(value, Owner::Local(owner))
+                if owner != local || self.frame.locals[index] != Entry::Value(value, Owner::Slot) =>
+            {
                 self.build().effect(Op::IncRef, &[value], Imm::None);
                 Entry::Value(value, Owner::Slot)
             }
@@ -470,7 +475,11 @@ impl Translator<'_> {
     pub(crate) fn fork(&mut self, condition: Value) -> (Block, Block) {
         let then = self.func.add_block();
         let otherwise = self.func.add_block();
-        self.build().branch(condition, BlockCall { block: then, args: Vec::new() }, BlockCall { block: otherwise, args: Vec::new() });
+        self.build().branch(
+            condition,
+            BlockCall { block: then, args: Vec::new() },
+            BlockCall { block: otherwise, args: Vec::new() },
+        );
         (then, otherwise)
     }
 
@@ -556,6 +565,16 @@ impl Translator<'_> {
     fn regions(&mut self) -> Step {
         for start in self.bytecode.order.clone() {
             let Some(edges) = self.pending.remove(&start) else { continue };
+            if self.is_untried(start) {
+                // The interpreter goes on, learns what the loop does, and comes back for it.
+                self.merge(start, edges)?;
+                let first = self.bytecode.regions[&start].insns.start;
+                self.insn = self.bytecode.insns[first].clone();
+                self.before = None;
+                self.frame_before = self.frame.clone();
+                self.leave(Reason::Uncompiled);
+                continue;
+            }
             if self.bytecode.loops.contains_key(&start) {
                 self.enter_loop(start, edges);
             } else {
@@ -564,6 +583,18 @@ impl Translator<'_> {
             self.region(start)?;
         }
         Ok(())
+    }
+
+    /// Whether a region starts a loop after the one that was entered, of which nothing has ever run.
+    fn is_untried(&self, start: u32) -> bool {
+        let CodeEntry::Loop { header, .. } = self.input.entry else { return false };
+        let (Some(entered), Some(other)) = (self.bytecode.loops.get(&header), self.bytecode.loops.get(&start)) else {
+            return false;
+        };
+        let has_run = |region: &u32| {
+            self.bytecode.insns[self.bytecode.regions[region].insns.clone()].iter().any(|insn| insn.spec != insn.name)
+        };
+        !entered.body.contains(&start) && entered.body.iter().any(has_run) && !other.body.iter().any(has_run)
     }
 
     fn region(&mut self, start: u32) -> Step {
@@ -648,8 +679,10 @@ impl Translator<'_> {
             self.settle_stack();
             std::mem::swap(&mut self.frame, &mut edge.frame);
         }
-        let locals: Vec<u32> =
-            (0..self.input.locals.len()).filter(|index| Self::differs(&edges, |frame| frame.locals[*index])).map(|index| index as u32).collect();
+        let locals: Vec<u32> = (0..self.input.locals.len())
+            .filter(|index| Self::differs(&edges, |frame| frame.locals[*index]))
+            .map(|index| index as u32)
+            .collect();
         let stack: Vec<usize> = (0..depth).filter(|index| Self::differs(&edges, |frame| frame.stack[*index])).collect();
         let block = self.func.add_block();
         let mut frame = edges[0].frame.clone();
@@ -750,8 +783,9 @@ impl Translator<'_> {
         let words = |frame: &Frame, index: usize| matches!(frame.stack[index], Entry::Value(_, Owner::Word));
         // Where a nested loop is entered in its middle, the outer one comes round to it: what that one puts on the stack changes too.
         let rotated = body.body.first().is_some_and(|region| *region < start);
-        let stack: Vec<usize> =
-            (0..depth).filter(|index| rotated || words(&edges[0].frame, *index) || Self::differs(&edges, |frame| frame.stack[*index])).collect();
+        let stack: Vec<usize> = (0..depth)
+            .filter(|index| rotated || words(&edges[0].frame, *index) || Self::differs(&edges, |frame| frame.stack[*index]))
+            .collect();
         let mut frame = edges[0].frame.clone();
         for local in &locals {
             let cleared = self.bytecode.loops[&start].body.iter().any(|region| {
@@ -762,9 +796,9 @@ impl Translator<'_> {
             let bound = !cleared && edges.iter().all(|edge| !self.ty(edge.frame.locals[*local as usize]).may_be_null());
             let parameter = self.parameter(block, if bound { Type::OBJECT } else { Type::NULLABLE });
             frame.locals[*local as usize] = parameter;
-            let seeded = edges.iter().any(|edge| {
-                self.constant(edge.frame.locals[*local as usize]).is_some_and(|object| object.ty == Type::INT)
-            });
+            let seeded = edges
+                .iter()
+                .any(|edge| self.constant(edge.frame.locals[*local as usize]).is_some_and(|object| object.ty == Type::INT));
             let likely = self.likely(edges[0].frame.locals[*local as usize]);
             if let Entry::Value(value, _) = parameter {
                 if seeded {
@@ -797,7 +831,8 @@ impl Translator<'_> {
         let header = &self.headers[&target];
         let (block, locals, stack) = (header.block, header.locals.clone(), header.stack.clone());
         debug_assert!(
-            (0..header.frame.stack.len()).all(|index| stack.contains(&index) || header.frame.stack[index] == self.frame.stack[index]),
+            (0..header.frame.stack.len())
+                .all(|index| stack.contains(&index) || header.frame.stack[index] == self.frame.stack[index]),
             "a stack entry changes in a loop"
         );
         self.jump_with(block, &locals, &stack, target);
@@ -810,6 +845,15 @@ pub fn parameter_types(input: &CodeInput) -> Vec<Type> {
     (0..input.argcount)
         .map(|index| parameter_type(input, &insns, index, input.observed.get(index as usize).copied().unwrap_or(Type::OBJECT)))
         .collect()
+}
+
+/// A number that changes when the interpreter specialises an instruction (differently).
+pub fn specialisations(input: &CodeInput) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    for insn in crate::decode::decode(input) {
+        insn.spec.hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// Whether a function jumps backwards anywhere.

@@ -324,6 +324,7 @@ impl Engine {
             stress,
             entries,
             hooks: 0,
+            specialisations: pepjit_frontend::specialisations(&facts.input),
             osr: OsrProfile::default(),
             params: mine.params,
             exits,

@@ -124,6 +124,26 @@ fn judge_loop(engine: &mut Engine, handle: u64, taken: u64) {
     }
 }
 
+/// Whether a loop is to be compiled again since the interpreter has specialised more of the function: what comes after the loop may not
+/// have run when it was compiled.
+fn second_look(engine: &mut Engine, function: Object, key: Key) -> bool {
+    let history = engine.registry.history.entry(key).or_default();
+    history.entries += 1;
+    if !policy::SECOND_LOOKS.contains(&history.entries) || engine.policy.force {
+        return false;
+    }
+    let Some(unit) = engine.registry.find(key) else { return false };
+    let Some(facts) = crate::objects::code_facts(function, Entry::Function, Vec::new(), Vec::new()) else { return false };
+    if pepjit_frontend::specialisations(&facts.input) == unit.specialisations {
+        return false;
+    }
+    if let Some(id) = engine.registry.current.get(&key).copied() {
+        engine.counters.recompilations += 1;
+        engine.drop_unit(id);
+    }
+    true
+}
+
 /// What to do at a backward jump: a loop entry and its handle, or a verdict.
 fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<(u64, u64), c_int> {
     if !engine.enabled {
@@ -174,6 +194,13 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<(u64
         }
         let depth = observed.len().saturating_sub(crate::objects::local_count(function)) as u32;
         if engine.compile(function, Entry::Loop { header: to, depth }, either).is_err() {
+            return Err(DISABLE);
+        }
+    }
+    if second_look(engine, function, key) {
+        let depth = observed.len().saturating_sub(crate::objects::local_count(function)) as u32;
+        let made_for = engine.registry.history.get(&key).map_or_else(Vec::new, |history| history.observed.clone());
+        if engine.compile(function, Entry::Loop { header: to, depth }, made_for).is_err() {
             return Err(DISABLE);
         }
     }
@@ -299,7 +326,9 @@ extern "C" fn pepjit_rs_resume_hooks() {
             .iter()
             .filter(|(key, _)| key.header.is_none())
             .filter_map(|(key, id)| engine.registry.units.get(id).map(|unit| (key, id, unit)))
-            .filter(|(key, _, unit)| !engine.hooked.contains_key(&(unit.function as usize)) && *unit.valid == 1 && key.owner == unit.function as usize)
+            .filter(|(key, _, unit)| {
+                !engine.hooked.contains_key(&(unit.function as usize)) && *unit.valid == 1 && key.owner == unit.function as usize
+            })
             .map(|(_, id, unit)| (*id, unit.function))
             .collect();
         for (id, function) in waiting {

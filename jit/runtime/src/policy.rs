@@ -108,6 +108,8 @@ pub(crate) fn called_too_seldom(unit: &Unit) -> bool {
 pub(crate) const OSR_WORTHWHILE: u64 = 700;
 /// The same for a loop that is mostly left by a side exit, which costs about as much as entering it, and is entered again soon.
 pub(crate) const OSR_WORTHWHILE_LEFT: u64 = 5000;
+/// The entries of a loop at which it's compiled again if the interpreter has specialised more of the function since.
+pub(crate) const SECOND_LOOKS: [u64; 2] = [4, 24];
 /// Entries over which a loop is judged.
 pub(crate) const OSR_SAMPLE: u64 = 128;
 

@@ -45,6 +45,8 @@ pub(crate) struct Unit {
     pub(crate) entries: Box<u64>,
     /// How many functions have been sent to it.
     pub(crate) hooks: u64,
+    /// What the interpreter had specialised when this was compiled.
+    pub(crate) specialisations: u64,
     /// Of loops: whether entering pays.
     pub(crate) osr: OsrProfile,
     pub(crate) params: Vec<Type>,
@@ -94,6 +96,8 @@ pub(crate) enum Assumption {
 pub(crate) struct History {
     /// Sites compiled without speculation.
     pub(crate) failed_sites: Vec<u32>,
+    /// Entries of a loop so far.
+    pub(crate) entries: u64,
     /// The versions of classes that were met where another one was expected, by site.
     pub(crate) classes: HashMap<u32, Vec<u32>>,
     /// Sites of these that failed by overflow.

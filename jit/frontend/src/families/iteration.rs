@@ -19,6 +19,10 @@ impl Translator<'_> {
 
     pub(super) fn get_iter(&mut self) -> Step {
         let itself = matches!(self.peek(0)?, Entry::Value(value, _) if self.iterators.contains(&value));
+        if itself {
+            // As for the range: it says nothing for compiling the code.
+            self.generic += 1;
+        }
         if self.input.version < PyVersion::V315 {
             return if itself { Ok(()) } else { self.generic_op(Helper::GetIter, 1, &[]) };
         }
