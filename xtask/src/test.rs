@@ -191,8 +191,11 @@ fn python_steps(root: &Path, python: &Interpreter, quick: bool, newest: bool) ->
         }
     };
     if !quick {
-        with_module("conformance", "jit/conformance/run.py", &["--workloads"]);
-        with_module("leaks", "jit/conformance/leaks.py", &[]);
+        with_module("conformance", "jit/conformance/run.py", &["--workloads", "--modes", "on,forced,exits"]);
+        if newest {
+            with_module("both back ends", "jit/conformance/run.py", &["--fast", "--modes", "random-exits-1,reference"]);
+        }
+        with_module("leaks", "jit/conformance/leaks.py", &["--modes", "on"]);
     } else if newest {
         with_module("conformance", "jit/conformance/run.py", &["--fast"]);
     }

@@ -72,7 +72,8 @@ impl Lower<'_, '_> {
                 }
             }
         }
-        let framed = self.func.insts.iter().any(|inst| inst.op == Op::PushFrame) || self.func.kind != pepjit_ir::FunctionKind::Entry;
+        let framed =
+            self.func.insts.iter().any(|inst| inst.op == Op::PushFrame) || self.func.kind != pepjit_ir::FunctionKind::Entry;
         if !framed || func.stack == 0 || !calls && self.views.variants.is_empty() {
             return;
         }

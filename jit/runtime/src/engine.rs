@@ -9,8 +9,8 @@ use crate::registry::{Assumption, History, Key, OsrProfile, Registry, Unit, Unit
 use crate::world::ProcessWorld;
 use pepjit_backend::{Backend, BackendError, Compiled};
 use pepjit_frontend::{BuildError, Entry};
-use pepjit_ir::passes::Pipeline;
 use pepjit_ir::op::Reason;
+use pepjit_ir::passes::Pipeline;
 use pepjit_ir::{FunctionKind, Type};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -218,7 +218,8 @@ impl Engine {
         if self.in_progress.len() >= MAX_NESTING {
             return Err(Refusal::Unsupported("nesting".into()));
         }
-        let mut facts = code_facts(function, entry, observed, failed_sites).ok_or_else(|| Refusal::Unsupported("code object".into()))?;
+        let mut facts =
+            code_facts(function, entry, observed, failed_sites).ok_or_else(|| Refusal::Unsupported("code object".into()))?;
         if facts.has_executors {
             return Err(Refusal::Unsupported("already compiled by CPython's own JIT".into()));
         }
@@ -472,7 +473,8 @@ impl Engine {
 
     /// Frees the units of a function or a code object that has gone: nothing runs of it any more, for what runs it would hold it.
     pub(crate) fn free_units(&mut self, owner: usize) {
-        let gone: Vec<UnitId> = self.registry.units.iter().filter(|(_, unit)| unit.key.owner == owner).map(|(id, _)| *id).collect();
+        let gone: Vec<UnitId> =
+            self.registry.units.iter().filter(|(_, unit)| unit.key.owner == owner).map(|(id, _)| *id).collect();
         for id in gone {
             self.drop_unit(id);
             let Some(unit) = self.registry.units.remove(&id) else { continue };

@@ -59,6 +59,7 @@ pub(crate) struct View {
 
 #[repr(C)]
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "the C side's name")]
 pub(crate) struct Views {
     pub(crate) count: u32,
     pub(crate) nlocals: u32,

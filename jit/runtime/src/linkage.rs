@@ -42,13 +42,18 @@ impl ViewTable {
             .zip(&slots)
             .map(|(view, slots)| ffi::View { offset: view.offset, variant: view.variant, slots: slots.as_ptr() })
             .collect();
-        let table = Box::new(ffi::Views { count: views.len() as u32, nlocals: slots.first().map_or(0, Vec::len) as u32, views: views.as_ptr() });
+        let table = Box::new(ffi::Views {
+            count: views.len() as u32,
+            nlocals: slots.first().map_or(0, Vec::len) as u32,
+            views: views.as_ptr(),
+        });
         ViewTable { table, views, slots }
     }
 
     /// Bytes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.views.len() * size_of::<ffi::View>() + self.slots.iter().map(|slots| slots.len() * size_of::<ffi::ExitSlot>()).sum::<usize>()
+        self.views.len() * size_of::<ffi::View>()
+            + self.slots.iter().map(|slots| slots.len() * size_of::<ffi::ExitSlot>()).sum::<usize>()
     }
 }
 
@@ -85,9 +90,18 @@ impl Process {
     pub(crate) fn new() -> Result<Process, String> {
         // SAFETY: the C side's tables are constants; the counts say how long they are.
         let (fields, helpers) = unsafe {
-            let names = std::slice::from_raw_parts((&raw const ffi::pepjit_field_names).cast::<*const i8>(), ffi::pepjit_field_count as usize);
-            let offsets = std::slice::from_raw_parts((&raw const ffi::pepjit_field_offsets).cast::<i32>(), ffi::pepjit_field_count as usize);
-            let rows = std::slice::from_raw_parts((&raw const ffi::pepjit_helpers).cast::<ffi::HelperRow>(), ffi::pepjit_helper_count as usize);
+            let names = std::slice::from_raw_parts(
+                (&raw const ffi::pepjit_field_names).cast::<*const i8>(),
+                ffi::pepjit_field_count as usize,
+            );
+            let offsets = std::slice::from_raw_parts(
+                (&raw const ffi::pepjit_field_offsets).cast::<i32>(),
+                ffi::pepjit_field_count as usize,
+            );
+            let rows = std::slice::from_raw_parts(
+                (&raw const ffi::pepjit_helpers).cast::<ffi::HelperRow>(),
+                ffi::pepjit_helper_count as usize,
+            );
             let fields: Vec<(String, i32)> = names
                 .iter()
                 .zip(offsets)
@@ -97,12 +111,13 @@ impl Process {
                 rows.iter().map(|row| (CStr::from_ptr(row.name).to_string_lossy().into_owned(), row.address as u64)).collect();
             (fields, helpers)
         };
-        let same_fields = fields.len() == Field::ALL.len() && fields.iter().zip(Field::ALL).all(|((name, _), field)| name == field.name());
+        let same_fields =
+            fields.len() == Field::ALL.len() && fields.iter().zip(Field::ALL).all(|((name, _), field)| name == field.name());
         if !same_fields {
             return Err("the field tables of the two halves of the module differ; build it again".into());
         }
-        let same_helpers =
-            helpers.len() == Helper::ALL.len() && helpers.iter().zip(Helper::ALL).all(|((name, _), helper)| name == helper.info().name);
+        let same_helpers = helpers.len() == Helper::ALL.len()
+            && helpers.iter().zip(Helper::ALL).all(|((name, _), helper)| name == helper.info().name);
         if !same_helpers {
             return Err("the helper tables of the two halves of the module differ; build it again".into());
         }
@@ -205,7 +220,18 @@ impl<'a> UnitLinkage<'a> {
             function_cell,
         };
         let layout = process.layout_for(function);
-        UnitLinkage { process, layout, addresses, unit, function, code, counters, limit, exits: Vec::new(), views: ViewTable::default() }
+        UnitLinkage {
+            process,
+            layout,
+            addresses,
+            unit,
+            function,
+            code,
+            counters,
+            limit,
+            exits: Vec::new(),
+            views: ViewTable::default(),
+        }
     }
 }
 

@@ -155,7 +155,8 @@ extern "C" fn pepjit_rs_method(method: c_int, args: *const Object, nargs: i64, k
     // SAFETY: the calling convention: positional arguments, then one for each keyword name.
     let values: &[Object] = if count == 0 { &[] } else { unsafe { std::slice::from_raw_parts(args, count) } };
     let (positional, named) = values.split_at(count - names.len());
-    let named: Vec<(String, Object)> = names.iter().map(|name| text(*name).unwrap_or_default()).zip(named.iter().copied()).collect();
+    let named: Vec<(String, Object)> =
+        names.iter().map(|name| text(*name).unwrap_or_default()).zip(named.iter().copied()).collect();
     let result = match method {
         0 => enable(positional, &named),
         1 => no_arguments("disable", positional, &named).map(|()| disable()),
@@ -181,7 +182,11 @@ extern "C" fn pepjit_rs_method(method: c_int, args: *const Object, nargs: i64, k
 }
 
 fn no_arguments(method: &str, positional: &[Object], named: &[(String, Object)]) -> Result<(), Raise> {
-    if positional.is_empty() && named.is_empty() { Ok(()) } else { Err(Raise::type_error(format!("{method}() takes no arguments"))) }
+    if positional.is_empty() && named.is_empty() {
+        Ok(())
+    } else {
+        Err(Raise::type_error(format!("{method}() takes no arguments")))
+    }
 }
 
 fn function_argument(method: &str, positional: &[Object], named: &[(String, Object)]) -> Result<Object, Raise> {
@@ -210,7 +215,9 @@ fn enable(positional: &[Object], named: &[(String, Object)]) -> Result<Object, R
             return Err(Raise::value_error(format!("enable(): {name} must be a number that is not negative")));
         }
         if !matches!(name.as_str(), "threshold" | "max_attempts" | "max_units") {
-            return Err(Raise::type_error(format!("enable(): unknown policy {name:?}; known are threshold, max_attempts, max_units")));
+            return Err(Raise::type_error(format!(
+                "enable(): unknown policy {name:?}; known are threshold, max_attempts, max_units"
+            )));
         }
         policy.push((name.clone(), value as u64));
     }
@@ -353,18 +360,23 @@ extern "C" fn write_stats() {
     let counters: serde_json::Map<String, serde_json::Value> =
         all_counters().into_iter().map(|(name, value)| (name, value.into())).collect();
     let partial = format!("{path}.{}.part", std::process::id());
-    let written = std::fs::write(&partial, format!("{}\n", serde_json::Value::Object(counters))).and_then(|()| std::fs::rename(&partial, &path));
+    let written = std::fs::write(&partial, format!("{}\n", serde_json::Value::Object(counters)))
+        .and_then(|()| std::fs::rename(&partial, &path));
     if let Err(error) = written {
         eprintln!("pepjit: the counters could not be written to {path}: {error}");
     }
 }
 
 fn dump(positional: &[Object], named: &[(String, Object)]) -> Result<Object, Raise> {
-    let [function, kind] = positional else { return Err(Raise::type_error("dump() takes a function and \"hir\", \"clif\" or \"asm\"")) };
+    let [function, kind] = positional else {
+        return Err(Raise::type_error("dump() takes a function and \"hir\", \"clif\" or \"asm\""));
+    };
     let function = function_argument("dump", &[*function], named)?;
     let kind = if crate::objects::class_type(*kind) == pepjit_ir::Type::STR { text(*kind) } else { None };
     let kind = kind.filter(|kind| matches!(kind.as_str(), "hir" | "hir0" | "clif" | "asm"));
-    let Some(kind) = kind else { return Err(Raise::value_error("dump() takes \"hir\", \"clif\" or \"asm\" as its second argument")) };
+    let Some(kind) = kind else {
+        return Err(Raise::value_error("dump() takes \"hir\", \"clif\" or \"asm\" as its second argument"));
+    };
     match engine::with(|engine| engine.dump(function, &kind)) {
         Some(Ok(text)) => Ok(string(&text)),
         Some(Err(reason)) => Err(Raise::value_error(reason)),

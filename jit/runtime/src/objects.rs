@@ -123,7 +123,8 @@ pub(crate) fn code_facts(function: Object, entry: Entry, observed: Vec<Type>, fa
                 (kind, text(name).unwrap_or_default())
             })
             .collect();
-        let handlers = if code.nhandlers == 0 { &[][..] } else { std::slice::from_raw_parts(code.handlers, code.nhandlers as usize) };
+        let handlers =
+            if code.nhandlers == 0 { &[][..] } else { std::slice::from_raw_parts(code.handlers, code.nhandlers as usize) };
         let handlers = handlers
             .iter()
             .map(|row| Handler { start: row.start, end: row.end, target: row.target, depth: row.depth, lasti: row.lasti != 0 })

@@ -52,7 +52,9 @@ impl Policy {
             Ok("every") => Stress::Every,
             Ok(text) => match text.strip_prefix("random:") {
                 Some(seed) => Stress::Random(seed.parse().map_err(|_| format!("PEPJIT_EXIT={text}: the seed is no number"))?),
-                None => Stress::Nth(text.parse().map_err(|_| format!("PEPJIT_EXIT={text}: use every, a number, or random:SEED"))?),
+                None => {
+                    Stress::Nth(text.parse().map_err(|_| format!("PEPJIT_EXIT={text}: use every, a number, or random:SEED"))?)
+                }
             },
         };
         let random = match stress {
@@ -131,6 +133,12 @@ pub(crate) fn exit_limit(reason: Reason, throw: bool) -> u64 {
         _ if throw => 0,
         Reason::Class | Reason::Overflow | Reason::Arithmetic | Reason::Index | Reason::Attribute | Reason::Callee => 50,
         Reason::Stress => 1,
-        Reason::Exception | Reason::Uncompiled | Reason::Unbound | Reason::Invalidated | Reason::Recursion | Reason::Pending | Reason::Observed => 0,
+        Reason::Exception
+        | Reason::Uncompiled
+        | Reason::Unbound
+        | Reason::Invalidated
+        | Reason::Recursion
+        | Reason::Pending
+        | Reason::Observed => 0,
     }
 }

@@ -55,7 +55,6 @@ pub(crate) struct Unit {
     #[expect(dead_code, reason = "the C side reads it")]
     pub(crate) views: ViewTable,
     /// Objects kept alive for the code.
-    #[expect(dead_code, reason = "the code reads them")]
     pub(crate) kept: Vec<Object>,
     /// A function that runs the code: the one that it was compiled from, as long as it lives; null if none is known.
     pub(crate) function: Object,
@@ -141,8 +140,12 @@ impl Registry {
 
     /// The same for every name of a dict.
     pub(crate) fn broken_dict(&mut self, dict: usize) -> Vec<UnitId> {
-        let names: Vec<Assumption> =
-            self.assumptions.keys().filter(|known| matches!(known, Assumption::Name { dict: of, .. } if *of == dict)).cloned().collect();
+        let names: Vec<Assumption> = self
+            .assumptions
+            .keys()
+            .filter(|known| matches!(known, Assumption::Name { dict: of, .. } if *of == dict))
+            .cloned()
+            .collect();
         names.iter().flat_map(|name| self.broken(name)).collect()
     }
 

@@ -336,7 +336,8 @@ impl Machine for Process<'_> {
     fn observed(&mut self) -> bool {
         let breaker: u64 = self.field(self.tstate, Field::EvalBreaker);
         // SAFETY: `watch(tstate) -> int`.
-        breaker != word(self.unit.addresses.quiet_breaker) && unsafe { call::words::<i32>(self.unit.addresses.watch, &[self.tstate]) } != 0
+        breaker != word(self.unit.addresses.quiet_breaker)
+            && unsafe { call::words::<i32>(self.unit.addresses.watch, &[self.tstate]) } != 0
     }
 
     fn seen(&mut self) -> bool {
