@@ -457,7 +457,7 @@ impl Places {
             pyenv: folder("PYENV_ROOT").or_else(|| under_home(".pyenv")),
             uv: folder("UV_PYTHON_INSTALL_DIR").or_else(|| data.map(|data| data.join("uv/python"))),
             get_pythons: split("PEPJIT_PYTHONS").unwrap_or_else(|| {
-                under_home(".cache/pythons").into_iter().chain([PathBuf::from("/opt/pepjit-pythons")]).collect()
+                under_home(".cache/pythons").into_iter().collect()
             }),
         }
     }
