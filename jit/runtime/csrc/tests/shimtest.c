@@ -150,6 +150,8 @@ static pepjit_frame *push_light_frame(PyThreadState *tstate, PyObject *function,
     for (uint32_t i = 0; i < layout.nlocalsplus; i++) {
         *(uint64_t *)(light + layout.localsplus + 8 * i) = layout.null_word;
     }
+    /* No view of its locals. */
+    *(uint64_t *)(light + layout.localsplus + 8 * layout.nlocalsplus) = 0;
     if (layout.stackpointer >= 0) {
         *(char **)(light + layout.stackpointer) = light + layout.localsplus + 8 * layout.nlocalsplus;
     }

@@ -102,6 +102,7 @@ fn polls() {
     let compiled = process.compile_text(
         "function \"polls\" entry, locals 1, stack 0, traceable 0 {
            b0(v0: CInt): enter ! s0
+             push_frame ! s0
              poll ! s1
              return_int v0
            s0 = @0 locals [v0] stack []

@@ -388,6 +388,7 @@ impl Process {
             box_float: box_float as *const () as u64,
             unbox_big_int: unbox_big_int as *const () as u64,
             poll: poll as *const () as u64,
+            watch: poll as *const () as u64,
             quiet_breaker: &raw const *quiet as u64,
             pop_frame: pop_frame as *const () as u64,
             scratch: &raw const *scratch as u64,
