@@ -456,9 +456,7 @@ impl Places {
             path: split("PATH").unwrap_or_default(),
             pyenv: folder("PYENV_ROOT").or_else(|| under_home(".pyenv")),
             uv: folder("UV_PYTHON_INSTALL_DIR").or_else(|| data.map(|data| data.join("uv/python"))),
-            get_pythons: split("PEPJIT_PYTHONS").unwrap_or_else(|| {
-                under_home(".cache/pythons").into_iter().collect()
-            }),
+            get_pythons: split("PEPJIT_PYTHONS").unwrap_or_else(|| under_home(".cache/pythons").into_iter().collect()),
         }
     }
 

@@ -14,10 +14,14 @@ use crate::project;
 
 /// What the command takes.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Args {
-    /// Leave out what takes minutes: conformance only on the newest interpreter and without its slow cases, no leak test.
+    /// Leave out what takes minutes: conformance only on the newest interpreter and without its slow cases.
     #[arg(long)]
     quick: bool,
+    /// The leak test as well. It still finds growth that nobody has explained yet, and its verdicts vary from run to run.
+    #[arg(long)]
+    leaks: bool,
     /// Only the steps whose name contains this. Repeat it for several.
     #[arg(long, value_name = "STEP")]
     only: Vec<String>,
@@ -57,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     let mut steps = rust_steps(&root, pythons.first());
     for (index, python) in pythons.iter().enumerate() {
-        steps.extend(python_steps(&root, python, args.quick, index == 0));
+        steps.extend(python_steps(&root, python, args, index == 0));
     }
     steps.extend(common_steps(&root, pythons.first()));
     steps.retain(|step| args.only.is_empty() || args.only.iter().any(|only| step.name.contains(only.as_str())));
@@ -164,7 +168,7 @@ fn rust_steps(root: &Path, python: Option<&Interpreter>) -> Vec<Step> {
 }
 
 /// The steps that need the module for `python`, the newest one's first.
-fn python_steps(root: &Path, python: &Interpreter, quick: bool, newest: bool) -> Vec<Step> {
+fn python_steps(root: &Path, python: &Interpreter, args: &Args, newest: bool) -> Vec<Step> {
     let version = python.version.minor_name();
     let mut steps = Vec::new();
     // The build is a step like the others: it's this program, so that its failure is one line in the summary.
@@ -190,12 +194,14 @@ fn python_steps(root: &Path, python: &Interpreter, quick: bool, newest: bool) ->
             steps.push(step);
         }
     };
-    if !quick {
+    if args.leaks {
+        with_module("leaks", "jit/conformance/leaks.py", &["--modes", "on"]);
+    }
+    if !args.quick {
         with_module("conformance", "jit/conformance/run.py", &["--workloads", "--modes", "on,forced,exits"]);
         if newest {
             with_module("both back ends", "jit/conformance/run.py", &["--fast", "--modes", "random-exits-1,reference"]);
         }
-        with_module("leaks", "jit/conformance/leaks.py", &["--modes", "on"]);
     } else if newest {
         with_module("conformance", "jit/conformance/run.py", &["--fast"]);
     }
