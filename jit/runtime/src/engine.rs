@@ -4,7 +4,7 @@ use crate::counters::Counters;
 use crate::ffi::{self, Object};
 use crate::linkage::{Process, UnitLinkage};
 use crate::objects::{code_facts, function_info};
-use crate::policy::Policy;
+use crate::policy::{self, Policy};
 use crate::registry::{Assumption, History, Key, OsrProfile, Registry, Unit, UnitId};
 use crate::world::ProcessWorld;
 use pepjit_backend::{Backend, BackendError, Compiled};
@@ -53,6 +53,8 @@ pub(crate) struct Engine {
     pub(crate) calls: HashMap<usize, Profile>,
     /// By code object and header.
     pub(crate) jumps: HashMap<(usize, u32), u64>,
+    /// Code objects of which a loop has been compiled.
+    pub(crate) looping: HashSet<usize>,
     pub(crate) in_progress: Vec<InProgress>,
     /// Whether code objects are those of nested functions.
     pub(crate) nested: HashMap<usize, bool>,
@@ -315,6 +317,7 @@ impl Engine {
             self.counters.functions_compiled += 1;
         } else {
             self.counters.loops_compiled += 1;
+            self.looping.insert(info.code as usize);
         }
         let unit = Unit {
             key,
@@ -356,6 +359,13 @@ impl Engine {
             self.hook(id, function);
         }
         Ok(id)
+    }
+
+    /// How many calls of a function are waited for: fewer if it has a loop that is hot already, for that loop then no longer starts in the
+    /// interpreter, and knows what its variables are.
+    pub(crate) fn threshold(&self, code: Object) -> u64 {
+        let calls = self.policy.calls;
+        if self.looping.contains(&(code as usize)) { calls / policy::LOOPING_CALLS } else { calls }
     }
 
     /// What a function, or a loop of it, is known by.

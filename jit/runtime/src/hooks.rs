@@ -53,7 +53,7 @@ extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, 
             return DISABLE;
         }
         engine.run_queue();
-        let threshold = engine.policy.calls;
+        let threshold = engine.threshold(code);
         let seen = observe(frame);
         let profile = engine.calls.entry(code as usize).or_default();
         profile.observe(&seen);
@@ -291,6 +291,7 @@ extern "C" fn pepjit_rs_code_destroyed(code: Object) {
         engine.calls.remove(&(code as usize));
         engine.jumps.retain(|(known, _), _| *known != code as usize);
         engine.nested.remove(&(code as usize));
+        engine.looping.remove(&(code as usize));
         engine.free_units(code as usize);
         engine.registry.history.retain(|key, _| key.owner != code as usize);
     });

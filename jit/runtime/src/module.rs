@@ -115,6 +115,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             counters: Counters::default(),
             calls: HashMap::new(),
             jumps: HashMap::new(),
+            looping: HashSet::new(),
             in_progress: Vec::new(),
             nested: HashMap::new(),
             hooked: HashMap::new(),

@@ -115,6 +115,9 @@ pub(crate) const SECOND_LOOKS: [u64; 2] = [4, 24];
 /// Entries over which a loop is judged.
 pub(crate) const OSR_SAMPLE: u64 = 128;
 
+/// A function with a loop that is compiled already is compiled after this part of the usual number of calls.
+pub(crate) const LOOPING_CALLS: u64 = 16;
+
 /// A function in which one of this many calls ends with an exit stays compiled.
 pub(crate) const RARE_EXITS: u64 = 4;
 
