@@ -68,6 +68,8 @@ pub(crate) struct Translator<'a> {
     pub(crate) int_seeded: HashSet<Value>,
     /// Values that are iterators, so that asking for theirs gives themselves.
     pub(crate) iterators: HashSet<Value>,
+    /// Values whose type allows for null that are known not to be: the interpreter's compiler says so, or their class has been looked at.
+    pub(crate) bound: HashSet<Value>,
     /// Functions that a callable may be, of several classes' methods.
     pub(crate) candidates: HashMap<Value, Vec<ObjRef>>,
     /// Classes that values had when the loop was compiled: not guarded, but likely.
@@ -127,6 +129,7 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
         well_known: HashMap::new(),
         int_seeded: HashSet::new(),
         iterators: HashSet::new(),
+        bound: HashSet::new(),
         candidates: HashMap::new(),
         hints: HashMap::new(),
         generic: 0,
@@ -234,6 +237,14 @@ impl Translator<'_> {
             Entry::Null => Type::NULL,
             Entry::Const(object) => self.func.objects[object.index()].ty,
             Entry::Value(value, _) => self.func.ty(value),
+        }
+    }
+
+    /// Whether an entry can be null.
+    pub(crate) fn may_be_null(&self, entry: Entry) -> bool {
+        match entry {
+            Entry::Value(value, _) => self.func.ty(value).may_be_null() && !self.bound.contains(&value),
+            _ => entry == Entry::Null,
         }
     }
 

@@ -74,9 +74,11 @@ impl Policy {
         })
     }
 
-    /// Whether compiled code is likely to be faster than the interpreter: a call of a generic helper is no faster than the interpreter's own.
+    /// Whether compiled code is likely to be faster than the interpreter: a call of a generic helper is no faster than the interpreter's own,
+    /// and entering a function costs no more than the interpreter's frame.
     pub(crate) fn worthwhile(&self, built: &Built, a_loop: bool) -> bool {
-        self.force || built.specialised >= if a_loop { 1 } else { 2 } && built.specialised * 3 >= built.generic * 2
+        let gains = if a_loop { built.specialised >= 1 } else { built.generic == 0 || built.specialised >= 2 };
+        self.force || gains && built.specialised * 3 >= built.generic * 2
     }
 
     /// Whether a stress mode is on.

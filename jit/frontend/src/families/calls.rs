@@ -96,7 +96,7 @@ impl Translator<'_> {
         let callable = self.peek(count + 1)?;
         let Some(function) = self.constant(callable) else { return self.call_object(count) };
         let receiver = self.peek(count)?;
-        if self.ty(receiver).may_be_null() && receiver != Entry::Null || self.failed() {
+        if receiver != Entry::Null && self.may_be_null(receiver) || self.failed() {
             return self.call_object(count);
         }
         let arguments = self.arguments(count)?;

@@ -14,6 +14,9 @@ impl Translator<'_> {
             Entry::Value(value, Owner::Slot) => Entry::Value(value, Owner::Local(local)),
             other => other,
         };
+        if let Entry::Value(value, _) = entry {
+            self.bound.insert(value);
+        }
         self.push(entry);
         Ok(())
     }
