@@ -278,7 +278,7 @@ impl Engine {
             &raw const *entries as u64,
             if shared { &raw const *function_cell as u64 } else { 0 },
             counters,
-            if key.header.is_some() || loops { crate::policy::exit_limit } else { crate::policy::function_exit_limit },
+            if key.header.is_some() || loops { policy::exit_limit } else { crate::policy::function_exit_limit },
         );
         let compiled = self.backend.compile(&built.func, &mut linkage, false);
         let (exits, views) = (linkage.exits, linkage.views);
@@ -605,7 +605,7 @@ impl Engine {
             0,
             if facts.input.shared { &raw const valid as u64 } else { 0 },
             unused.as_mut_ptr(),
-            crate::policy::exit_limit,
+            policy::exit_limit,
         );
         let compiled = self.backend.compile(&built.func, &mut linkage, true).map_err(|error| error.to_string())?;
         self.backend.free(compiled.handle);
