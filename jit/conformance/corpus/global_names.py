@@ -369,3 +369,43 @@ def class_body_reads_globals():
     out.append(make(1).__qualname__)
     restore()
     return out
+
+
+GADGET = types.ModuleType("gadget")
+GADGET.size = 4
+
+
+class Measured(types.ModuleType):
+    """A module whose attributes are computed."""
+
+    @property
+    def size(self):
+        return 40
+
+    def __getattribute__(self, name):
+        return 7 if name == "extra" else super().__getattribute__(name)
+
+
+def gadget_size(x):
+    return x + GADGET.size
+
+
+@case
+def module_in_a_global_gets_a_class():
+    out = [heat(gadget_size, 1)]
+    GADGET.__class__ = Measured
+    out += [outcome(gadget_size, 1), heat(gadget_size, 2)]
+    GADGET.__class__ = types.ModuleType
+    out += [outcome(gadget_size, 1), heat(gadget_size, 3)]
+
+    def change(n, at):
+        seen = []
+        for i in range(n):
+            if i == at:
+                object.__setattr__(GADGET, "__class__", Measured)
+            seen.append(GADGET.size)
+        return sum(seen), seen[-1]
+
+    out += [change(500, -1), change(500, 450), outcome(change, 3, 1)]
+    GADGET.__class__ = types.ModuleType
+    return out, outcome(setattr, GADGET, "__class__", int), outcome(gadget_size, 1)

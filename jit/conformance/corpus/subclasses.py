@@ -371,3 +371,52 @@ def hash_and_eq_of_subclasses_in_dicts():
             d[k] = d.get(k, 0) + 1
         return list(d.values()), [type(k).__name__ for k in d]
     drive(f, ([1, 1.0, True],), [([LoudInt(5), 1, LoudInt(9)],), ([LoudStr("a"), "a", LoudStr("a")],), ([QuietInt(1), 1.0, QuietFloat(1)],)])
+
+
+HOLDER = None
+
+
+def holder_limit(x):
+    return x + HOLDER.limit
+
+
+def hold(x):
+    made = HOLDER(x)
+    return made if isinstance(made, tuple) else made.value
+
+
+@case
+def metaclass_comes_to_hide_what_a_class_has():
+    global HOLDER
+
+    class Meta(type):
+        pass
+
+    class Other(Meta):
+        @property
+        def limit(cls):
+            return -1
+
+        def __call__(cls, *args):
+            return ("made by Other", args)
+
+    class Holder(metaclass=Meta):
+        limit = 10
+
+        def __init__(self, value):
+            self.value = value
+
+    HOLDER = Holder
+    out = [heat(holder_limit, 1), heat(hold, 1)]
+    Meta.limit = property(lambda cls: 20)
+    out += [outcome(holder_limit, 1), heat(holder_limit, 2), outcome(hold, 2)]
+    del Meta.limit
+    out += [outcome(holder_limit, 1), heat(holder_limit, 2)]
+    Holder.__class__ = Other
+    out += [outcome(holder_limit, 1), outcome(hold, 3), heat(holder_limit, 2), heat(hold, 4)]
+    Holder.__class__ = Meta
+    out += [outcome(holder_limit, 1), outcome(hold, 3), heat(holder_limit, 2), heat(hold, 4)]
+    Meta.__call__ = lambda cls, *args: ("called", cls.__name__, args)
+    out += [outcome(holder_limit, 1), outcome(hold, 3), heat(hold, 5)]
+    HOLDER = None
+    return out

@@ -361,10 +361,8 @@ impl Translator<'_> {
         Ok(self.owned(entry))
     }
 
-    /// Writes a local, giving up what it held. The entry has been popped.
-    pub(crate) fn store_local(&mut self, local: u32, entry: Entry) {
-        let index = local as usize;
-        // Stack entries that borrow from the local need a unit of their own.
+    /// Gives stack entries that borrow from a local a unit of their own: it's about to change.
+    pub(crate) fn settle_borrowers(&mut self, local: u32) {
         for position in 0..self.frame.stack.len() {
             if let Entry::Value(value, Owner::Local(owner)) = self.frame.stack[position]
                 && owner == local
@@ -373,6 +371,12 @@ impl Translator<'_> {
                 self.frame.stack[position] = Entry::Value(value, Owner::Slot);
             }
         }
+    }
+
+    /// Writes a local, giving up what it held. The entry has been popped.
+    pub(crate) fn store_local(&mut self, local: u32, entry: Entry) {
+        let index = local as usize;
+        self.settle_borrowers(local);
         let entry = match entry {
             Entry::Value(value, Owner::Local(owner))
                 if owner != local || self.frame.locals[index] != Entry::Value(value, Owner::Slot) =>
@@ -421,11 +425,21 @@ impl Translator<'_> {
 
     /// Goes on if the condition is false; else throws the exception that is set. Operands must have been popped.
     pub(crate) fn throw_if(&mut self, condition: Value) {
-        let cold = self.func.add_block();
-        self.func.blocks[cold.index()].cold = true;
-        let next = self.func.add_block();
-        self.build().branch(condition, BlockCall { block: cold, args: Vec::new() }, BlockCall { block: next, args: Vec::new() });
         let state = self.throwing();
+        self.throw_with(condition, state);
+    }
+
+    /// The same, giving up a value (or null) that isn't on the stack.
+    pub(crate) fn throw_if_holding(&mut self, condition: Value, held: Value) {
+        let mut state = self.frame.state(self.insn.unit);
+        state.drops.push(held);
+        let state = self.func.add_state(state);
+        self.throw_with(condition, state);
+    }
+
+    fn throw_with(&mut self, condition: Value, state: StateId) {
+        let (cold, next) = self.fork(condition);
+        self.cold(cold);
         Builder::at(&mut self.func, cold).guard(Op::Throw, &[], Imm::None, state);
         self.block = next;
     }

@@ -304,10 +304,27 @@ static int on_code(PyCodeEvent event, PyCodeObject *code)
     return 0;
 }
 
+static pepjit_getset class_hook;
+
+/* No watcher tells that an object gets another class. Instances are checked where it matters; modules and classes are relied on. */
+static int set_class(PyObject *self, PyObject *value, void *closure)
+{
+    if (PyModule_Check(self)) {
+        pepjit_rs_dict_event(PEPJIT_DICT_CLEARED, PyModule_GetDict(self), NULL, NULL);
+    }
+    else if (PyType_Check(self)) {
+        pepjit_rs_type_event(self);
+    }
+    return class_hook.original->set(self, value, closure);
+}
+
 int pepjit_watchers_begin(void)
 {
     if (dict_watcher >= 0) {
         return 0;
+    }
+    if (pepjit_getset_begin(&class_hook, &PyBaseObject_Type, "__class__", NULL, set_class) < 0) {
+        return -1;
     }
     if ((dict_watcher = PyDict_AddWatcher(on_dict)) < 0 || (type_watcher = PyType_AddWatcher(on_type)) < 0 ||
         (function_watcher = PyFunction_AddWatcher(on_function)) < 0 || (code_watcher = PyCode_AddWatcher(on_code)) < 0) {
@@ -334,6 +351,7 @@ void pepjit_watchers_end(void)
         PyErr_Clear();
     }
     dict_watcher = type_watcher = function_watcher = code_watcher = -1;
+    pepjit_getset_end(&class_hook);
 }
 
 int pepjit_watch_dict(PyObject *dict)
@@ -350,6 +368,9 @@ void pepjit_unwatch_dict(PyObject *dict)
 
 int pepjit_watch_type(PyObject *type)
 {
+    if (((PyTypeObject *)type)->tp_flags & Py_TPFLAGS_IMMUTABLETYPE) {
+        return 0;
+    }
     if (PyType_Watch(type_watcher, type) < 0) {
         return -1;
     }

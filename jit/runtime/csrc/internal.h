@@ -145,6 +145,15 @@ extern int64_t pepjit_observed;
 /* Whether others watch; if not, notes what the eval breaker is now. */
 int pepjit_refresh_quiet(PyThreadState *tstate);
 
+/* A computed attribute of a built-in class that calls us first. */
+typedef struct {
+    PyObject *descriptor; /* NULL: not in place */
+    PyGetSetDef *original, replaced;
+} pepjit_getset;
+/* NULL functions leave the original's. 0, or -1 with an ImportError. Idempotent. */
+int pepjit_getset_begin(pepjit_getset *hook, PyTypeObject *type, const char *name, getter get, setter set);
+void pepjit_getset_end(pepjit_getset *hook);
+
 /* How many inline cache entries follow a base instruction. */
 int pepjit_caches(int opcode);
 int pepjit_frames_init(void);

@@ -1,7 +1,6 @@
 /* What others see of the locals of frames that native code runs on. */
 #include "internal.h"
 
-#include "internal/pycore_descrobject.h"
 #include "internal/pycore_pystate.h"
 
 int64_t pepjit_observed;
@@ -96,9 +95,7 @@ int pepjit_watch(PyThreadState *tstate)
 
 /* ---------------------------------------------------------------- frame.f_locals */
 
-static PyGetSetDef *original;
-static PyGetSetDef replaced;
-static PyGetSetDescrObject *descriptor;
+static pepjit_getset locals_hook;
 
 static PyObject *get_locals(PyObject *self, void *closure)
 {
@@ -106,34 +103,15 @@ static PyObject *get_locals(PyObject *self, void *closure)
     if (frame != NULL && is_light(frame)) {
         show_locals(PyThreadState_GetUnchecked(), frame);
     }
-    return original->get(self, closure);
+    return locals_hook.original->get(self, closure);
 }
 
 int pepjit_views_begin(void)
 {
-    if (descriptor != NULL) {
-        return 0;
-    }
-    PyObject *dict = PyType_GetDict(&PyFrame_Type);
-    PyObject *found = dict != NULL ? PyDict_GetItemString(dict, "f_locals") : NULL;
-    if (found == NULL || !Py_IS_TYPE(found, &PyGetSetDescr_Type)) {
-        Py_XDECREF(dict);
-        PyErr_SetString(PyExc_ImportError, "pepjit doesn't find frame.f_locals where a stock CPython has it; use a stock CPython");
-        return -1;
-    }
-    descriptor = (PyGetSetDescrObject *)Py_NewRef(found);
-    Py_DECREF(dict);
-    original = descriptor->d_getset;
-    replaced = *original;
-    replaced.get = get_locals;
-    descriptor->d_getset = &replaced;
-    return 0;
+    return pepjit_getset_begin(&locals_hook, &PyFrame_Type, "f_locals", get_locals, NULL);
 }
 
 void pepjit_views_end(void)
 {
-    if (descriptor != NULL) {
-        descriptor->d_getset = original;
-        Py_CLEAR(descriptor);
-    }
+    pepjit_getset_end(&locals_hook);
 }

@@ -253,6 +253,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_common_constant(number: u32) -> Object;
     pub(crate) fn pepjit_is_function(object: Object) -> c_int;
     pub(crate) fn pepjit_is_class(object: Object) -> c_int;
+    pub(crate) fn pepjit_type_of(object: Object) -> Object;
     pub(crate) fn pepjit_is_module(object: Object) -> c_int;
     pub(crate) fn pepjit_incref(object: Object);
     pub(crate) fn pepjit_decref(object: Object);

@@ -74,6 +74,12 @@ impl<'a> ProcessWorld<'a> {
         true
     }
 
+    /// The same for what is found on a class object itself: its metaclass may come to hide it.
+    fn rely_on_class_object(&mut self, class: Object) -> bool {
+        // SAFETY: `class` is a live class.
+        self.rely_on_class(class) && self.rely_on_class(unsafe { ffi::pepjit_type_of(class) })
+    }
+
     fn shadow(info: &ffi::AttributeInfo) -> Shadow {
         if info.shared_keys == 0 {
             Shadow::Impossible
@@ -168,7 +174,7 @@ impl World for ProcessWorld<'_> {
             }
             if ffi::pepjit_is_class(owner) != 0 {
                 let value = ffi::pepjit_class_attribute(owner, key);
-                if value.is_null() || !self.rely_on_class(owner) {
+                if value.is_null() || !self.rely_on_class_object(owner) {
                     return None;
                 }
                 return Self::known(value);
@@ -228,7 +234,7 @@ impl World for ProcessWorld<'_> {
                 return None;
             }
         }
-        if !self.rely_on_class(class) {
+        if !self.rely_on_class_object(class) {
             return None;
         }
         if init.is_null() {

@@ -251,7 +251,7 @@ impl Translator<'_> {
         if method {
             let taken = self.take_scratch(0);
             self.release(owner);
-            self.throw_if_dropping(failed, taken);
+            self.throw_if_holding(failed, taken);
             parts.push(taken);
         } else {
             self.release(owner);
@@ -355,7 +355,7 @@ impl Translator<'_> {
         let taken = self.take_scratch(0);
         // The receiver in scratch has a reference of its own (or is null).
         self.release(owner);
-        self.throw_if_dropping(failed, taken);
+        self.throw_if_holding(failed, taken);
         self.func.values[result.index()].ty = self.func.ty(result).without(Type::NULL);
         self.push_owned(result);
         self.push_owned(taken);
@@ -365,18 +365,6 @@ impl Translator<'_> {
     /// The helper's further result, with its unit.
     pub(super) fn take_scratch(&mut self, index: i64) -> Value {
         self.op_imm(Op::LoadScratch, &[], Imm::Int(index))
-    }
-
-    /// Throws if the condition holds; the value (null in that case) isn't on the stack yet.
-    fn throw_if_dropping(&mut self, failed: Value, value: Value) {
-        let (cold, next) = self.fork(failed);
-        self.cold(cold);
-        self.block = cold;
-        let mut state = self.frame.state(self.insn.unit);
-        state.drops.push(value);
-        let state = self.func.add_state(state);
-        self.build().guard(Op::Throw, &[], Imm::None, state);
-        self.block = next;
     }
 
     pub(super) fn store_attr(&mut self, arg: u32) -> Step {
@@ -419,8 +407,8 @@ impl Translator<'_> {
             self.block = first;
             let counted = self.owned(value);
             let number = self.build().int(i64::from(index));
-            let status = self.build().call(Helper::InlineValueAdd, &[owner_value, counted, number]);
-            let _ = status;
+            // The guards are what the helper asks for, and nothing has happened since: it takes the value.
+            self.build().call(Helper::InlineValueAdd, &[owner_value, counted, number]);
             self.join(done, Vec::new());
             self.block = again;
             self.store_at(owner_value, offset, value);
@@ -574,7 +562,7 @@ impl Translator<'_> {
         let taken = self.take_scratch(0);
         self.release(receiver);
         self.release(class);
-        self.throw_if_dropping(failed, taken);
+        self.throw_if_holding(failed, taken);
         self.func.values[result.index()].ty = self.func.ty(result).without(Type::NULL);
         self.push_owned(result);
         self.push_owned(taken);

@@ -246,18 +246,6 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// Throws if the condition holds, giving up a value that isn't on the stack.
-    fn throw_if_holding(&mut self, failed: Value, held: Value) {
-        let (cold, next) = self.fork(failed);
-        self.cold(cold);
-        self.block = cold;
-        let mut state = self.frame.state(self.insn.unit);
-        state.drops.push(held);
-        let state = self.func.add_state(state);
-        self.build().guard(Op::Throw, &[], Imm::None, state);
-        self.block = next;
-    }
-
     /// A builtin that the front end knows; false if this use of it isn't special.
     fn call_builtin(&mut self, builtin: Builtin, count: usize) -> Step<bool> {
         let arguments = self.arguments(count)?;

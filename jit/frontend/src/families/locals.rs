@@ -21,17 +21,22 @@ impl Translator<'_> {
         Ok(())
     }
 
-    pub(super) fn load_fast_check(&mut self, local: u32) -> Step {
+    /// Leaves if a local is unbound. False: it's certain to be, and nothing follows.
+    fn guard_bound(&mut self, local: u32) -> bool {
         let entry = self.frame.locals[local as usize];
         if entry == Entry::Null {
             self.leave(Reason::Unbound);
-            return Ok(());
+            return false;
         }
         if self.ty(entry).may_be_null() {
             let value = self.value(entry);
             self.guard(Op::GuardBound, &[value], Imm::Reason(Reason::Unbound));
         }
-        self.load_fast(local)
+        true
+    }
+
+    pub(super) fn load_fast_check(&mut self, local: u32) -> Step {
+        if self.guard_bound(local) { self.load_fast(local) } else { Ok(()) }
     }
 
     pub(super) fn store_fast(&mut self, local: u32) -> Step {
@@ -42,30 +47,16 @@ impl Translator<'_> {
 
     pub(super) fn load_fast_and_clear(&mut self, local: u32) -> Step {
         let entry = std::mem::replace(&mut self.frame.locals[local as usize], Entry::Null);
-        // Who borrowed from the local now borrows from the stack entry, which may go first: give them units.
-        for index in 0..self.frame.stack.len() {
-            if let Entry::Value(value, Owner::Local(owner)) = self.frame.stack[index]
-                && owner == local
-            {
-                self.build().effect(Op::IncRef, &[value], Imm::None);
-                self.frame.stack[index] = Entry::Value(value, Owner::Slot);
-            }
-        }
+        // Who borrowed from the local now borrows from the stack entry, which may go first.
+        self.settle_borrowers(local);
         self.push(entry);
         Ok(())
     }
 
     pub(super) fn delete_fast(&mut self, local: u32) -> Step {
-        let entry = self.frame.locals[local as usize];
-        if entry == Entry::Null {
-            self.leave(Reason::Unbound);
-            return Ok(());
+        if self.guard_bound(local) {
+            self.store_local(local, Entry::Null);
         }
-        if self.ty(entry).may_be_null() {
-            let value = self.value(entry);
-            self.guard(Op::GuardBound, &[value], Imm::Reason(Reason::Unbound));
-        }
-        self.store_local(local, Entry::Null);
         Ok(())
     }
 
