@@ -120,6 +120,8 @@ fn main() {
         .define("NDEBUG", None)
         .flag("-std=gnu11")
         .flag("-fno-strict-aliasing")
+        // One jump less at each call of the interpreter's functions.
+        .flag_if_supported("-fno-plt")
         .flag_if_supported("-Wno-missing-field-initializers")
         .flag_if_supported("-Wno-sign-compare")
         .opt_level(2)

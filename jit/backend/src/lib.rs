@@ -222,8 +222,10 @@ pub struct Addresses {
     pub fallback: u64,
     /// `current_tstate() -> tstate`.
     pub current_tstate: u64,
-    /// `dealloc(object)`, called when a reference count falls to 0.
+    /// `dealloc(object, tstate)`, called when a reference count falls to 0.
     pub dealloc: u64,
+    /// `dealloc_plain(object)`, the same for an object of a class whose end runs no other code: a number, a string.
+    pub dealloc_plain: u64,
     /// `box_int(i64) -> object`; never null.
     pub box_int: u64,
     /// `box_float(f64) -> object`; never null.

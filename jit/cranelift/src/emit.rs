@@ -40,6 +40,18 @@ impl Region {
         [(Region::Counts, "counts"), (Region::Thread, "thread"), (Region::Heap, "heap"), (Region::Native, "native")];
 }
 
+/// What may happen when an object's last reference goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    /// Nothing but the freeing of memory.
+    Plain,
+    /// Any code may run.
+    Any {
+        /// The thread state.
+        tstate: Value,
+    },
+}
+
 /// A function builder that knows CPython's layout.
 pub(crate) struct Emit<'f> {
     /// The builder.
@@ -339,7 +351,7 @@ impl<'f> Emit<'f> {
     }
 
     /// Takes a reference from an object that is not null.
-    pub(crate) fn dec_ref(&mut self, object: Value) {
+    pub(crate) fn dec_ref(&mut self, object: Value, end: End) {
         let (count, done) = self.count_unless_immortal(object);
         let count = self.fb.ins().iadd_imm_s(count, -1);
         let offset = self.offset(Field::RefCount);
@@ -348,7 +360,10 @@ impl<'f> Emit<'f> {
         self.fb.ins().brif(count, done, &[], last, &[]);
 
         self.fb.switch_to_block(last);
-        self.call(self.addresses.dealloc, &[object], &[]);
+        match end {
+            End::Plain => self.call(self.addresses.dealloc_plain, &[object], &[]),
+            End::Any { tstate } => self.call(self.addresses.dealloc, &[object, tstate], &[]),
+        };
         self.fb.ins().jump(done, &[]);
         self.fb.switch_to_block(done);
     }
@@ -387,7 +402,7 @@ impl<'f> Emit<'f> {
     }
 
     /// Puts a double into the pointer slot at an address, in place if the old object can be overwritten.
-    pub(crate) fn store_float_in_place(&mut self, slot: Value, value: Value) {
+    pub(crate) fn store_float_in_place(&mut self, slot: Value, value: Value, end: End) {
         let (slow, done) = (self.cold_block(), self.block());
         let old = self.overwritable(slot, self.layout.float_type, slow);
         let offset = self.offset(Field::FloatValue);
@@ -396,14 +411,14 @@ impl<'f> Emit<'f> {
 
         self.fb.switch_to_block(slow);
         let new = self.box_float(value);
-        self.replace(slot, new);
+        self.replace(slot, new, end);
         self.fb.ins().jump(done, &[]);
         self.fb.switch_to_block(done);
     }
 
     /// Puts an int into the pointer slot at an address, in place if the old object can be overwritten and the new value needs one
     /// digit and is no cached small int.
-    pub(crate) fn store_int_in_place(&mut self, slot: Value, value: Value) {
+    pub(crate) fn store_int_in_place(&mut self, slot: Value, value: Value, end: End) {
         let (slow, done) = (self.cold_block(), self.block());
         let magnitude = self.fb.ins().iabs(value);
         let above_small = self.fb.ins().iadd_imm_s(magnitude, -(LAST_SMALL_INT + 1));
@@ -422,16 +437,16 @@ impl<'f> Emit<'f> {
 
         self.fb.switch_to_block(slow);
         let new = self.box_int(value);
-        self.replace(slot, new);
+        self.replace(slot, new, end);
         self.fb.ins().jump(done, &[]);
         self.fb.switch_to_block(done);
     }
 
     /// Stores an owned object into the pointer slot at an address, then gives up the one that was there.
-    fn replace(&mut self, slot: Value, new: Value) {
+    fn replace(&mut self, slot: Value, new: Value, end: End) {
         let old = self.load(I64, Region::Heap, slot, 0);
         self.store(Region::Heap, new, slot, 0);
-        self.unless_zero(old, |emit| emit.dec_ref(old));
+        self.unless_zero(old, |emit| emit.dec_ref(old, end));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The entries around a function's direct entry: from CPython's vectorcall, and back to the interpreter.
 
-use crate::emit::{Emit, Region, machine_type, signature};
+use crate::emit::{Emit, End, Region, machine_type, signature};
 use crate::error::unsupported;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
@@ -131,7 +131,7 @@ pub(crate) fn fallback(mut e: Emit<'_>, params: &[Type]) {
     let call = e.call(e.addresses.fallback, &[function, base, count, no_names], &[I64]);
     let result = e.result(call);
     for object in boxes {
-        e.dec_ref(object);
+        e.dec_ref(object, End::Plain);
     }
     let tag = e.int(1);
     e.fb.ins().return_(&[result, tag]);

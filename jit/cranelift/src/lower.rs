@@ -1,6 +1,6 @@
 //! From the IR's blocks and instructions to CLIF's: the driver. What each operation becomes is in the sibling modules.
 
-use crate::emit::{Emit, Region, machine_type};
+use crate::emit::{Emit, End, Region, machine_type};
 use crate::error::internal;
 use crate::exits::Exits;
 use crate::views::Views;
@@ -302,12 +302,12 @@ impl Lower<'_, '_> {
             }
             Op::StoreFloatInPlace => {
                 let (slot, value) = (self.arg(inst, 0)?, self.arg(inst, 1)?);
-                self.e.store_float_in_place(slot, value);
+                self.e.store_float_in_place(slot, value, End::Any { tstate: self.tstate });
                 return Ok(());
             }
             Op::StoreIntInPlace => {
                 let (slot, value) = (self.arg(inst, 0)?, self.arg(inst, 1)?);
-                self.e.store_int_in_place(slot, value);
+                self.e.store_int_in_place(slot, value, End::Any { tstate: self.tstate });
                 return Ok(());
             }
             Op::LoadScratch => {

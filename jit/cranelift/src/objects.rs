@@ -1,6 +1,6 @@
 //! Objects: unboxing, guards, fields, reference counts.
 
-use crate::emit::Region;
+use crate::emit::{End, Region};
 use crate::error::internal;
 use crate::lower::{Lower, Lowered, field_imm, reason_imm};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -13,6 +13,9 @@ use pepjit_ir::{Field, InstData, Op, Type};
 
 /// `NULL`, `None`, `True` and `False`: nothing whose references need counting.
 const UNCOUNTED: Type = Type::NULL.union(Type::NONE).union(Type::BOOL);
+
+/// Classes whose instances' end runs no other code.
+const PLAIN: Type = UNCOUNTED.union(Type::INT).union(Type::FLOAT).union(Type::STR).union(Type::BYTES).union(Type::RANGE_ITER);
 
 impl Lower<'_, '_> {
     /// The function object that is running: known for entry functions, the frame's for loops.
@@ -191,7 +194,8 @@ impl Lower<'_, '_> {
             return Ok(());
         }
         let increment = inst.op == Op::IncRef;
-        let count = |emit: &mut crate::emit::Emit<'_>| if increment { emit.inc_ref(object) } else { emit.dec_ref(object) };
+        let end = if ty.is_subtype(PLAIN) { End::Plain } else { End::Any { tstate: self.tstate } };
+        let count = |emit: &mut crate::emit::Emit<'_>| if increment { emit.inc_ref(object) } else { emit.dec_ref(object, end) };
         if ty.may_be_null() {
             self.e.unless_zero(object, count);
         } else {
@@ -224,7 +228,8 @@ impl Lower<'_, '_> {
     pub(crate) fn pair_drop(&mut self, inst: &InstData) -> Result<(), BackendError> {
         let (payload, tag) = self.pair(inst)?;
         let is_object = self.e.compare(IntCC::Equal, tag, 1);
-        self.e.unless_zero(is_object, |e| e.unless_zero(payload, |e| e.dec_ref(payload)));
+        let end = End::Any { tstate: self.tstate };
+        self.e.unless_zero(is_object, |e| e.unless_zero(payload, |e| e.dec_ref(payload, end)));
         Ok(())
     }
 
@@ -266,7 +271,7 @@ impl Lower<'_, '_> {
             self.leave_unless(inst, compact, Reason::Class)?;
             self.e.compact_value(payload, tag)
         };
-        self.e.dec_ref(payload);
+        self.e.dec_ref(payload, End::Plain);
         self.e.fb.ins().jump(done, &[number.into()]);
         self.e.fb.switch_to_block(done);
         Ok(value)

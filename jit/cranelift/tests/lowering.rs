@@ -48,6 +48,7 @@ fn fake() -> Fake {
             exit_loop: 0xaaaa_0002,
             dealloc: 0xaaaa_0003,
             box_int: 0xaaaa_0004,
+            dealloc_plain: 0xaaaa_0005,
             ..Addresses::default()
         },
         exits: Vec::new(),

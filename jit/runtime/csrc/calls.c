@@ -9,6 +9,7 @@ PyObject *pepjit_scratch[PEPJIT_SCRATCH];
 uint64_t pepjit_quiet_breaker;
 uint64_t pepjit_stack_limit;
 uint64_t pepjit_owner;
+__thread uint64_t pepjit_thread;
 vectorcallfunc pepjit_fallback;
 
 /* ---------------------------------------------------------------- the native stack */
@@ -63,7 +64,7 @@ void pepjit_change_owner(PyThreadState *tstate)
     if (thread_limit == 0) {
         thread_limit = find_thread_limit(tstate);
     }
-    pepjit_owner = tstate->id;
+    pepjit_owner = pepjit_thread = tstate->id;
     pepjit_stack_limit = thread_limit;
 }
 
@@ -91,9 +92,8 @@ int pepjit_stack_low(PyThreadState *tstate)
 
 /* ---------------------------------------------------------------- boxes */
 
-void pepjit_dealloc(PyObject *object)
+void pepjit_dealloc(PyObject *object, PyThreadState *tstate)
 {
-    PyThreadState *tstate = PyThreadState_GetUnchecked();
     pepjit_frame *frame = tstate->current_frame;
     PyTypeObject *type = Py_TYPE(object);
     if (PyType_HasFeature(type, Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HEAPTYPE) && view_buffer(frame) != NULL) {
@@ -106,7 +106,7 @@ void pepjit_dealloc(PyObject *object)
     else {
         _Py_Dealloc(object);
     }
-    check_owner(PyThreadState_GetUnchecked());
+    check_owner_here();
 }
 
 PyObject *pepjit_box_int(int64_t value)

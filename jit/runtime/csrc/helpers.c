@@ -17,7 +17,7 @@ typedef PyObject *Obj;
 #define DONE(result)                                \
     do {                                            \
         __typeof__(result) result_ = (result);      \
-        check_owner(PyThreadState_GetUnchecked());  \
+        check_owner_here();                         \
         return result_;                             \
     } while (0)
 
@@ -240,9 +240,8 @@ static Obj pepjit_get_iter(Obj iterable) { DONE(PyObject_GetIter(iterable)); }
 static Obj pepjit_iter_next(Obj iterator)
 {
     Obj value = Py_TYPE(iterator)->tp_iternext(iterator);
-    PyThreadState *tstate = PyThreadState_GetUnchecked();
-    check_owner(tstate);
-    if (value == NULL && tstate->current_exception != NULL && PyErr_ExceptionMatches(PyExc_StopIteration)) {
+    check_owner_here();
+    if (value == NULL && PyErr_Occurred() != NULL && PyErr_ExceptionMatches(PyExc_StopIteration)) {
         PyErr_Clear();
     }
     return value;
@@ -267,7 +266,7 @@ static int64_t unpack(Obj value, int64_t before, int64_t after)
     PyObject *stack[PEPJIT_SCRATCH];
     int good = _PyEval_UnpackIterable(tstate, value, (int)before, (int)after, stack + count);
 #endif
-    check_owner(PyThreadState_GetUnchecked());
+    check_owner_here();
     if (!good) {
         return -1;
     }

@@ -87,6 +87,8 @@ static inline PyObject *frame_function(pepjit_frame *frame) { return frame->f_fu
 
 /* The id of the thread state whose stack pepjit_stack_limit belongs to (addresses are reused, ids are not). */
 extern uint64_t pepjit_owner;
+/* The id that this thread last had there. In the static block of thread-local storage: read at every return from a helper. */
+extern __thread uint64_t pepjit_thread __attribute__((tls_model("initial-exec")));
 void pepjit_change_owner(PyThreadState *tstate);
 
 /* pepjit_stack_limit as it is when nothing else than the stack is short. */
@@ -101,6 +103,14 @@ static inline void check_owner(PyThreadState *tstate)
 {
     if (__builtin_expect(tstate->id != pepjit_owner, 0)) {
         pepjit_change_owner(tstate);
+    }
+}
+
+/* The same where the thread state isn't at hand: native code runs only after `check_owner` has run on its thread. */
+static inline void check_owner_here(void)
+{
+    if (__builtin_expect(pepjit_thread != pepjit_owner, 0)) {
+        pepjit_change_owner(PyThreadState_GetUnchecked());
     }
 }
 

@@ -112,7 +112,7 @@ void pepjit_rs_exit_class(struct pepjit_exit *record, PyObject *type);
 /* ------------------------------------------------------------------------------------------------ called by native code */
 
 PyThreadState *pepjit_current_tstate(void); /* also notes which thread runs now (for stack_limit): every vectorcall entry calls it */
-void pepjit_dealloc(PyObject *object);      /* the reference count has fallen to 0 */
+void pepjit_dealloc(PyObject *object, PyThreadState *tstate); /* the reference count has fallen to 0 */
 PyObject *pepjit_box_int(int64_t value);    /* never NULL: out of memory ends the process */
 PyObject *pepjit_box_float(double value);   /* the same */
 pepjit_pair pepjit_unbox_big_int(PyObject *exact_int); /* {value, 1}, or {0, 0} if it doesn't fit 64 bits */

@@ -278,7 +278,7 @@ impl Engine {
             &raw const *entries as u64,
             if shared { &raw const *function_cell as u64 } else { 0 },
             counters,
-            if key.header.is_some() || loops { policy::exit_limit } else { crate::policy::function_exit_limit },
+            if key.header.is_some() || loops { policy::exit_limit } else { policy::function_exit_limit },
         );
         let compiled = self.backend.compile(&built.func, &mut linkage, false);
         let (exits, views) = (linkage.exits, linkage.views);

@@ -200,7 +200,8 @@ unsafe extern "C" {
     pub(crate) fn pepjit_exit_function(tstate: ThreadState, light: Frame, record: *mut Exit, buffer: *const i64) -> Pair;
     pub(crate) fn pepjit_exit_loop(tstate: ThreadState, frame: Frame, record: *mut Exit, buffer: *const i64) -> Pair;
     pub(crate) fn pepjit_current_tstate() -> ThreadState;
-    pub(crate) fn pepjit_dealloc(object: Object);
+    pub(crate) fn pepjit_dealloc(object: Object, tstate: ThreadState);
+    pub(crate) fn _Py_Dealloc(object: Object);
     pub(crate) fn pepjit_box_int(value: i64) -> Object;
     pub(crate) fn pepjit_box_float(value: f64) -> Object;
     pub(crate) fn pepjit_unbox_big_int(object: Object) -> Pair;

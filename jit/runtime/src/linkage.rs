@@ -204,6 +204,7 @@ impl<'a> UnitLinkage<'a> {
             fallback: unsafe { ffi::pepjit_fallback } as u64,
             current_tstate: ffi::pepjit_current_tstate as *const () as u64,
             dealloc: ffi::pepjit_dealloc as *const () as u64,
+            dealloc_plain: ffi::_Py_Dealloc as *const () as u64,
             box_int: ffi::pepjit_box_int as *const () as u64,
             box_float: ffi::pepjit_box_float as *const () as u64,
             unbox_big_int: ffi::pepjit_unbox_big_int as *const () as u64,

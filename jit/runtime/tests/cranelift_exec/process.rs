@@ -384,6 +384,7 @@ impl Process {
             fallback: fallback as *const () as u64,
             current_tstate: current_tstate as *const () as u64,
             dealloc: dealloc as *const () as u64,
+            dealloc_plain: dealloc as *const () as u64,
             box_int: box_int as *const () as u64,
             box_float: box_float as *const () as u64,
             unbox_big_int: unbox_big_int as *const () as u64,
