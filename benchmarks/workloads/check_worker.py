@@ -34,7 +34,15 @@ def run():
         total += n & 3
     return total
 
+def log_collection(phase, info):
+    if phase == "stop" and info["generation"] == 2:
+        with open(os.environ["GC_LOG"], "a") as file:
+            print(calls, file=file)
+
 if __name__ == "__main__":
+    if os.environ.get("GC_LOG"):
+        import gc
+        gc.callbacks.append(log_collection)
     if os.environ.get("FAKE_PEPJIT"):
         import types
         fake = sys.modules["pepjit"] = types.ModuleType("pepjit")
@@ -166,6 +174,7 @@ class PlainProtocol(WorkerCase):
         self.assertEqual(metadata["pepjit_exits"], 4)
         self.assertEqual(metadata["pepjit_exit:overflow"], 2)
         self.assertEqual(metadata["pepjit_timed_functions_compiled"], 2)
+        self.assertEqual(metadata["pepjit_timed_last_compile"], 2)
         self.assertNotIn("pepjit_backend", metadata)
         self.assertNotIn("pepjit_exits", self.measure(*options)["metadata"])
 
@@ -236,6 +245,15 @@ class Coscheduled(WorkerCase):
         self.end(self.party("jit", parties=1, FAKE_PEPJIT="1"))
         run = self.load("jit.json")
         self.assertEqual(run["metadata"]["pepjit_timed_functions_compiled"], 0)
+        self.assertEqual(run["metadata"]["pepjit_timed_last_compile"], 0)
+
+    def test_a_full_collection_separates_warm_up_from_window(self):
+        self.end(self.party("one", parties=1, GC_LOG=self.path("gc.log")))
+        run = self.load("one.json")
+        with open(self.path("gc.log")) as file:
+            collected_after = [int(line) for line in file]
+        # The first iteration comes before the warm-ups.
+        self.assertIn(1 + len(run["warmups"]), collected_after)
 
     def test_nobody_waits_for_a_party_that_failed(self):
         for fault, code in (({"FAIL_AT": "2"}, 3), ({"RAISE_AT": "2"}, 1)):

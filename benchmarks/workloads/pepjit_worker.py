@@ -127,10 +127,11 @@ def measure(workload, options):
         for number in range(options.warmups):
             value = workload.value(loops, timer, f"in warm-up {number + 1}")
             measurement.warmups.append((loops, value))
-        before = jit_counters()
+        watch = Watch()
         for number in range(options.values):
             measurement.values.append(workload.value(loops, timer, f"in value {number + 1}"))
-        record_compiled_while_timed(measurement, before)
+            watch.look(len(measurement.values))
+        watch.record(measurement)
         if not measurement.warmups and not measurement.values:
             # pyperf refuses a run without either, and the first iteration is a fact.
             measurement.warmups.append((1, first))
@@ -168,7 +169,8 @@ class Coschedule:
         how many meet;
     ``warmup``
         seconds (wall clock) of warm-up. The CPU is shared, so choose it in proportion
-        to the parties. A JIT that still compiles gets up to three times as long;
+        to the parties. A JIT that still compiles, and a party that others keep from its
+        share of the CPU, gets up to three times as long;
     ``window``
         seconds (wall clock) of one common timing window;
     ``blocks``
@@ -315,15 +317,20 @@ def measure_coscheduled(workload, plan):
     try:
         measurement.first_iteration(workload, timer)
         warm_up(workload, plan, measurement, timer)
-        before = jit_counters()
+        watch = Watch()
         counts = []
         thread_cpu = process_cpu = 0.0
         for block in range(plan.blocks):
+            # The parties have run different numbers of iterations until here, each of which brings the next full
+            # collection nearer: without this one, the fastest party would pay for it inside its window and the
+            # others outside.
+            gc.collect()
             end = plan.meet(block)
             process_start, thread_start = time.process_time(), timer()
             values = []
             while len(values) < MIN_VALUES or time.monotonic() < end:
                 values.append(workload.value(1, timer, "in a window"))
+                watch.look(len(measurement.values) + len(values))
             thread_cpu += timer() - thread_start
             process_cpu += time.process_time() - process_start
             measurement.values.extend(values)
@@ -332,7 +339,7 @@ def measure_coscheduled(workload, plan):
     except BaseException as error:
         plan.fail(f"{type(error).__name__}: {error}")
         raise
-    record_compiled_while_timed(measurement, before)
+    watch.record(measurement)
     measurement.metadata.update(
         timer=describe_clock("thread_time"),
         loops=1,
@@ -349,7 +356,9 @@ def measure_coscheduled(workload, plan):
 
 
 def warm_up(workload, plan, measurement, timer):
-    begin = time.monotonic()
+    # On a machine that others use too, a stretch of wall-clock time is any amount of work: a party is warm once it has had
+    # its share of processor time as well, unless that takes too long.
+    begin, cpu_begin, cpu_share = time.monotonic(), timer(), plan.warmup / plan.parties
     quiet = 0
     compiled = compiled_so_far()
     while True:
@@ -360,7 +369,7 @@ def warm_up(workload, plan, measurement, timer):
         elapsed = time.monotonic() - begin
         if elapsed < plan.warmup or len(measurement.warmups) < MIN_WARMUPS:
             continue
-        if quiet >= QUIET_ITERATIONS or elapsed >= 3 * plan.warmup:
+        if elapsed >= 3 * plan.warmup or (quiet >= QUIET_ITERATIONS and timer() - cpu_begin >= cpu_share):
             return
 
 
@@ -380,13 +389,31 @@ def compiled_so_far():
     return counters.get("functions_compiled", 0), counters.get("loops_compiled", 0)
 
 
-def record_compiled_while_timed(measurement, before):
-    """How much was compiled while values were taken: not zero means not warmed up."""
-    after = jit_counters()
-    if not after:
-        return
-    for key in ("functions_compiled", "loops_compiled", "exits", "compile_ns"):
-        measurement.metadata[f"pepjit_timed_{key}"] = after.get(key, 0) - before.get(key, 0)
+class Watch:
+    """What a JIT does while values are taken: compiling or leaving code means not warmed up."""
+
+    KEYS = ("functions_compiled", "loops_compiled", "exits", "compile_ns")
+
+    def __init__(self):
+        self.before = jit_counters()
+        self.compiled = compiled_so_far()
+        self.last = 0
+
+    def look(self, values):
+        """After each value, outside of what is timed."""
+        if self.before:
+            now = compiled_so_far()
+            if now != self.compiled:
+                self.compiled, self.last = now, values
+
+    def record(self, measurement):
+        if not self.before:
+            return
+        after = jit_counters()
+        for key in self.KEYS:
+            measurement.metadata[f"pepjit_timed_{key}"] = after.get(key, 0) - self.before.get(key, 0)
+        # Counted from 1; 0 when nothing was compiled any more.
+        measurement.metadata["pepjit_timed_last_compile"] = self.last
 
 
 def pepjit_metadata():

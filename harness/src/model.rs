@@ -42,6 +42,10 @@ pub mod meta {
     pub const FIRST_ITERATION: &str = "pepjit_first_iteration";
     /// Seconds from the start of the process to the end of its first iteration (float), where known.
     pub const FIRST_RESULT: &str = "first_result_s";
+    /// The processor's frequency in MHz when the process began (float), where the kernel tells it.
+    pub const FREQUENCY: &str = "cpu_frequency_mhz";
+    /// The last value, counted from 1, in which the JIT compiled something; 0 for none (int).
+    pub const TIMED_LAST_COMPILE: &str = "pepjit_timed_last_compile";
     /// Functions and loops that the JIT compiled while values were taken (ints): above 0 is not warmed up.
     pub const TIMED_COMPILES: [&str; 2] = ["pepjit_timed_functions_compiled", "pepjit_timed_loops_compiled"];
 }
@@ -115,6 +119,10 @@ pub struct Design {
     /// Seconds of the common window of a co-scheduled block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_s: Option<f64>,
+    /// The rounds at which this run is looked at, when it's more than once: planned by `--until-decided`, or noted when
+    /// somebody added rounds to what they had seen. Each look gets an equal share of every error rate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looks: Vec<u32>,
 }
 
 /// The two designs.

@@ -136,11 +136,32 @@ fn answers_have_their_exit_codes() {
 fn looks_share_the_error() {
     let criterion =
         "[[criterion]]\nname = \"it\"\ntier = \"pepjit\"\nrequire = { kind = \"geometric-mean\", at_least = 2.362 }\n";
-    let judgement = judged_with(5, &format!("looks = [5, 10, 20000]\n{criterion}"), |_| {});
+    let judgement = judged_with(5, criterion, |dir| {
+        let mut manifest = dir.manifest().expect("a manifest");
+        manifest.design.looks = vec![5, 10, 20_000];
+        dir.write_manifest(&manifest).expect("writable");
+    });
     assert_eq!(judgement.answer, Answer::Inconclusive);
     assert!(matches!(judgement.rounds_to_decide, Some(10 | 20_000)), "{:?}", judgement.rounds_to_decide);
     let width = |j: &Judgement| j.outcomes[0].estimate.as_ref().and_then(|e| e.ci).map(|(low, high)| high - low);
-    assert!(width(&judgement) > width(&judged_with(5, criterion, |_| {})));
+    let planned = judged_with(5, &format!("looks = [5, 10, 20]\n{criterion}"), |_| {});
+    assert!(width(&judgement) > width(&planned), "a run of a fixed length is looked at once, whatever the file plans");
+}
+
+#[test]
+fn an_unchanged_build_is_rarely_blamed() {
+    // Guards fail at 0.5 % here, what asks for a gain at 2.5 %.
+    let thresholds = Thresholds::parse(
+        "[[criterion]]\nname = \"a\"\ntier = \"x\"\nrequire = { kind = \"worst\", at_least = 0.98 }\n\
+         [[criterion]]\nname = \"b\"\ntier = \"x\"\nrequire = { kind = \"control\", within = 0.01 }\n\
+         [[criterion]]\nname = \"c\"\ntier = \"x\"\nrequire = { kind = \"geometric-mean\", at_least = 1.8 }\n",
+    )
+    .expect("thresholds");
+    let levels = thresholds.levels(0);
+    assert!((levels.alpha - 0.05).abs() < 1e-12 && (levels.fail - 0.005).abs() < 1e-12, "{levels:?}");
+    let thirds = thresholds.levels(3);
+    assert!((thirds.fail * 3.0 - levels.fail).abs() < 1e-12 && (thirds.alpha * 3.0 - 0.05).abs() < 1e-12);
+    assert!(!thresholds.criteria[2].require.is_guard());
 }
 
 #[test]
@@ -149,6 +170,9 @@ fn bad_thresholds_are_refused() {
     for (text, cause) in [
         (String::new(), "no [[criterion]]"),
         (format!("alpha = 0.7\n{criterion}"), "alpha"),
+        (format!("false_failure = 0.2\n{criterion}"), "false_failure"),
+        (format!("looks = [10, 5]\n{criterion}"), "ascend"),
+        (format!("looks = [2, 5]\n{criterion}"), "ascend"),
         (criterion.replace("0.9", "-1.0"), "above 0"),
         (criterion.replace("at_least", "at_laest"), "at_laest"),
         (criterion.replace("worst", "wrost"), "wrost"),

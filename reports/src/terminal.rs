@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use pepjit_harness::analysis::{Analysis, TierResult, Verdict, WorkloadResult};
+use pepjit_harness::analysis::{Analysis, Sizing, TierResult, Verdict, WorkloadResult};
 use pepjit_harness::model::DesignKind;
 use pepjit_harness::stats::paired::MIN_PAIRS;
 use tabled::builder::Builder;
@@ -143,8 +143,14 @@ fn notes(out: &mut String, analysis: &Analysis) {
             spread(analysis.control()),
         );
     }
+    for tier in worth_a_table(analysis) {
+        out.extend(sizing(tier).map(|line| line + "\n"));
+    }
     for tier in analysis.tiers.iter().filter(|t| t.proof.needed) {
         let _ = writeln!(out, "{}", proof(tier));
+    }
+    for warning in &analysis.warnings {
+        let _ = writeln!(out, "Warning: {warning}.");
     }
     let failures: Vec<_> = analysis.failures().collect();
     if !failures.is_empty() {
@@ -179,6 +185,23 @@ pub(crate) fn spread(tier: Option<&TierResult>) -> String {
         (Some(low), Some(high)) => format!("{low} to {high}"),
         _ => format::NONE.to_owned(),
     }
+}
+
+/// The rounds that changes take to be shown, in a sentence; nothing where the spread isn't known.
+pub(crate) fn sizing(tier: &TierResult) -> Option<String> {
+    let known: Vec<_> = tier.sizing.iter().filter(|s| s.suite.is_some() || s.workload.is_some()).collect();
+    if known.is_empty() {
+        return None;
+    }
+    let all = |f: &dyn Fn(&Sizing) -> String| known.iter().map(|s| f(s)).collect::<Vec<_>>().join(" / ");
+    let rounds = |n: Option<u32>| n.map_or_else(|| format::NONE.to_owned(), |n| format::count(f64::from(n)));
+    Some(format!(
+        "Rounds that show a change of {} of {} with 80 % power: {} for the suite, {} for a workload of median spread.",
+        all(&|s| format!("{:.0} %", s.change * 100.0)),
+        tier.tier,
+        all(&|s| rounds(s.suite)),
+        all(&|s| rounds(s.workload)),
+    ))
 }
 
 /// Whether a tier's JIT was at work, in a sentence.

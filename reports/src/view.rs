@@ -100,6 +100,8 @@ pub(crate) struct Row {
     pub(crate) first: String,
     pub(crate) break_even: String,
     pub(crate) steady_from: String,
+    pub(crate) time_to_steady: String,
+    pub(crate) skipped: String,
     pub(crate) warmup: &'static str,
     pub(crate) timed_compiles: String,
     pub(crate) memory: String,
@@ -286,7 +288,7 @@ fn gate_line(judgement: &Judgement) -> String {
 
 fn health(a: &Analysis) -> Vec<String> {
     let h = &a.health;
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = a.warnings.iter().map(|warning| format!("Warning: {warning}.")).collect();
     match a.control().and_then(|c| c.suite.as_ref()) {
         Some(suite) => lines.push(format!(
             "The baseline against itself: {}, its workloads from {}. No difference below that means anything.",
@@ -313,6 +315,10 @@ fn health(a: &Analysis) -> Vec<String> {
     if let Some(share) = h.steal_share {
         lines.push(format!("The hypervisor took {} of the processors' time away.", format::percent(Some(share))));
     }
+    if let Some(spread) = h.frequency_spread {
+        lines.push(format!("The processors' frequencies were {} apart.", format::percent(Some(spread))));
+    }
+    lines.extend(a.tiers.iter().filter(|t| !t.control).filter_map(terminal::sizing));
     if let Some(best) = h.best_values {
         lines.push(format!(
             "{best:.0} values per process would have given the narrowest intervals for the time, by the variance within and \
@@ -339,6 +345,10 @@ fn facts(a: &Analysis) -> Vec<(String, String)> {
         }
         DesignKind::Coscheduled => format!("co-scheduled blocks, windows of {} s", d.window_s.unwrap_or_default()),
     };
+    let looks = match d.looks.as_slice() {
+        [] => String::new(),
+        looks => format!(", looked at after {} rounds", looks.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")),
+    };
     let commit = m
         .commit
         .as_ref()
@@ -360,7 +370,7 @@ fn facts(a: &Analysis) -> Vec<(String, String)> {
             ),
         ),
         fact("Platform", m.platform.clone()),
-        fact("Design", format!("{design}; {} rounds, seed {}", d.rounds, m.seed)),
+        fact("Design", format!("{design}; {} rounds{looks}, seed {}", d.rounds, m.seed)),
     ]
 }
 
@@ -422,6 +432,8 @@ impl Row {
             first: format::estimate(w.first_iteration.as_ref()),
             break_even: iterations(w.break_even),
             steady_from: iterations(w.steady_from),
+            time_to_steady: format::seconds(w.time_to_steady_s),
+            skipped: format::count(w.skipped),
             warmup: format::warmup(w.warmup),
             timed_compiles: w.timed_compiles.map_or_else(|| format::NONE.to_owned(), format::count),
             memory: format::estimate(w.memory.as_ref()),

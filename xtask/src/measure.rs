@@ -1,6 +1,7 @@
 //! `cargo xtask measure`: builds the JIT, runs workloads with and without it, and prints the verdicts.
 
 mod finish;
+mod looks;
 mod plan;
 
 use std::path::PathBuf;
@@ -22,6 +23,16 @@ use plan::Notes;
 
 /// What the command takes. Everything has a default that fits the machine.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[command(after_help = "Examples:
+  cargo xtask measure                                       everything by default, about five minutes
+  cargo xtask measure --quick                               a first look, about a minute
+  cargo xtask measure --python 3.14 --workloads nbody,fft --rounds 10
+  cargo xtask measure --tiers interp,interp-aa,cpython-jit  another JIT
+  cargo xtask measure --until-decided                       as many rounds as the criteria of ci/gate.toml need
+  cargo xtask measure --resume --rounds 20                  more rounds for the latest run
+
+Exit codes: 0 measured, 2 could not begin, 4 a process failed or a JIT never was at work, 130 interrupted.")]
 pub(crate) struct Args {
     /// A first look: few workloads, short processes, about a minute.
     #[arg(long)]
@@ -43,6 +54,13 @@ pub(crate) struct Args {
     /// five minutes.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: Option<u32>,
+    /// Measure until the criteria are decided: to the first of the looks that are planned in the thresholds file, judge, and
+    /// go on to the next while a criterion is open. Each look gets an equal share of the error rates.
+    #[arg(long, conflicts_with = "rounds")]
+    until_decided: bool,
+    /// The criteria of --until-decided [default: ci/gate.toml]
+    #[arg(long, value_name = "FILE", requires = "until_decided")]
+    thresholds: Option<PathBuf>,
     /// Timed values per process (interleaved design).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     values: Option<u32>,
@@ -135,7 +153,7 @@ fn measure(args: &Args, interrupt: &Interrupt) -> Result<ExitCode> {
     let mut ends = Vec::new();
     if let Some(name) = &args.resume {
         let (dir, notes) = reopen(args, name)?;
-        ends.push(carry_out(args, &dir, &notes, interrupt)?);
+        ends.push(looks::decided(args, &dir, &notes, interrupt)?);
     } else {
         // Every interpreter is looked at before the first one is measured.
         let pythons = plan::pythons(args)?;
@@ -145,7 +163,7 @@ fn measure(args: &Args, interrupt: &Interrupt) -> Result<ExitCode> {
                 break;
             }
             let (dir, notes) = begin(args, &python, many)?;
-            ends.push(carry_out(args, &dir, &notes, interrupt)?);
+            ends.push(looks::decided(args, &dir, &notes, interrupt)?);
         }
     }
     finish::report(&ends, args.json)?;
@@ -165,6 +183,10 @@ fn begin(args: &Args, python: &Interpreter, many: bool) -> Result<(RunDir, Notes
         None
     };
     let mut manifest = plan.manifest(&project::root());
+    if args.until_decided {
+        manifest.design.looks = looks::planned(args)?.looks;
+        manifest.design.rounds = manifest.design.looks[0];
+    }
     if many {
         // Runs that begin within a second share a seed: the interpreter tells their names apart.
         manifest.run_id = format!("{}-{}", manifest.run_id, python.tag());
@@ -218,10 +240,7 @@ fn reopen(args: &Args, name: &str) -> Result<(RunDir, Notes)> {
     if python.sha256 != tier.sha256 {
         return Err(changed(&tier.interpreter).into());
     }
-    if let Some(rounds) = args.rounds.filter(|rounds| *rounds != manifest.design.rounds) {
-        manifest.design.rounds = rounds;
-        dir.write_manifest(&manifest)?;
-    }
+    looks::more_rounds(args, &dir, &mut manifest)?;
     if blocks_left(&dir)? == 0 {
         eprintln!("{} is complete: --rounds N adds to it", dir.root().display());
         return Ok((dir, notes));
@@ -258,7 +277,7 @@ fn carry_out(args: &Args, dir: &RunDir, notes: &Notes, interrupt: &Interrupt) ->
     let summary = pepjit_harness::runner::run(dir, &sites, options, interrupt, &mut |event| progress.on(event));
     progress.finish();
     let summary = summary?;
-    if !summary.interrupted && summary.failures.is_empty() {
+    if !summary.interrupted && summary.failures.is_empty() && !args.until_decided {
         // The run is complete: nothing will be measured with its copy of the module any more.
         let _ = std::fs::remove_dir_all(sites_folder(dir)?);
     }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::data::{Cell, Process, RunData};
-use super::{Estimate, MemoryUse, Options, Proof, TierResult, Verdict, WorkloadResult};
+use super::data::{Cell, RunData};
+use super::{Estimate, MemoryUse, Options, Process, Proof, Sizing, TierResult, Verdict, WorkloadResult};
 use crate::model::{FailureKind, TierRecord, WorkloadRecord, meta};
 use crate::stats::paired::{POWER, Paired, required_pairs};
-use crate::stats::warmup::{break_even, classify, consensus};
+use crate::stats::warmup::{break_even, consensus};
 use crate::stats::{mean, median, multiple, suite};
 
 /// A workload's pairs, in log ratios, one slot per round of the run.
@@ -44,6 +44,7 @@ pub(super) fn tier(data: &RunData, tier: &TierRecord, against: &TierRecord, opti
             None if results.iter().any(|w| w.verdict == Verdict::Failed) => Verdict::Failed,
             None => Verdict::Missing,
         },
+        sizing: sizing(time.as_ref(), &results, options),
         suite: time,
         covered: names(covered),
         left_out: names(left_out),
@@ -99,9 +100,9 @@ fn workload(
         let logs: Vec<f64> = c.processes.values().map(|p| p.log_time).collect();
         (!logs.is_empty()).then(|| mean(&logs).exp())
     };
-    let classified: Vec<_> =
-        cell.processes.values().filter_map(|p| classify(&p.run.iterations().iter().map(|i| i.1).collect::<Vec<_>>())).collect();
-    let steady: Vec<f64> = classified.iter().filter_map(|s| s.steady_from).map(|i| i as f64).collect();
+    let classified: Vec<_> = cell.processes.values().filter_map(|p| p.steadiness.as_ref()).collect();
+    let middle = |known: Vec<f64>| (!known.is_empty()).then(|| median(&known));
+    let skipped: Vec<f64> = cell.processes.values().map(|p| p.skipped as f64).collect();
     WorkloadResult {
         name: workload.name.clone(),
         verdict: match &speedup {
@@ -123,7 +124,9 @@ fn workload(
             baseline_vm_hwm_kib: mean_of(base, meta::VM_HWM),
         },
         warmup: consensus(&classified.iter().map(|s| s.class).collect::<Vec<_>>()),
-        steady_from: (!steady.is_empty()).then(|| median(&steady)),
+        steady_from: middle(classified.iter().filter_map(|s| s.steady_from).map(|i| i as f64).collect()),
+        time_to_steady_s: middle(cell.processes.values().filter_map(Process::time_to_steady).collect()),
+        skipped: if skipped.is_empty() { 0.0 } else { mean(&skipped) },
         break_even: pays_from(cell, base),
         proof: Proof {
             needed: tier.needs_proof,
@@ -157,6 +160,17 @@ fn mark(results: &mut [WorkloadResult], options: Options) {
             w.rounds_to_decide = needed.map(|rounds| rounds.max(speedup.pairs as u32 + 1));
         }
     }
+}
+
+/// The changes that the rounds needed are stated for.
+const SIZED: [f64; 3] = [0.01, 0.02, 0.05];
+
+fn sizing(suite: Option<&Estimate>, results: &[WorkloadResult], options: Options) -> Vec<Sizing> {
+    let spreads: Vec<f64> = results.iter().filter_map(|w| w.speedup.as_ref()?.log_sd).collect();
+    let needed = |sd: Option<f64>, change: f64| required_pairs(sd?, change.ln_1p(), options.alpha, POWER);
+    let typical = (!spreads.is_empty()).then(|| median(&spreads));
+    let suite = suite.and_then(|s| s.log_sd);
+    SIZED.map(|change| Sizing { change, suite: needed(suite, change), workload: needed(typical, change) }).to_vec()
 }
 
 fn mean_of(cell: &Cell, key: &str) -> Option<f64> {

@@ -1,13 +1,12 @@
 //! What a run directory holds, in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Analysis, AnalysisError, Failure, Health, Options, SCHEMA_VERSION, TierResult, WorkloadFailure};
-use crate::model::{DesignKind, FailureKind, JournalRecord, Manifest, Outcome, RunDir, TierRecord, meta};
-use crate::pyperf::{Run, Suite};
-use crate::stats::median;
-use crate::stats::variance::Components;
+use super::process::Process;
+use super::{Analysis, AnalysisError, Failure, Options, SCHEMA_VERSION, TierResult};
+use crate::model::{FailureKind, JournalRecord, Manifest, Outcome, RunDir, TierRecord, meta};
+use crate::pyperf::Suite;
 use crate::store::Journal;
 
 /// A run, read once.
@@ -28,26 +27,6 @@ pub struct Cell {
     pub processes: BTreeMap<u32, Process>,
     /// The others.
     pub failures: Vec<Failure>,
-}
-
-/// One process with usable values.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Process {
-    /// Mean of the logarithms of its timed values.
-    ///
-    /// All timed values count: a JIT that still warms up after the warm-ups has that held against it, and
-    /// [`crate::stats::warmup`] says so beside it. Cutting each process where it looks steady would cut the
-    /// two sides of a pair apart.
-    pub log_time: f64,
-    /// The run as it was written.
-    pub run: Run,
-}
-
-impl Process {
-    /// Whether the process proved that its JIT was at work.
-    pub fn jit_active(&self) -> bool {
-        self.run.number(meta::JIT_ACTIVE) == Some(1.0)
-    }
 }
 
 impl RunData {
@@ -113,8 +92,10 @@ impl RunData {
         })
     }
 
-    /// Compares every tier with the baseline, and the tiers with a JIT with each other.
+    /// Compares every tier with the baseline, and the tiers with a JIT with each other. A run that is looked at more than
+    /// once shares `options.alpha` among its looks.
     pub fn analyse(&self, options: Options) -> Result<Analysis, AnalysisError> {
+        let options = options.shared_by(self.manifest.design.looks.len());
         let baseline = &self.manifest.baseline;
         let others: Vec<&TierRecord> = self.manifest.tiers.iter().filter(|t| t.name != *baseline).collect();
         let tiers = others.iter().map(|t| self.compare(&t.name, baseline, options)).collect::<Result<_, _>>()?;
@@ -124,71 +105,25 @@ impl RunData {
                 head_to_head.push(self.compare(&tier.name, &rival.name, options)?);
             }
         }
-        Ok(Analysis {
+        let mut analysis = Analysis {
             schema_version: SCHEMA_VERSION,
             options,
             manifest: self.manifest.clone(),
-            health: self.health(),
+            health: super::health::of(self),
             tiers,
             head_to_head,
-        })
+            warnings: Vec::new(),
+        };
+        analysis.warnings = super::health::warnings(&analysis);
+        Ok(analysis)
     }
 
-    fn health(&self) -> Health {
-        let records = &self.journal;
-        let loads: Vec<f64> = records.iter().filter_map(|r| r.load).collect();
-        let first = records.iter().map(|r| r.start).fold(f64::INFINITY, f64::min);
-        let last = records.iter().map(|r| r.end).fold(f64::NEG_INFINITY, f64::max);
-        let rounds: BTreeSet<u32> = self.cells.values().flat_map(|c| c.processes.keys().copied()).collect();
-        let complete = |round: &&u32| self.cells.values().all(|c| c.processes.is_empty() || c.processes.contains_key(round));
-        let baseline_failures = self.cells.iter().filter(|((tier, _), _)| *tier == self.manifest.baseline);
-        Health {
-            processes: records.len(),
-            failed: records.iter().filter(|r| r.outcome != Outcome::Ok).count(),
-            complete_rounds: rounds.iter().filter(complete).count(),
-            load_mean: (!loads.is_empty()).then(|| loads.iter().sum::<f64>() / loads.len() as f64),
-            load_max: loads.iter().copied().reduce(f64::max),
-            steal_share: self.steal_share(),
-            best_values: self.best_values(),
-            span_s: if records.is_empty() { 0.0 } else { last - first },
-            baseline_failures: baseline_failures
-                .flat_map(|((_, workload), cell)| {
-                    let failure = |failure: &Failure| WorkloadFailure { workload: workload.clone(), failure: failure.clone() };
-                    cell.failures.iter().map(failure)
-                })
-                .collect(),
-        }
+    pub(super) fn journal(&self) -> &[JournalRecord] {
+        &self.journal
     }
 
-    /// Kalibera and Jones's best number of values per process, see [`Components::best_iterations`].
-    fn best_values(&self) -> Option<f64> {
-        if self.manifest.design.kind != DesignKind::Interleaved {
-            return None;
-        }
-        let own = self.cells.iter().filter(|((tier, _), _)| *tier == self.manifest.baseline);
-        let best: Vec<f64> = own
-            .filter_map(|((tier, workload), cell)| {
-                let logs = |p: &Process| p.run.values.iter().map(|v| v.ln()).collect::<Vec<f64>>();
-                let components = Components::new(&cell.processes.values().map(logs).collect::<Vec<_>>())?;
-                let records = self.journal.iter().filter(|r| r.tier == *tier && r.workload == *workload);
-                let spans: Vec<f64> = records.filter(|r| r.outcome == Outcome::Ok).map(|r| r.end - r.start).collect();
-                let loops = cell.processes.values().next()?.run.number("loops").unwrap_or(1.0);
-                let value_s = components.mean.exp() * loops;
-                let process_s = median(&spans) - value_s * components.iterations as f64;
-                let best = components.best_iterations(process_s, value_s);
-                (process_s > 0.0 && best.is_finite()).then(|| best.ceil())
-            })
-            .collect();
-        (!best.is_empty()).then(|| median(&best))
-    }
-
-    /// Stolen ticks over the ticks that passed while processes ran, on all processors together. The kernel's
-    /// tick in `/proc/stat` is 10 ms on every platform Linux runs on.
-    fn steal_share(&self) -> Option<f64> {
-        let cores = f64::from(self.manifest.host.cores.max(1));
-        let known = self.journal.iter().filter_map(|r| Some((r.steal_ticks? as f64, (r.end - r.start) * 100.0 * cores)));
-        let (stolen, passed) = known.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        (passed > 0.0).then(|| stolen / passed)
+    pub(super) fn cells(&self) -> &BTreeMap<(String, String), Cell> {
+        &self.cells
     }
 }
 
@@ -216,8 +151,7 @@ fn read_cell(dir: &RunDir, tier: &TierRecord, workload: &str, journal: &[Journal
             cell.failures.push(inactive(round, "nothing was noted that proves that the JIT was on"));
             continue;
         }
-        let log_time = run.values.iter().map(|v| v.ln()).sum::<f64>() / run.values.len() as f64;
-        cell.processes.insert(round, Process { log_time, run });
+        cell.processes.insert(round, Process::new(run, tier.needs_proof));
     }
     add_journal(&mut cell, &tier.name, workload, journal);
     cell

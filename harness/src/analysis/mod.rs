@@ -6,11 +6,14 @@
 
 mod compare;
 mod data;
+mod health;
+mod process;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use self::data::{Cell, Process, RunData};
+pub use self::data::{Cell, RunData};
+pub use self::process::Process;
 use crate::model::{FailureKind, Manifest};
 use crate::stats::paired::Paired;
 use crate::stats::warmup::Consensus;
@@ -26,6 +29,14 @@ pub struct Options {
     pub alpha: f64,
     /// A change below this share is no change worth the name.
     pub margin: f64,
+}
+
+impl Options {
+    /// The same, with alpha shared by so many looks at a growing run (Bonferroni's spending); none or one changes nothing.
+    #[must_use]
+    pub fn shared_by(self, looks: usize) -> Self {
+        Self { alpha: self.alpha / looks.max(1) as f64, ..self }
+    }
 }
 
 impl Default for Options {
@@ -65,6 +76,9 @@ pub struct Analysis {
     pub tiers: Vec<TierResult>,
     /// Each tier with a JIT against each other one.
     pub head_to_head: Vec<TierResult>,
+    /// What speaks against the figures, each a sentence with its cure.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 impl Analysis {
@@ -104,6 +118,9 @@ pub struct Health {
     pub load_max: Option<f64>,
     /// Share of the run's processor time that the hypervisor took away, where the kernel says.
     pub steal_share: Option<f64>,
+    /// How far the processors' frequencies were apart, (most - least) / median, where the kernel says.
+    #[serde(default)]
+    pub frequency_spread: Option<f64>,
     /// Values per process that would have given the narrowest intervals for the time spent, median over the baseline's
     /// workloads; only for interleaved processes, and only where their variance can be told apart.
     pub best_values: Option<f64>,
@@ -153,6 +170,9 @@ pub struct TierResult {
     pub left_out: Vec<String>,
     /// Interval of the geometric mean over workloads like these, beyond this suite.
     pub beyond: Option<(f64, f64)>,
+    /// The rounds that changes of several sizes take to be shown.
+    #[serde(default)]
+    pub sizing: Vec<Sizing>,
     /// Geometric mean of the first iterations' speed-ups.
     pub first_iteration: Option<Estimate>,
     /// Geometric mean of the ratios of peak resident memory, tier over baseline.
@@ -178,6 +198,17 @@ impl TierResult {
             known.min_by(|a, b| a.1.total_cmp(&b.1)).map(|w| w.0)
         }
     }
+}
+
+/// How many rounds show a change of a size, with the spread of this run and 80 % power (Kalibera and Jones).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sizing {
+    /// The change: 0.02 is 2 %.
+    pub change: f64,
+    /// Rounds for the suite's geometric mean.
+    pub suite: Option<u32>,
+    /// Rounds for the workload of median spread.
+    pub workload: Option<u32>,
 }
 
 /// One workload on one tier against another.
@@ -207,6 +238,12 @@ pub struct WorkloadResult {
     pub warmup: Option<Consensus>,
     /// Median over processes of the iterations until the steady state.
     pub steady_from: Option<f64>,
+    /// Median over processes of the seconds of iterations until the steady state.
+    #[serde(default)]
+    pub time_to_steady_s: Option<f64>,
+    /// Values per process, on average, that were not steady yet and don't count.
+    #[serde(default)]
+    pub skipped: f64,
     /// Iterations from which the tier's cumulative time stays below the baseline's, median over pairs;
     /// `None` when most pairs never get there.
     pub break_even: Option<f64>,

@@ -160,6 +160,6 @@ fn note_start(run: &mut Run, observation: &Observation) {
         }
     }
     if let Some(mhz) = observation.frequency_mhz {
-        run.metadata.insert("cpu_frequency_mhz".to_owned(), mhz.into());
+        run.metadata.insert(meta::FREQUENCY.to_owned(), mhz.into());
     }
 }

@@ -63,6 +63,7 @@ pub fn fit(kind: DesignKind, sizes: Sizes, workloads: usize, tiers: usize, jobs:
             values: sizes.values.unwrap_or(values),
             warmups: sizes.warmups.unwrap_or(warmups),
             window_s: (kind == DesignKind::Coscheduled).then(|| sizes.window.unwrap_or(share * tiers as f64)),
+            looks: Vec::new(),
         }
     };
     let fits = |design: &Design| round_duration(design, workloads, tiers, jobs) * design.rounds <= budget;

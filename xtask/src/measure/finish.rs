@@ -39,6 +39,11 @@ impl End {
         }
     }
 
+    /// Whether there is nothing to go on with: it was refused or interrupted, or something failed.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_broken() || self.summary.interrupted
+    }
+
     /// Whether the run doesn't stand: a process failed, or a JIT never was at work.
     pub(super) fn is_broken(&self) -> bool {
         self.refused.is_some() || self.summary.is_broken()
