@@ -33,7 +33,7 @@ pub const TAG_RESUME: i64 = 3;
 pub const TAG_RAISE: i64 = 4;
 
 /// Where CPython keeps things, told by the runtime's C shim for the interpreter it was compiled for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Layout {
     /// The byte offset of each field, in the order of [`Field::ALL`].
     pub fields: Vec<i32>,
@@ -51,6 +51,12 @@ pub struct Layout {
     pub small_ints: u64,
     /// The size in bytes of one cached small int.
     pub small_int_size: u64,
+    /// The interpreter's free list of floats.
+    pub float_list: FreeList,
+    /// The interpreter's free list of ints of one digit (3.14 and later).
+    pub int_list: FreeList,
+    /// Where the function is that is told of every object's birth and death (`PyRefTracer_SetTracer`), or null.
+    pub ref_tracer: u64,
     /// The thread state's field offsets and the frame's, for [`pepjit_ir::Op::Enter`], `PushFrame`, `SetInstruction` and the pops.
     pub frame: FrameLayout,
 }
@@ -59,6 +65,28 @@ impl Layout {
     /// A field's byte offset.
     pub fn offset(&self, field: Field) -> i32 {
         self.fields[field as usize]
+    }
+}
+
+/// A singly linked list of objects to be used again (CPython: `Include/internal/pycore_freelist_state.h`).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FreeList {
+    /// The address of the pointer to the first one; 0 if there is no such list.
+    pub head: u64,
+    /// The address of their number.
+    pub count: u64,
+    /// The size of that number in bytes: 4 or 8.
+    pub count_bytes: u32,
+    /// The byte offset in an object of the pointer to the next.
+    pub link: i32,
+    /// How many there may be.
+    pub most: i64,
+}
+
+impl FreeList {
+    /// Whether there is such a list.
+    pub const fn is_known(&self) -> bool {
+        self.head != 0
     }
 }
 

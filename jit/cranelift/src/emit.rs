@@ -9,7 +9,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::FunctionBuilder;
-use pepjit_backend::{Addresses, BackendError, Layout};
+use pepjit_backend::{Addresses, BackendError, FreeList, Layout};
 use pepjit_ir::Field;
 use std::collections::HashMap;
 
@@ -45,6 +45,10 @@ impl Region {
 pub(crate) enum End {
     /// Nothing but the freeing of memory.
     Plain,
+    /// The same, of a `float`.
+    Float,
+    /// The same, of an `int`.
+    Int,
     /// Any code may run.
     Any {
         /// The thread state.
@@ -303,6 +307,24 @@ impl<'f> Emit<'f> {
         self.fb.ins().jump(done, &[cached.into()]);
 
         self.fb.switch_to_block(big);
+        let list = self.layout.int_list;
+        let slow = if list.is_known() {
+            let slow = self.cold_block();
+            let magnitude = self.fb.ins().iabs(value);
+            let above_small = self.fb.ins().iadd_imm_s(magnitude, -(LAST_SMALL_INT + 1));
+            let one_digit = self.compare(IntCC::UnsignedLessThan, above_small, DIGIT_BASE - (LAST_SMALL_INT + 1));
+            self.branch_unless(one_digit, slow);
+            let new = self.take_free(list, self.layout.int_type, slow);
+            self.store_digit(new, value, magnitude);
+            self.fb.ins().jump(done, &[new.into()]);
+            slow
+        } else {
+            let slow = self.block();
+            self.fb.ins().jump(slow, &[]);
+            slow
+        };
+
+        self.fb.switch_to_block(slow);
         let call = self.call(self.addresses.box_int, &[value], &[I64]);
         let new = self.result(call);
         self.fb.ins().jump(done, &[new.into()]);
@@ -313,8 +335,34 @@ impl<'f> Emit<'f> {
 
     /// An owned `float` object.
     pub(crate) fn box_float(&mut self, value: Value) -> Value {
+        let list = self.layout.float_list;
+        let (slow, done) = (if list.is_known() { self.cold_block() } else { self.block() }, self.block());
+        let object = self.fb.append_block_param(done, I64);
+        if list.is_known() {
+            let new = self.take_free(list, self.layout.float_type, slow);
+            let offset = self.offset(Field::FloatValue);
+            self.store(Region::Heap, value, new, offset);
+            self.fb.ins().jump(done, &[new.into()]);
+        } else {
+            self.fb.ins().jump(slow, &[]);
+        }
+
+        self.fb.switch_to_block(slow);
         let call = self.call(self.addresses.box_float, &[value], &[I64]);
-        self.result(call)
+        let new = self.result(call);
+        self.fb.ins().jump(done, &[new.into()]);
+        self.fb.switch_to_block(done);
+        object
+    }
+
+    /// Writes a value of one digit (not 0) into an int object.
+    fn store_digit(&mut self, object: Value, value: Value, magnitude: Value) {
+        let (tag_offset, digit_offset) = (self.offset(Field::LongTag), self.offset(Field::LongDigit));
+        let sign = self.fb.ins().ushr_imm_u(value, 63);
+        let sign = self.fb.ins().ishl_imm_u(sign, 1);
+        let tag = self.fb.ins().bor_imm_s(sign, 1 << 3);
+        self.store(Region::Heap, tag, object, tag_offset);
+        self.store_truncated(4, Region::Heap, magnitude, object, digit_offset);
     }
 
     /// The object that a native entry returned as a payload and a tag.
@@ -360,10 +408,35 @@ impl<'f> Emit<'f> {
         self.fb.ins().brif(count, done, &[], last, &[]);
 
         self.fb.switch_to_block(last);
-        match end {
-            End::Plain => self.call(self.addresses.dealloc_plain, &[object], &[]),
-            End::Any { tstate } => self.call(self.addresses.dealloc, &[object, tstate], &[]),
+        self.end(object, end);
+        self.fb.ins().jump(done, &[]);
+        self.fb.switch_to_block(done);
+    }
+
+    /// Frees an object without references.
+    fn end(&mut self, object: Value, end: End) {
+        let list = match end {
+            End::Float => self.layout.float_list,
+            End::Int => self.layout.int_list,
+            End::Plain | End::Any { .. } => FreeList::default(),
         };
+        if !list.is_known() {
+            match end {
+                End::Any { tstate } => self.call(self.addresses.dealloc, &[object, tstate], &[]),
+                _ => self.call(self.addresses.dealloc_plain, &[object], &[]),
+            };
+            return;
+        }
+        let (slow, done) = (self.cold_block(), self.block());
+        if matches!(end, End::Int) {
+            let (compact, _) = self.is_compact(object);
+            self.branch_unless(compact, slow);
+        }
+        self.give_free(list, object, slow);
+        self.fb.ins().jump(done, &[]);
+
+        self.fb.switch_to_block(slow);
+        self.call(self.addresses.dealloc_plain, &[object], &[]);
         self.fb.ins().jump(done, &[]);
         self.fb.switch_to_block(done);
     }
@@ -427,12 +500,7 @@ impl<'f> Emit<'f> {
         let old = self.overwritable(slot, self.layout.int_type, slow);
         let (compact, _) = self.is_compact(old);
         self.branch_unless(compact, slow);
-        let (tag_offset, digit_offset) = (self.offset(Field::LongTag), self.offset(Field::LongDigit));
-        let sign = self.fb.ins().ushr_imm_u(value, 63);
-        let sign = self.fb.ins().ishl_imm_u(sign, 1);
-        let tag = self.fb.ins().bor_imm_s(sign, 1 << 3);
-        self.store(Region::Heap, tag, old, tag_offset);
-        self.store_truncated(4, Region::Heap, magnitude, old, digit_offset);
+        self.store_digit(old, value, magnitude);
         self.fb.ins().jump(done, &[]);
 
         self.fb.switch_to_block(slow);

@@ -122,7 +122,7 @@ pub(crate) fn fallback(mut e: Emit<'_>, params: &[Type]) {
             _ => *arg,
         };
         if *ty == Type::C_INT || *ty == Type::C_FLOAT {
-            boxes.push(object);
+            boxes.push((object, if *ty == Type::C_INT { End::Int } else { End::Float }));
         }
         e.store(Region::Native, object, base, 8 * position as i64);
     }
@@ -130,8 +130,8 @@ pub(crate) fn fallback(mut e: Emit<'_>, params: &[Type]) {
     let (count, no_names) = (e.int(params.len() as i64), e.int(0));
     let call = e.call(e.addresses.fallback, &[function, base, count, no_names], &[I64]);
     let result = e.result(call);
-    for object in boxes {
-        e.dec_ref(object, End::Plain);
+    for (object, end) in boxes {
+        e.dec_ref(object, end);
     }
     let tag = e.int(1);
     e.fb.ins().return_(&[result, tag]);

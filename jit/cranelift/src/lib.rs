@@ -14,6 +14,7 @@ mod entries;
 mod error;
 mod exits;
 mod frames;
+mod freelists;
 mod lower;
 mod objects;
 mod unwind;

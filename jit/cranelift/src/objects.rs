@@ -194,7 +194,7 @@ impl Lower<'_, '_> {
             return Ok(());
         }
         let increment = inst.op == Op::IncRef;
-        let end = if ty.is_subtype(PLAIN) { End::Plain } else { End::Any { tstate: self.tstate } };
+        let end = self.end_of(ty);
         let count = |emit: &mut crate::emit::Emit<'_>| if increment { emit.inc_ref(object) } else { emit.dec_ref(object, end) };
         if ty.may_be_null() {
             self.e.unless_zero(object, count);
@@ -202,6 +202,15 @@ impl Lower<'_, '_> {
             count(&mut self.e);
         }
         Ok(())
+    }
+
+    fn end_of(&self, ty: Type) -> End {
+        match ty.without(Type::NULL) {
+            Type::FLOAT => End::Float,
+            Type::INT => End::Int,
+            _ if ty.is_subtype(PLAIN) => End::Plain,
+            _ => End::Any { tstate: self.tstate },
+        }
     }
 
     fn is_immortal_constant(&self, inst: &InstData) -> bool {
@@ -271,7 +280,7 @@ impl Lower<'_, '_> {
             self.leave_unless(inst, compact, Reason::Class)?;
             self.e.compact_value(payload, tag)
         };
-        self.e.dec_ref(payload, End::Plain);
+        self.e.dec_ref(payload, if float { End::Float } else { End::Int });
         self.e.fb.ins().jump(done, &[number.into()]);
         self.e.fb.switch_to_block(done);
         Ok(value)

@@ -1,6 +1,6 @@
 //! What the back end makes, as text; running it needs `unsafe` and is tested beside the runtime.
 
-use pepjit_backend::{Addresses, Backend, BackendError, Compiled, ExitRecord, FrameLayout, Layout, Linkage};
+use pepjit_backend::{Addresses, Backend, BackendError, Compiled, ExitRecord, Layout, Linkage};
 use pepjit_cranelift::{CraneliftBackend, Options, SystemMemoryProvider};
 use pepjit_ir::{Field, Helper, parse, verify};
 
@@ -41,7 +41,7 @@ fn fake() -> Fake {
             float_type: 0x1004,
             small_ints: 0x1005,
             small_int_size: 32,
-            frame: FrameLayout::default(),
+            ..Layout::default()
         },
         addresses: Addresses {
             exit_function: 0xaaaa_0001,

@@ -48,6 +48,13 @@ _Static_assert(offsetof(PyDictValues, valid) == 3 && offsetof(PyDictValues, valu
 _Static_assert(_PyLong_NON_SIZE_BITS == 3, "lv_tag has the digit count above bit 3");
 _Static_assert((PEPJIT_NULL_WORD & ~1) == 0, "an empty local is 0 or 1");
 
+#if PEPJIT_314
+static struct pepjit_free_list free_list(struct _Py_freelist *list, int64_t most)
+{
+    return (struct pepjit_free_list){(uint64_t)(uintptr_t)&list->freelist, (uint64_t)(uintptr_t)&list->size, sizeof list->size, 0, most};
+}
+#endif
+
 void pepjit_process_layout(struct pepjit_process *out)
 {
     out->none = (uint64_t)(uintptr_t)Py_None;
@@ -57,6 +64,16 @@ void pepjit_process_layout(struct pepjit_process *out)
     out->float_type = (uint64_t)(uintptr_t)&PyFloat_Type;
     out->small_ints = (uint64_t)(uintptr_t)&_Py_SINGLETON(small_ints)[0];
     out->small_int_size = sizeof(PyLongObject);
+    __auto_type lists = &PyInterpreterState_Get()->object_state.freelists;
+#if PEPJIT_314
+    out->floats = free_list(&lists->floats, Py_floats_MAXFREELIST);
+    out->ints = free_list(&lists->ints, Py_ints_MAXFREELIST);
+#else
+    out->floats = (struct pepjit_free_list){(uint64_t)(uintptr_t)&lists->floats.items, (uint64_t)(uintptr_t)&lists->floats.numfree,
+                                            sizeof lists->floats.numfree, offsetof(PyObject, ob_type), PyFloat_MAXFREELIST};
+    out->ints = (struct pepjit_free_list){0};
+#endif
+    out->ref_tracer = (uint64_t)(uintptr_t)&_PyRuntime.ref_tracer.tracer_func;
 }
 
 PyObject *pepjit_small_int(uint32_t value)

@@ -143,8 +143,16 @@ struct pepjit_helper {
 extern const uint32_t pepjit_helper_count;
 extern const struct pepjit_helper pepjit_helpers[]; /* in the order of pepjit_ir::Helper::ALL: compare the names at start */
 
+struct pepjit_free_list {
+    uint64_t head, count; /* addresses; 0 if there is none */
+    uint32_t count_bytes;
+    int32_t link;
+    int64_t most;
+};
 struct pepjit_process {
     uint64_t none, true_object, false_object, int_type, float_type, small_ints, small_int_size;
+    struct pepjit_free_list floats, ints;
+    uint64_t ref_tracer;
 };
 void pepjit_process_layout(struct pepjit_process *out);
 

@@ -88,6 +88,25 @@ pub(crate) struct ProcessLayout {
     pub(crate) float_type: u64,
     pub(crate) small_ints: u64,
     pub(crate) small_int_size: u64,
+    pub(crate) floats: FreeList,
+    pub(crate) ints: FreeList,
+    pub(crate) ref_tracer: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct FreeList {
+    head: u64,
+    count: u64,
+    count_bytes: u32,
+    link: i32,
+    most: i64,
+}
+
+impl From<FreeList> for pepjit_backend::FreeList {
+    fn from(list: FreeList) -> Self {
+        Self { head: list.head, count: list.count, count_bytes: list.count_bytes, link: list.link, most: list.most }
+    }
 }
 
 #[repr(C)]

@@ -133,6 +133,9 @@ impl Process {
             float_type: process.float_type,
             small_ints: process.small_ints,
             small_int_size: process.small_int_size,
+            float_list: process.floats.into(),
+            int_list: process.ints.into(),
+            ref_tracer: process.ref_tracer,
             frame: FrameLayout::default(),
         };
         Ok(Process { helpers: helpers.into_iter().map(|(_, address)| address).collect(), layout })

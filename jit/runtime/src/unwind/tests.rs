@@ -52,7 +52,7 @@ impl Nowhere {
             float_type: 0,
             small_ints: 0,
             small_int_size: 32,
-            frame: pepjit_backend::FrameLayout::default(),
+            ..Layout::default()
         };
         Nowhere { layout, addresses: Addresses::default() }
     }

@@ -4,6 +4,7 @@
 
 mod arithmetic;
 mod frames;
+mod freelists;
 mod objects;
 mod process;
 mod random;

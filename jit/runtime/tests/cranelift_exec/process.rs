@@ -1,6 +1,6 @@
 //! A make-believe process: objects, a thread and the runtime's functions, so that machine code can run without an interpreter.
 
-use pepjit_backend::{Addresses, Backend, Compiled, ExitRecord, FrameLayout, Layout, Linkage};
+use pepjit_backend::{Addresses, Backend, Compiled, ExitRecord, FrameLayout, FreeList, Layout, Linkage};
 use pepjit_cranelift::{CraneliftBackend, Options, SystemMemoryProvider};
 use pepjit_ir::{Field, Function, Helper, op::Reason, parse, verify};
 use std::cell::RefCell;
@@ -409,6 +409,7 @@ impl Process {
             small_ints: small_int(-5),
             small_int_size: size_of::<Object>() as u64,
             frame: frame_layout(),
+            ..Layout::default()
         };
         let backend =
             CraneliftBackend::new(Options { optimise: true, verify: true }, Box::new(|| Box::new(SystemMemoryProvider::new())))
@@ -420,6 +421,14 @@ impl Process {
     pub(crate) fn with_stress(mut self, guards: u64) -> Process {
         *self.stress = guards;
         self.addresses.stress = &raw const *self.stress as u64;
+        self
+    }
+
+    /// Gives floats a free list: the list's head and number, and the word of the reference tracer. They must outlive what is compiled.
+    pub(crate) fn with_float_list(mut self, words: &mut [u64; 3]) -> Process {
+        let [head, count, tracer] = words.each_mut().map(|word| std::ptr::from_mut(word) as u64);
+        self.layout.float_list = FreeList { head, count, count_bytes: 8, link: 0, most: 2 };
+        self.layout.ref_tracer = tracer;
         self
     }
 
