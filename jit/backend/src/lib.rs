@@ -266,6 +266,8 @@ pub struct Addresses {
     pub watch: u64,
     /// The word that `tstate->eval_breaker` must equal for code to go on without polling.
     pub quiet_breaker: u64,
+    /// `catch(tstate) -> object`: the exception that is set, with the current frame added to its traceback; null: leave with it.
+    pub catch: u64,
     /// `pop_frame(tstate, light_frame)` for a light frame of which somebody took a frame object.
     pub pop_frame: u64,
     /// The scratch array in which helpers leave further results.

@@ -136,6 +136,17 @@ impl Lower<'_, '_> {
         Ok(())
     }
 
+    /// Takes the exception that is set, noting in its traceback where it was raised, or leaves with it.
+    pub(crate) fn catch(&mut self, inst: &InstData) -> Result<ir::Value, BackendError> {
+        let unit = self.func.states[state_of(inst)?.index()].offset;
+        self.set_instruction(unit.into())?;
+        let call = self.e.call(self.e.addresses.catch, &[self.tstate], &[I64]);
+        let exception = self.e.result(call);
+        let throw = self.exit_block(inst, Reason::Exception, true)?;
+        self.e.branch_unless(exception, throw);
+        Ok(exception)
+    }
+
     /// Leaves if somebody has a frame object of the frame.
     pub(crate) fn guard_unseen(&mut self, inst: &InstData) -> Result<(), BackendError> {
         let frame = match self.frame {
@@ -144,7 +155,19 @@ impl Lower<'_, '_> {
             None => return Err(internal("`guard_unseen` without a light frame")),
         };
         let object = self.e.load(I64, Region::Thread, frame, self.e.layout.frame.frame_obj.into());
-        self.leave_if(inst, object, Reason::Pending)
+        let (taken, done) = (self.e.cold_block(), self.e.block());
+        self.e.fb.ins().brif(object, taken, &[], done, &[]);
+
+        // With the frame's own reference alone nobody has it any more.
+        self.e.fb.switch_to_block(taken);
+        let offset = self.e.offset(Field::RefCount);
+        let count = self.e.load(I32, Region::Heap, object, offset);
+        let shared = self.e.compare(IntCC::NotEqual, count, 1);
+        self.leave_if(inst, shared, Reason::Pending)?;
+        self.e.fb.ins().jump(done, &[]);
+
+        self.e.fb.switch_to_block(done);
+        Ok(())
     }
 
     /// Returns an object, an unboxed int or a double, with its tag.

@@ -173,8 +173,9 @@ impl Lower<'_, '_> {
     /// The stress mode: counts down at each guard, and leaves at 0.
     fn stress(&mut self, inst: &InstData) -> Result<(), BackendError> {
         let effects = inst.op.info().effects;
-        let counted =
-            effects.has(Effects::EXITS) && !effects.has(Effects::TERMINATES) && !matches!(inst.op, Op::Enter | Op::Poll);
+        let counted = effects.has(Effects::EXITS)
+            && !effects.has(Effects::TERMINATES)
+            && !matches!(inst.op, Op::Enter | Op::Poll | Op::Catch);
         let address = self.e.addresses.stress;
         if address == 0 || !counted || inst.state.is_none() {
             return Ok(());
@@ -335,6 +336,7 @@ impl Lower<'_, '_> {
             Op::Watch => return self.watch(inst),
             Op::GuardUnseen => return self.guard_unseen(inst),
             Op::Poll => return self.poll(inst),
+            Op::Catch => self.catch(inst)?,
 
             Op::Jump | Op::Branch => return self.transfer(inst),
             Op::Return | Op::ReturnInt | Op::ReturnFloat => return self.return_value(inst),

@@ -1,6 +1,6 @@
 //! Bytecode to a list of instructions with their specialised names, and its control flow.
 
-use crate::input::{CodeInput, PyVersion};
+use crate::input::{CodeInput, Handler, PyVersion};
 use crate::opcodes::OpcodeTable;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -90,6 +90,8 @@ pub(crate) struct Bytecode {
     pub(crate) order: Vec<u32>,
     /// The loops by their header.
     pub(crate) loops: BTreeMap<u32, Loop>,
+    /// The targets of the handlers that are compiled.
+    pub(crate) handlers: BTreeSet<u32>,
     /// How many loops each region is in.
     pub(crate) depth: HashMap<u32, u32>,
 }
@@ -130,7 +132,9 @@ impl Bytecode {
     pub(crate) fn new(input: &CodeInput, entry: u32) -> Bytecode {
         let insns = decode(input);
         let index: HashMap<u32, usize> = insns.iter().enumerate().map(|(index, insn)| (insn.offset, index)).collect();
+        let handlers = hot_handlers(input, &insns);
         let mut leaders = BTreeSet::from([entry]);
+        leaders.extend(&handlers);
         for insn in &insns {
             if let Some(target) = insn.target() {
                 leaders.insert(target);
@@ -159,6 +163,7 @@ impl Bytecode {
                 successors.push(end.next);
             }
             successors.extend(end.target());
+            successors.extend(raised_to(input, &handlers, &insns[first..=last]));
             work.extend(&successors);
             regions.insert(start, Region { insns: first..last + 1, successors });
         }
@@ -170,8 +175,27 @@ impl Bytecode {
                 *depth.entry(*region).or_insert(0) += 1;
             }
         }
-        Bytecode { insns, regions, order, loops, depth }
+        Bytecode { insns, regions, order, loops, handlers, depth }
     }
+}
+
+/// The handlers to compile: those that are said to run, and those of which the interpreter has specialised something.
+fn hot_handlers(input: &CodeInput, insns: &[Insn]) -> BTreeSet<u32> {
+    let has_run = |target: u32| {
+        insns
+            .iter()
+            .skip_while(|insn| insn.offset < target)
+            .take_while(|insn| insn.offset == target || !insn.ends_flow())
+            .any(|insn| insn.spec != insn.name)
+    };
+    let targets = input.handlers.iter().map(|handler| handler.target);
+    targets.filter(|target| input.hot_handlers.contains(target) || has_run(*target)).collect()
+}
+
+/// Where instructions go that raise.
+fn raised_to(input: &CodeInput, compiled: &BTreeSet<u32>, insns: &[Insn]) -> BTreeSet<u32> {
+    let covers = |handler: &&Handler| insns.iter().any(|insn| handler.start <= insn.unit && insn.unit < handler.end);
+    input.handlers.iter().filter(covers).map(|handler| handler.target).filter(|target| compiled.contains(target)).collect()
 }
 
 fn reverse_post_order(regions: &BTreeMap<u32, Region>, entry: u32) -> Vec<u32> {

@@ -1,7 +1,7 @@
 //! A code object as plain data.
 
 use pepjit_ir::{ObjRef, Type};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The supported versions of CPython.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +91,8 @@ pub struct CodeInput {
     pub first_traceable: u32,
     /// The exception table.
     pub handlers: Vec<Handler>,
+    /// The targets of those of its handlers that have been seen to run: they're compiled, the others are left to the interpreter.
+    pub hot_handlers: BTreeSet<u32>,
     /// For a function: the observed classes of its arguments (`Type::OBJECT` where unknown or varied). For a loop: of the frame's locals,
     /// then stack (`Type::NULL` where unbound).
     pub observed: Vec<Type>,

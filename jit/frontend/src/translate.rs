@@ -45,6 +45,14 @@ struct Header {
     frame: Frame,
 }
 
+/// What [`Translator::save`] keeps.
+pub(crate) struct Saved {
+    frame: Frame,
+    frame_before: Frame,
+    before: Option<StateId>,
+    reached_end: bool,
+}
+
 /// The translation of one function or loop.
 pub(crate) struct Translator<'a> {
     pub(crate) input: &'a CodeInput,
@@ -184,10 +192,22 @@ impl Translator<'_> {
         state
     }
 
-    /// The state for an exception of the current instruction, whose operands have been popped.
-    pub(crate) fn throwing(&mut self) -> StateId {
-        let state = self.frame.state(self.insn.unit);
-        self.func.add_state(state)
+    /// What one of several ways on from an instruction may change, for the others.
+    pub(crate) fn save(&self) -> Saved {
+        Saved {
+            frame: self.frame.clone(),
+            frame_before: self.frame_before.clone(),
+            before: self.before,
+            reached_end: self.reached_end,
+        }
+    }
+
+    /// Undoes what has changed since.
+    pub(crate) fn restore(&mut self, saved: Saved) {
+        self.frame = saved.frame;
+        self.frame_before = saved.frame_before;
+        self.before = saved.before;
+        self.reached_end = saved.reached_end;
     }
 
     /// Whether speculation failed at this instruction before.
@@ -425,22 +445,19 @@ impl Translator<'_> {
 
     /// Goes on if the condition is false; else throws the exception that is set. Operands must have been popped.
     pub(crate) fn throw_if(&mut self, condition: Value) {
-        let state = self.throwing();
-        self.throw_with(condition, state);
+        self.throw_with(condition, &[]);
     }
 
     /// The same, giving up a value (or null) that isn't on the stack.
     pub(crate) fn throw_if_holding(&mut self, condition: Value, held: Value) {
-        let mut state = self.frame.state(self.insn.unit);
-        state.drops.push(held);
-        let state = self.func.add_state(state);
-        self.throw_with(condition, state);
+        self.throw_with(condition, &[held]);
     }
 
-    fn throw_with(&mut self, condition: Value, state: StateId) {
+    fn throw_with(&mut self, condition: Value, held: &[Value]) {
         let (cold, next) = self.fork(condition);
         self.cold(cold);
-        Builder::at(&mut self.func, cold).guard(Op::Throw, &[], Imm::None, state);
+        self.block = cold;
+        self.throw(held);
         self.block = next;
     }
 

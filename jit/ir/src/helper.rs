@@ -197,4 +197,22 @@ helpers! {
     InlineValueAdd "inline_value_add" (Obj, Own, Int) plain -> Int [WRITES];
     /// `left + right` of exact strings where nobody else will use `left` again: grows it in place if it can.
     StrAppend "str_append" (Own, Obj) plain -> NewOrNull [ALLOCATES WRITES RAISES];
+
+    // Exceptions
+    /// `raise exception from cause`; without a cause: null. Always leaves an exception set.
+    Raise "raise" (Obj, Nullable) plain -> None [READS WRITES CALLS RAISES];
+    /// The exception that is being handled, or null.
+    Handled "handled" () plain -> NewOrNull [READS];
+    /// Sets an exception as it is, to be raised again.
+    SetRaised "set_raised" (Own) plain -> None [WRITES];
+    /// Makes an exception the one that is being handled; gives the one that was, or `None`.
+    PushExcInfo "push_exc_info" (Obj) plain -> New [READS WRITES];
+    /// Ends the handling of an exception: the one from before (or `None`) is being handled again.
+    PopExcept "pop_except" (Own) plain -> None [READS WRITES CALLS];
+    /// Whether an exception is of a class, or of one of a tuple of classes: 1, 0 or -1.
+    CheckExcMatch "check_exc_match" (Obj, Obj) plain -> Int [READS RAISES];
+    /// Calls a context manager's exit function with an exception (function, `self` or null, exception).
+    WithExceptStart "with_except_start" (Obj, Nullable, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// A special method by its number: the result, and in scratch 0 the `self` to pass first, or null.
+    LoadSpecial "load_special" (Obj, Int) plain -> NewOrNull [READS WRITES CALLS RAISES];
 }

@@ -111,7 +111,7 @@ impl Interpreter<'_> {
         let effects = inst.op.info().effects;
         effects.has(Effects::EXITS)
             && !effects.has(Effects::TERMINATES)
-            && !matches!(inst.op, Op::Enter | Op::Poll)
+            && !matches!(inst.op, Op::Enter | Op::Poll | Op::Catch)
             && self.machine.stress_exit()
     }
 
@@ -327,6 +327,14 @@ impl Interpreter<'_> {
                 Poll::Leave => Err(Reason::Pending.into()),
                 Poll::Raised => Err(Leave { reason: Reason::Exception, throw: true }),
             },
+            Op::Catch => {
+                let offset = inst.state.map_or(0, |state| self.func.states[state.index()].offset);
+                self.machine.set_instruction(offset);
+                match self.machine.catch() {
+                    0 => Err(Leave { reason: Reason::Exception, throw: true }),
+                    exception => next(exception),
+                }
+            }
 
             Op::Jump => Ok(Flow::Goto(0)),
             Op::Branch => Ok(Flow::Goto(usize::from(!self.is_true(inst, 0)))),

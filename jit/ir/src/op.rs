@@ -521,6 +521,10 @@ ops! {
     /// Leaves if the interpreter is wanted and the matter can't be handled in line: signals, other threads, garbage collection, monitoring.
     Poll "poll" () None -> None [EXITS READS WRITES CALLS];
 
+    /// Takes the exception that is set, to be handled in this function, with this frame added to its traceback: the frame state says where it
+    /// was raised. Leaves with the exception set if somebody watches, or has looked at the frame.
+    Catch "catch" () None -> New [EXITS READS WRITES CALLS];
+
     // Ends of blocks
     /// Goes on in a block.
     Jump "jump" () None -> None [TERMINATES];

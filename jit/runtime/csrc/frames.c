@@ -104,7 +104,6 @@ void pepjit_pop_frame(PyThreadState *tstate, pepjit_frame *light)
 /* Two copies, this many units apart: the interpreter looks up its position in the code's exception table as a truncated difference of
  * addresses, and at least one copy is certain to lie outside of any code. */
 #define OWN_CODE_DISTANCE ((size_t)4 << 20)
-enum { OWN_RERAISE_LASTI = 2, OWN_RERAISE = 5, OWN_RETURN = 8, OWN_UNITS = 16 };
 static _Py_CODEUNIT *own_code;
 
 static int make_own_code(void)
@@ -130,117 +129,12 @@ static int make_own_code(void)
     return 0;
 }
 
-static _Py_CODEUNIT *own_instruction(PyCodeObject *code, int which)
+_Py_CODEUNIT *pepjit_own_instruction(PyCodeObject *code, int which)
 {
     int offset = (int)(own_code + which - _PyCode_CODE(code));
     int64_t size = Py_SIZE(code);
     bool inside = offset >= -1 && offset <= size + 1;
     return own_code + which + (inside ? OWN_CODE_DISTANCE : 0);
-}
-
-/* ---------------------------------------------------------------- exceptions */
-
-static unsigned int read_varint(const uint8_t **table)
-{
-    unsigned int value = **table & 63;
-    while (**table & 64) {
-        (*table)++;
-        value = value << 6 | (**table & 63);
-    }
-    (*table)++;
-    return value;
-}
-
-/* The last entry that starts at or before the offset and covers it (entries are sorted and don't overlap). */
-static int find_handler(PyCodeObject *code, uint32_t offset, uint32_t *depth, uint32_t *target, int *lasti)
-{
-    const uint8_t *table = (const uint8_t *)PyBytes_AS_STRING(code->co_exceptiontable);
-    const uint8_t *end = table + PyBytes_GET_SIZE(code->co_exceptiontable);
-    while (table < end) {
-        uint32_t start = read_varint(&table);
-        uint32_t size = read_varint(&table);
-        uint32_t handler = read_varint(&table);
-        uint32_t depth_lasti = read_varint(&table);
-        if (start > offset) {
-            break;
-        }
-        if (offset < start + size) {
-            *target = handler;
-            *depth = depth_lasti >> 1;
-            *lasti = (int)(depth_lasti & 1);
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static void clear_stack_above(pepjit_frame *frame, int64_t count)
-{
-    while (frame_entries(frame) > count) {
-        int64_t top = frame_entries(frame) - 1;
-        PyObject *object = entry_take(frame->localsplus[top]);
-        frame->localsplus[top] = entry_null();
-        set_frame_entries(frame, top);
-        Py_XDECREF(object);
-    }
-}
-
-static void push_entry(pepjit_frame *frame, PyObject *owned)
-{
-    int64_t top = frame_entries(frame);
-    frame->localsplus[top] = entry_from(owned);
-    set_frame_entries(frame, top + 1);
-}
-
-/* The offset of the raising instruction, as the interpreter keeps it below an exception on the stack. */
-static void push_lasti(pepjit_frame *frame, uint32_t offset)
-{
-#if PEPJIT_314
-    int64_t top = frame_entries(frame);
-    frame->localsplus[top] = PyStackRef_TagInt((intptr_t)offset);
-    set_frame_entries(frame, top + 1);
-#else
-    push_entry(frame, pepjit_box_int(offset));
-#endif
-}
-
-/* Does what the interpreter does when the instruction at `offset` has raised the exception that is set: adds the traceback entry, unwinds
- * the stack and points the frame at the handler, or at a RERAISE if there is none. The frame must be tstate->current_frame. Afterwards no
- * exception is set. */
-static void unwind(PyThreadState *tstate, pepjit_frame *frame, PyCodeObject *code, uint32_t offset)
-{
-    PyObject *exception = PyErr_GetRaisedException();
-    frame->instr_ptr = _PyCode_CODE(code) + offset;
-    if (_PyCode_CODE(code)[offset].op.code != RERAISE) {
-        PyFrameObject *object = (PyFrameObject *)PyEval_GetFrame();
-        PyErr_SetRaisedException(exception);
-        if (object != NULL) {
-            PyTraceBack_Here(object);
-        }
-        exception = PyErr_GetRaisedException();
-    }
-    int64_t base = code->co_nlocalsplus;
-    uint32_t depth, target;
-    int lasti;
-    if (find_handler(code, offset, &depth, &target, &lasti)) {
-        clear_stack_above(frame, base + depth);
-        if (lasti) {
-            push_lasti(frame, offset);
-        }
-        push_entry(frame, exception);
-        frame->instr_ptr = _PyCode_CODE(code) + target;
-    }
-    else {
-        clear_stack_above(frame, base);
-        /* With the offset below the exception RERAISE sets instr_ptr back, which tb_frame.f_lineno shows. */
-        int room = code->co_stacksize >= 2;
-        if (room) {
-            push_lasti(frame, offset);
-        }
-        push_entry(frame, exception);
-        frame->instr_ptr = own_instruction(code, room ? OWN_RERAISE_LASTI : OWN_RERAISE);
-    }
-    check_owner(tstate);
 }
 
 /* ---------------------------------------------------------------- exits */
@@ -356,6 +250,8 @@ pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, str
     PyCodeObject *code = (PyCodeObject *)record->code;
     uint32_t offset = record->offset;
     int throw = record->throw_;
+    struct pepjit_handler handler;
+    bool unwinds = throw && !pepjit_find_handler(code, offset, &handler);
     pepjit_pair result = {0, PEPJIT_TAG_OBJECT};
 
     check_owner(tstate);
@@ -391,12 +287,16 @@ pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, str
     tstate->current_frame = frame;
 
     give_up_drops(record, buffer, first);
-    count_exit(record, frame); /* from here on the record may be gone */
-    record = NULL;
-
+    if (!unwinds) {
+        count_exit(record, frame); /* from here on the record may be gone */
+        record = NULL;
+    }
     if (throw) {
         PyErr_SetRaisedException(exception);
-        unwind(tstate, frame, code, offset);
+        if (!pepjit_unwind(tstate, frame, code, offset)) {
+            pepjit_leave_raising(tstate, frame);
+            return result;
+        }
     }
     if (breaker_version(tstate) != pepjit_quiet_breaker && pepjit_refresh_quiet(tstate) &&
         code->_co_instrumentation_version != breaker_version(tstate)) {
@@ -436,7 +336,9 @@ pepjit_pair pepjit_exit_loop(PyThreadState *tstate, pepjit_frame *frame, struct 
     count_exit(record, frame);
     if (throw) {
         PyErr_SetRaisedException(exception);
-        unwind(tstate, frame, code, offset);
+        if (!pepjit_unwind(tstate, frame, code, offset)) {
+            pepjit_reraise_in(frame);
+        }
     }
     check_owner(tstate);
     pepjit_pair result = {0, PEPJIT_TAG_RESUME};
@@ -512,7 +414,7 @@ static _Py_CODEUNIT *find_return(PyCodeObject *code, uint32_t header)
     PyObject *base = PyCode_GetCode(code);
     if (base == NULL) {
         PyErr_Clear();
-        return own_instruction(code, OWN_RETURN);
+        return pepjit_own_instruction(code, OWN_RETURN);
     }
     const uint8_t *bytes = (const uint8_t *)PyBytes_AS_STRING(base);
     int64_t found = -1;
@@ -525,7 +427,7 @@ static _Py_CODEUNIT *find_return(PyCodeObject *code, uint32_t header)
         }
     }
     Py_DECREF(base);
-    return found >= 0 ? _PyCode_CODE(code) + found : own_instruction(code, OWN_RETURN);
+    return found >= 0 ? _PyCode_CODE(code) + found : pepjit_own_instruction(code, OWN_RETURN);
 }
 
 void pepjit_run_loop(PyThreadState *tstate, pepjit_frame *frame, uint32_t header, pepjit_loop_entry entry, uint64_t handle)
@@ -564,7 +466,7 @@ void pepjit_run_loop(PyThreadState *tstate, pepjit_frame *frame, uint32_t header
     }
     clear_entries(frame, frame_entries(frame));
     set_frame_entries(frame, code->co_nlocalsplus);
-    push_entry(frame, value);
+    pepjit_push_entry(frame, value);
     frame->instr_ptr = find_return(code, header);
 }
 

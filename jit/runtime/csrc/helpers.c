@@ -555,7 +555,7 @@ static int64_t pepjit_inline_value_add(Obj instance, Obj value, int64_t index)
     H(build_string) H(build_slice) H(list_append) H(list_extend) H(list_to_tuple) H(set_add) H(set_update) H(dict_set_item)              \
     H(dict_update) H(format_simple) H(format_with_spec) H(convert_value) H(str_concat) H(make_function) H(set_function_attribute)        \
     H(make_cell) H(range_iter) H(call_object) H(call_keywords) H(call_ex) H(len) H(is_instance) H(new_instance) H(inline_value_add)      \
-    H(str_append)
+    H(str_append) H(raise) H(handled) H(set_raised) H(push_exc_info) H(pop_except) H(check_exc_match) H(with_except_start) H(load_special)
 
 #define HELPER_ROW(name) {#name, (void *)(uintptr_t)pepjit_##name},
 const struct pepjit_helper pepjit_helpers[] = {HELPERS(HELPER_ROW)};

@@ -163,6 +163,32 @@ typedef struct {
 /* NULL functions leave the original's. 0, or -1 with an ImportError. Idempotent. */
 int pepjit_getset_begin(pepjit_getset *hook, PyTypeObject *type, const char *name, getter get, setter set);
 void pepjit_getset_end(pepjit_getset *hook);
+/* ---------------------------------------------------------------- exceptions */
+
+/* Code of our own that frames can be pointed at. */
+enum { OWN_RERAISE_LASTI = 2, OWN_RERAISE = 5, OWN_RETURN = 8, OWN_UNITS = 16 };
+_Py_CODEUNIT *pepjit_own_instruction(PyCodeObject *code, int which);
+
+void pepjit_push_entry(pepjit_frame *frame, PyObject *owned);
+/* The handler of an instruction, if it has one. */
+bool pepjit_find_handler(PyCodeObject *code, uint32_t offset, struct pepjit_handler *handler);
+/* Does what the interpreter does when the instruction at `offset` has raised the exception that is set: adds the traceback entry, tells
+ * monitors, unwinds the stack. True: the frame points at the handler, and no exception is set. False: there's none, the exception is set.
+ * The frame must be tstate->current_frame. */
+bool pepjit_unwind(PyThreadState *tstate, pepjit_frame *frame, PyCodeObject *code, uint32_t offset);
+/* Then ends the frame as the interpreter does: tells monitors, unlinks it and gives it up. */
+void pepjit_leave_raising(PyThreadState *tstate, pepjit_frame *frame);
+/* Or points the frame at a RERAISE of the exception that is set; it isn't any more. */
+void pepjit_reraise_in(pepjit_frame *frame);
+
+void pepjit_raise(PyObject *raised, PyObject *cause);
+PyObject *pepjit_handled(void);
+void pepjit_set_raised(PyObject *exception);
+PyObject *pepjit_push_exc_info(PyObject *exception);
+void pepjit_pop_except(PyObject *previous);
+int64_t pepjit_check_exc_match(PyObject *exception, PyObject *class);
+PyObject *pepjit_with_except_start(PyObject *exit, PyObject *self, PyObject *exception);
+PyObject *pepjit_load_special(PyObject *owner, int64_t which);
 
 /* How many inline cache entries follow a base instruction. */
 int pepjit_caches(int opcode);

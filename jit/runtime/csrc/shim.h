@@ -120,6 +120,13 @@ pepjit_pair pepjit_unbox_big_int(PyObject *exact_int); /* {value, 1}, or {0, 0} 
 int64_t pepjit_poll(PyThreadState *tstate);
 /* After a call, for an eval_breaker that differs from pepjit_quiet_breaker: 1 if others watch now or the frame has been looked at, else 0. */
 int pepjit_watch(PyThreadState *tstate);
+/* For an exception that is set and that the code handles itself: adds this frame to its traceback and gives it (owned; then none is set). NULL if
+ * the code has to leave with it: others watch, or have looked at the frame. */
+PyObject *pepjit_catch(PyThreadState *tstate);
+/* Where the handler of an instruction starts (all in code units), or -1. */
+int64_t pepjit_handler_target(PyObject *code, uint32_t offset);
+/* How often a function was left by an exception that it doesn't handle. */
+extern uint64_t pepjit_unwinds;
 /* Pops a light frame of which somebody has taken a frame object (frame_obj != NULL); the frame object survives on its own. Keeps an
  * exception that is set. Does not touch py_recursion_remaining. */
 void pepjit_pop_frame(PyThreadState *tstate, pepjit_frame *light);

@@ -168,8 +168,7 @@ PyObject *pepjit_common_constant(uint32_t number)
 #if PEPJIT_314
     return number < NUM_COMMON_CONSTANTS ? PyInterpreterState_Get()->common_consts[number] : NULL;
 #else
-    (void)number;
-    return NULL;
+    return number == 0 ? PyExc_AssertionError : NULL;
 #endif
 }
 

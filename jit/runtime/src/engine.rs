@@ -68,6 +68,8 @@ pub(crate) struct Engine {
     pub(crate) released: Vec<Object>,
     /// Classes by version tag (kept alive during a compilation).
     pub(crate) classes: HashMap<u32, usize>,
+    /// Handlers of exceptions that have been seen to run, by code object.
+    pub(crate) hot_handlers: HashMap<usize, BTreeSet<u32>>,
     /// Functions that are to be compiled again when there's an opportunity.
     pub(crate) queue: Vec<usize>,
 }
@@ -235,6 +237,7 @@ impl Engine {
         let id = self.registry.reserve();
         let loops = pepjit_frontend::has_loops(&facts.input);
         facts.input.site_classes = self.registry.history.get(&key).map_or_else(HashMap::new, |known| known.classes.clone());
+        facts.input.hot_handlers = self.hot_handlers.get(&(info.code as usize)).cloned().unwrap_or_default();
         facts.input.shared = key.header.is_none() && key.owner != function as usize;
         let shared = facts.input.shared;
         let params = if key.header.is_none() { pepjit_frontend::parameter_types(&facts.input) } else { Vec::new() };
@@ -554,6 +557,34 @@ impl Engine {
         }
     }
 
+    /// An exception handler has been left to the interpreter again and again: from now on it's compiled with the rest. False if it is already.
+    pub(crate) fn compile_handler(&mut self, id: UnitId, target: u32) -> bool {
+        let Some(unit) = self.registry.units.get(&id) else { return false };
+        let (key, function, code) = (unit.key, unit.function, unit.code as usize);
+        if *unit.valid == 0 || !self.hot_handlers.entry(code).or_default().insert(target) {
+            return false;
+        }
+        self.compile_again(id, key, function);
+        true
+    }
+
+    /// Compiles a unit again since more is known of it: a function at once, a loop when it is entered next.
+    fn compile_again(&mut self, id: UnitId, key: Key, function: Object) {
+        let hooked: Vec<usize> = self.hooked.iter().filter(|(_, (of, _))| *of == id).map(|(function, _)| *function).collect();
+        self.drop_unit(id);
+        self.counters.recompilations += 1;
+        let history = self.registry.history.entry(key).or_default();
+        history.attempts = history.attempts.saturating_sub(1);
+        if key.header.is_none() && !function.is_null() {
+            let observed = history.observed.clone();
+            if let Ok(id) = self.compile(function, Entry::Function, observed) {
+                for function in hooked {
+                    self.hook(id, function as Object);
+                }
+            }
+        }
+    }
+
     /// Leaves a function or loop to the interpreter for good.
     pub(crate) fn give_up(&mut self, key: Key, reason: &str) {
         if let Some(id) = self.registry.current.get(&key).copied() {
@@ -570,6 +601,7 @@ impl Engine {
         let failed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.failed_sites.clone());
         let mut facts = code_facts(function, Entry::Function, observed, failed).ok_or("the code object can't be read")?;
         facts.input.site_classes = self.registry.history.get(&key).map_or_else(HashMap::new, |known| known.classes.clone());
+        facts.input.hot_handlers = self.hot_handlers.get(&(function_info(function).code as usize)).cloned().unwrap_or_default();
         facts.input.shared = key.owner != function as usize;
         let id = self.registry.reserve();
         let params = pepjit_frontend::parameter_types(&facts.input);

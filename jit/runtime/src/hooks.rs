@@ -229,6 +229,16 @@ extern "C" fn pepjit_rs_exit_limit(record: *mut Exit) {
             record.limit = record.count + 1;
             return;
         }
+        if record.throw != 0 {
+            // SAFETY: the unit's code object is alive: somebody runs it.
+            let target = unsafe { ffi::pepjit_handler_target(record.code, record.offset) };
+            let known = u32::try_from(target).is_ok_and(|target| !engine.compile_handler(record.user, target));
+            if known {
+                // It's left for other reasons.
+                record.limit = record.count * 2;
+            }
+            return;
+        }
         let rare = reason.is_some_and(|reason| !reason.is_speculation()) && *unit.entries / policy::RARE_EXITS > record.count;
         if rare {
             // A fraction of the calls: asked again when there are twice as many.
@@ -292,6 +302,7 @@ extern "C" fn pepjit_rs_code_destroyed(code: Object) {
         engine.jumps.retain(|(known, _), _| *known != code as usize);
         engine.nested.remove(&(code as usize));
         engine.looping.remove(&(code as usize));
+        engine.hot_handlers.remove(&(code as usize));
         engine.free_units(code as usize);
         engine.registry.history.retain(|key, _| key.owner != code as usize);
     });

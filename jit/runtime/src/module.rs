@@ -122,6 +122,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             known: HashSet::new(),
             unstable: BTreeSet::new(),
             classes: HashMap::new(),
+            hot_handlers: HashMap::new(),
             queue: Vec::new(),
             released: Vec::new(),
         })
@@ -342,6 +343,8 @@ fn all_counters() -> Vec<(String, u64)> {
         let entries = engine.counters.native_entries + running;
         all.retain(|(name, _)| name != "code_bytes" && name != "native_entries");
         all.push(("native_entries".into(), entries));
+        // SAFETY: a counter of the C side, read with the GIL held.
+        all.push(("unwinds".into(), unsafe { ffi::pepjit_unwinds }));
         for (name, value) in &mut all {
             if name == "metadata_bytes" {
                 *value += crate::unwind::metadata_bytes();

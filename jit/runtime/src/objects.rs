@@ -4,7 +4,7 @@ use crate::ffi::{self, Object};
 use pepjit_frontend::input::Handler;
 use pepjit_frontend::{CodeInput, Entry, LocalKind, PyVersion};
 use pepjit_ir::{Constant, ObjRef, Type};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The type that one bit names.
 pub(crate) fn type_of_bit(bit: u32) -> Type {
@@ -154,6 +154,7 @@ pub(crate) fn code_facts(function: Object, entry: Entry, observed: Vec<Type>, fa
             stacksize: code.stacksize,
             first_traceable: code.first_traceable,
             handlers,
+            hot_handlers: BTreeSet::new(),
             observed,
             failed_sites,
             site_classes: HashMap::new(),

@@ -123,11 +123,14 @@ pub(crate) const LOOPING_CALLS: u64 = 16;
 /// A function in which one of this many calls ends with an exit stays compiled.
 pub(crate) const RARE_EXITS: u64 = 4;
 
+/// How often an exit to one exception handler is taken before that is compiled.
+pub(crate) const HANDLER_RUNS: u64 = 24;
+
 /// The same for functions without loops: one that mostly leaves is no faster than the interpreter.
 pub(crate) fn function_exit_limit(reason: Reason, throw: bool) -> u64 {
     match reason {
+        _ if throw => HANDLER_RUNS,
         Reason::Exception | Reason::Uncompiled => 1000,
-        _ if throw => 1000,
         _ => exit_limit(reason, throw),
     }
 }
@@ -135,7 +138,7 @@ pub(crate) fn function_exit_limit(reason: Reason, throw: bool) -> u64 {
 /// How often an exit may be taken before the code is compiled without the speculation; 0: as often as it likes.
 pub(crate) fn exit_limit(reason: Reason, throw: bool) -> u64 {
     match reason {
-        _ if throw => 0,
+        _ if throw => HANDLER_RUNS,
         Reason::Class | Reason::Overflow | Reason::Arithmetic | Reason::Index | Reason::Attribute | Reason::Callee => 50,
         Reason::Stress => 1,
         Reason::Exception

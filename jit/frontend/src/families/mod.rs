@@ -4,6 +4,7 @@ mod arith;
 mod attributes;
 mod calls;
 mod containers;
+mod exceptions;
 mod iteration;
 mod locals;
 
@@ -151,11 +152,15 @@ impl Translator<'_> {
             "CALL_FUNCTION_EX" => self.call_ex(arg),
             "MAKE_FUNCTION" => self.make_function(),
             "SET_FUNCTION_ATTRIBUTE" => self.set_function_attribute(arg),
-            // Exceptions are raised by the interpreter.
-            "RAISE_VARARGS" | "LOAD_ASSERTION_ERROR" => {
-                self.leave(Reason::Exception);
-                Ok(())
-            }
+            "RAISE_VARARGS" => self.raise(arg),
+            "RERAISE" => self.reraise(arg),
+            "PUSH_EXC_INFO" => self.push_exc_info(),
+            "POP_EXCEPT" => self.pop_except(),
+            "CHECK_EXC_MATCH" => self.check_exc_match(),
+            "WITH_EXCEPT_START" => self.with_except_start(),
+            "LOAD_SPECIAL" => self.load_special(arg),
+            "BEFORE_WITH" => self.before_with(),
+            "LOAD_ASSERTION_ERROR" => self.assertion_error(),
             name => self.rare(name),
         }
     }

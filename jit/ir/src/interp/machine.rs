@@ -73,6 +73,11 @@ pub trait Machine {
     /// Looks whether the interpreter is wanted.
     fn poll(&mut self) -> Poll;
 
+    /// Takes the exception that is set, with the frame in its traceback; 0 if the interpreter is to handle it.
+    fn catch(&mut self) -> u64 {
+        0
+    }
+
     /// Whether a call has turned on tracing or monitoring, or looked at the frame's locals.
     fn observed(&mut self) -> bool {
         false

@@ -58,7 +58,7 @@ fn leaves(inst: &InstData, stressed: bool) -> Vec<(Reason, bool)> {
         Op::Poll => vec![(Reason::Pending, false), (Reason::Exception, true)],
         Op::Watch => because(&[Reason::Observed]),
         Op::GuardUnseen => because(&[Reason::Pending]),
-        Op::Throw => vec![(Reason::Exception, true)],
+        Op::Throw | Op::Catch => vec![(Reason::Exception, true)],
         _ => match inst.imm {
             Imm::Reason(reason) => because(&[reason]),
             _ => Vec::new(),
@@ -66,7 +66,8 @@ fn leaves(inst: &InstData, stressed: bool) -> Vec<(Reason, bool)> {
     };
     // As the interpreter asks `Machine::stress_exit`.
     let effects = inst.op.info().effects;
-    let counted = effects.has(Effects::EXITS) && !effects.has(Effects::TERMINATES) && !matches!(inst.op, Op::Enter | Op::Poll);
+    let counted =
+        effects.has(Effects::EXITS) && !effects.has(Effects::TERMINATES) && !matches!(inst.op, Op::Enter | Op::Poll | Op::Catch);
     if stressed && counted {
         all.push((Reason::Stress, false));
     }

@@ -333,6 +333,11 @@ impl Machine for Process<'_> {
         }
     }
 
+    fn catch(&mut self) -> u64 {
+        // SAFETY: `catch(tstate) -> object`, with an exception set.
+        unsafe { call::words(self.unit.addresses.catch, &[self.tstate]) }
+    }
+
     fn observed(&mut self) -> bool {
         let breaker: u64 = self.field(self.tstate, Field::EvalBreaker);
         // SAFETY: `watch(tstate) -> int`.
@@ -341,7 +346,12 @@ impl Machine for Process<'_> {
     }
 
     fn seen(&mut self) -> bool {
-        self.frame != 0 && load_at::<u64>(self.frame, self.unit.layout.frame.frame_obj) != 0
+        if self.frame == 0 {
+            return false;
+        }
+        let object: u64 = load_at(self.frame, self.unit.layout.frame.frame_obj);
+        // The frame's own reference alone: nobody else has it any more.
+        object != 0 && self.count(object) != Some(1)
     }
 
     fn is_valid(&mut self) -> bool {
