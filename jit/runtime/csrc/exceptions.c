@@ -231,7 +231,7 @@ void pepjit_raise(PyObject *raised, PyObject *cause)
         PyErr_SetObject(PyExceptionClass_Check(raised) ? raised : (PyObject *)Py_TYPE(exception), exception);
         Py_DECREF(exception);
     }
-    check_owner(PyThreadState_GetUnchecked());
+    check_owner_here();
 }
 
 PyObject *pepjit_handled(void) { return PyErr_GetHandledException(); }
@@ -271,7 +271,7 @@ PyObject *pepjit_with_except_start(PyObject *exit, PyObject *self, PyObject *exc
     size_t bound = self != NULL;
     PyObject *result = PyObject_Vectorcall(exit, stack + 2 - bound, (3 + bound) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     Py_XDECREF(traceback);
-    check_owner(PyThreadState_GetUnchecked());
+    check_owner_here();
     return result;
 }
 
@@ -290,11 +290,11 @@ PyObject *pepjit_load_special(PyObject *owner, int64_t which)
         }
         PyStackRef_XCLOSE(found[0]);
         PyStackRef_XCLOSE(found[1]);
-        check_owner(PyThreadState_GetUnchecked());
+        check_owner_here();
         return NULL;
     }
     pepjit_scratch[0] = entry_take(found[1]);
-    check_owner(PyThreadState_GetUnchecked());
+    check_owner_here();
     return entry_take(found[0]);
 }
 
@@ -311,7 +311,7 @@ PyObject *pepjit_load_special(PyObject *owner, int64_t which)
                      which == 0 ? "" : " (missed __exit__ method)");
     }
     pepjit_scratch[0] = NULL;
-    check_owner(PyThreadState_GetUnchecked());
+    check_owner_here();
     return method;
 }
 

@@ -218,8 +218,8 @@ impl Machine for Process<'_> {
         let Some(count) = self.count(object) else { return };
         self.set_count(object, count - 1);
         if count == 1 {
-            // SAFETY: `dealloc(object)`, and nobody has a reference any more.
-            unsafe { call::words::<()>(self.unit.addresses.dealloc, &[object]) };
+            // SAFETY: `dealloc(object, tstate)`, and nobody has a reference any more.
+            unsafe { call::words::<()>(self.unit.addresses.dealloc, &[object, self.tstate]) };
         }
     }
 
