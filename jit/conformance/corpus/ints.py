@@ -391,3 +391,67 @@ def nested_loops_of_ints():
                     total -= j
         return total
     return [grid(n) for n in (0, 1, 5, 30, 60)], heat(grid, 8), outcome(grid, 3.5)
+
+
+@case
+def masked_hash_chains():
+    """Products and shifts that overflow 64 bits, of which a mask leaves the low ones; exits in the middle of the chain."""
+    def mix(value, word, count):
+        word = word * 0xCC9E2D51 & 0xFFFFFFFF
+        value = (value << count | value >> 32 - count) & 0xFFFFFFFF
+        value = ((value ^ word) * 5 + 0xE6546B64) & 0x7FFFFFFFFFFFFFFF
+        return (value << 40) - word ^ value & 0xFFFF
+    drive(mix, (0xDEADBEEF, 12345678901, 13), [
+        (2**62, 2**40, 40), (2**63, 1, 3), (1, 2**63 - 1, 31), (-1, -2**62, 0), (5, 7, 64), (5, 7, 70), (3, 3, -1), (3, 3, 33),
+        (2**100, 2**90, 5), (True, False, True), (1.5, 2, 3), (1, 2.5, 3), (1, 2, "3"), ("a", 1, 2), (1, "ab", 2),
+    ])
+
+
+@case
+def low_bits_of_shifts():
+    def low(x, n):
+        return (x << n) & 255, (x << 60) & 1, ((x << n) + x << 3) & 0xFF00FF
+    drive(low, (5, 3), [(2**63 - 1, 2), (-3, 61), (-1, 63), (7, 64), (7, 200), (1, -1), (2**64, 1), (1, 2**70), (0, 2**20)])
+
+
+@case
+def masks_of_other_classes():
+    class Bits:
+        def __init__(self, text):
+            self.text = text
+
+        def __mul__(self, other):
+            return Bits(f"({self.text}*{other})")
+
+        def __and__(self, other):
+            return f"{self.text}&{other}"
+
+    def scramble(x):
+        return x * 0xCC9E2D51 & 0xFFFF
+    drive(scramble, (2**33,), [(3,), (Bits("x"),), ("a",), (2.5,), ([],), (None,), (2**200,), (-(2**40),)])
+
+
+@case
+def wide_numbers_in_attributes_and_lists():
+    """Numbers of one, two and three digits written over each other."""
+    class Box:
+        def __init__(self, value):
+            self.value = value
+
+    def walk(box, items, step):
+        kept = box.value
+        box.value = box.value * 3 + step
+        box.value = box.value % 1000000000000
+        items[0] = items[0] + step
+        items[1] = items[1] - step
+        return box.value, items[0], items[1], kept
+
+    rows = []
+    for start in (0, 2**29, 2**30 - 5, 2**30, 2**31, 2**59, 2**60 - 3, 2**60, 2**62, -(2**30), -(2**45), -(2**60)):
+        box, items = Box(start), [start, -start]
+        for step in (1, 7, 2**30, 2**31 + 1, -(2**30), -1):
+            for _ in range(20):
+                rows.append(walk(box, items, step))
+                saved = items[0]
+            rows.append((saved, saved is items[0], sum(items), hash(items[1]), int.bit_length(items[0])))
+    return rows[::7], hash(tuple(rows))

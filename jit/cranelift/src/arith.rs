@@ -110,6 +110,19 @@ impl Lower<'_, '_> {
         Ok(shifted)
     }
 
+    /// `a << b` without what is shifted out.
+    pub(crate) fn word_shl(&mut self, inst: &InstData) -> Result<ir::Value, BackendError> {
+        let (a, b) = (self.arg(inst, 0)?, self.arg(inst, 1)?);
+        if self.constant(inst, 1).is_some_and(|shift| (0..64).contains(&shift)) {
+            return Ok(self.e.fb.ins().ishl(a, b));
+        }
+        let negative = self.e.compare(IntCC::SignedLessThan, b, 0);
+        self.leave_if(inst, negative, Reason::Arithmetic)?;
+        let (shifted, nothing) = (self.e.fb.ins().ishl(a, b), self.e.int(0));
+        let long = self.e.compare(IntCC::SignedGreaterThan, b, 63);
+        Ok(self.e.fb.ins().select(long, nothing, shifted))
+    }
+
     /// `a >> b`
     pub(crate) fn int_shr(&mut self, inst: &InstData) -> Result<ir::Value, BackendError> {
         let (a, b) = (self.arg(inst, 0)?, self.arg(inst, 1)?);

@@ -19,8 +19,12 @@ const SMALL_INTS: (i64, i64) = (-5, 256);
 const LAST_SMALL_INT: i64 = 1024;
 /// One more than the greatest value of an int's digit.
 const DIGIT_BASE: i64 = 1 << 30;
+/// The bits of an int's digit.
+const DIGIT_BITS: i64 = 30;
 /// `lv_tag` of ints with at most one digit is less than this.
 const ONE_DIGIT_TAGS: i64 = 16;
+/// `lv_tag` of ints with two digits, without the sign.
+const TWO_DIGIT_TAG: i64 = 2 << 3;
 
 /// A part of memory that no access to another part touches. Calls may touch all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,6 +291,25 @@ impl<'f> Emit<'f> {
         self.fb.ins().imul(digit, factor)
     }
 
+    /// Whether the tag is that of an int of two digits.
+    pub(crate) fn has_two_digits(&mut self, tag: Value) -> Value {
+        let count = self.fb.ins().band_imm_s(tag, !3);
+        self.compare(IntCC::Equal, count, TWO_DIGIT_TAG)
+    }
+
+    /// The value of an int of two digits.
+    pub(crate) fn two_digit_value(&mut self, object: Value, tag: Value) -> Value {
+        let offset = self.offset(Field::LongDigit);
+        let low = self.load_zero_extended(4, Region::Heap, object, offset);
+        let high = self.load_zero_extended(4, Region::Heap, object, offset + 4);
+        let high = self.fb.ins().ishl_imm_u(high, DIGIT_BITS);
+        let magnitude = self.fb.ins().bor(low, high);
+        let sign = self.fb.ins().band_imm_s(tag, 3);
+        let one = self.int(1);
+        let factor = self.fb.ins().isub(one, sign);
+        self.fb.ins().imul(magnitude, factor)
+    }
+
     pub(crate) fn float_value(&mut self, object: Value) -> Value {
         let offset = self.offset(Field::FloatValue);
         self.load(F64, Region::Heap, object, offset)
@@ -489,18 +512,36 @@ impl<'f> Emit<'f> {
         self.fb.switch_to_block(done);
     }
 
-    /// Puts an int into the pointer slot at an address, in place if the old object can be overwritten and the new value needs one
-    /// digit and is no cached small int.
+    /// Puts an int into the pointer slot at an address, in place if the old object can be overwritten, has as many digits as the new
+    /// value needs (one or two), and the value is no cached small int.
     pub(crate) fn store_int_in_place(&mut self, slot: Value, value: Value, end: End) {
-        let (slow, done) = (self.cold_block(), self.block());
+        let (longer, slow, done) = (self.cold_block(), self.cold_block(), self.block());
         let magnitude = self.fb.ins().iabs(value);
         let above_small = self.fb.ins().iadd_imm_s(magnitude, -(LAST_SMALL_INT + 1));
         let fits = self.compare(IntCC::UnsignedLessThan, above_small, DIGIT_BASE - (LAST_SMALL_INT + 1));
-        self.branch_unless(fits, slow);
+        self.branch_unless(fits, longer);
         let old = self.overwritable(slot, self.layout.int_type, slow);
         let (compact, _) = self.is_compact(old);
         self.branch_unless(compact, slow);
         self.store_digit(old, value, magnitude);
+        self.fb.ins().jump(done, &[]);
+
+        self.fb.switch_to_block(longer);
+        let above_one = self.fb.ins().iadd_imm_s(magnitude, -DIGIT_BASE);
+        let fits = self.compare(IntCC::UnsignedLessThan, above_one, DIGIT_BASE * DIGIT_BASE - DIGIT_BASE);
+        self.branch_unless(fits, slow);
+        let old = self.overwritable(slot, self.layout.int_type, slow);
+        let old_tag = self.load(I64, Region::Heap, old, tag_offset);
+        let two = self.has_two_digits(old_tag);
+        self.branch_unless(two, slow);
+        let sign = self.fb.ins().ushr_imm_u(value, 63);
+        let sign = self.fb.ins().ishl_imm_u(sign, 1);
+        let tag = self.fb.ins().bor_imm_s(sign, TWO_DIGIT_TAG);
+        let low = self.fb.ins().band_imm_s(magnitude, DIGIT_BASE - 1);
+        let high = self.fb.ins().ushr_imm_u(magnitude, DIGIT_BITS);
+        self.store(Region::Heap, tag, old, tag_offset);
+        self.store_truncated(4, Region::Heap, low, old, digit_offset);
+        self.store_truncated(4, Region::Heap, high, old, digit_offset + 4);
         self.fb.ins().jump(done, &[]);
 
         self.fb.switch_to_block(slow);

@@ -208,6 +208,7 @@ impl Lower<'_, '_> {
             Op::IntMod => self.int_mod(inst)?,
             Op::IntShl => self.int_shl(inst)?,
             Op::IntShr => self.int_shr(inst)?,
+            Op::WordShl => self.word_shl(inst)?,
             Op::IntAnd | Op::IntOr | Op::IntXor | Op::WordAdd | Op::WordSub | Op::WordMul => self.int_plain(inst)?,
             Op::IntInvert => {
                 let a = self.arg(inst, 0)?;

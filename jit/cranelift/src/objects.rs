@@ -56,6 +56,13 @@ impl Lower<'_, '_> {
         self.e.fb.ins().jump(done, &[small.into()]);
 
         self.e.fb.switch_to_block(big);
+        let more = self.e.cold_block();
+        let two = self.e.has_two_digits(tag);
+        self.e.branch_unless(two, more);
+        let double = self.e.two_digit_value(object, tag);
+        self.e.fb.ins().jump(done, &[double.into()]);
+
+        self.e.fb.switch_to_block(more);
         let call = self.e.call(self.e.addresses.unbox_big_int, &[object], &[I64, I64]);
         let (wide, fits) = self.e.results(call);
         self.leave_unless(inst, fits, Reason::Overflow)?;

@@ -898,6 +898,11 @@ pub fn specialisations(input: &CodeInput) -> u64 {
     hasher.finish()
 }
 
+/// Whether the interpreter has ever executed a function: it specialises the first instruction (`RESUME`) at once, others soon.
+pub fn has_run(input: &CodeInput) -> bool {
+    crate::decode::decode(input).iter().any(|insn| insn.spec != insn.name)
+}
+
 /// Whether a function jumps backwards anywhere.
 pub fn has_loops(input: &CodeInput) -> bool {
     crate::decode::decode(input).iter().any(|insn| insn.name.starts_with("JUMP_BACKWARD"))

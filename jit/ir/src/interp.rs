@@ -194,6 +194,7 @@ impl Interpreter<'_> {
             Op::WordToInt | Op::BoolToInt => next(self.word(inst, 0)),
             Op::WordAdd => next(self.word(inst, 0).wrapping_add(self.word(inst, 1))),
             Op::WordSub => next(self.word(inst, 0).wrapping_sub(self.word(inst, 1))),
+            Op::WordShl => next(arith::word_shl(self.word(inst, 0), self.word(inst, 1))?),
             Op::WordMul => next(self.word(inst, 0).wrapping_mul(self.word(inst, 1))),
 
             Op::FloatAdd => next_float(self.float(inst, 0) + self.float(inst, 1)),
@@ -461,13 +462,20 @@ impl Interpreter<'_> {
     fn store_int_in_place(&mut self, slot: u64, value: i64) {
         let class = self.machine.well_known().int_type;
         let magnitude = value.unsigned_abs();
-        let fits = magnitude > LAST_SMALL_INT && magnitude < DIGIT_BASE;
+        let digits = if magnitude < DIGIT_BASE { 1 } else { 2 };
+        let fits = magnitude > LAST_SMALL_INT && magnitude < DIGIT_BASE * DIGIT_BASE;
         let old = if fits { self.overwritable(slot, class) } else { None };
-        // A cached small int is immortal and so never overwritable.
-        if let Some(old) = old.filter(|old| self.compact_value(*old).is_some()) {
+        // A cached small int is immortal and so never overwritable; zero has no digit but room for one.
+        let room = |this: &mut Self, old: u64| (this.field(old, Field::LongTag) >> 3).max(1);
+        let same_size = old.map(|old| room(self, old)) == Some(digits);
+        if let Some(old) = old.filter(|_| same_size) {
             let sign = if value < 0 { 2 } else { 0 };
-            self.set_field(old, Field::LongTag, (1 << 3) | sign);
-            self.set_field(old, Field::LongDigit, magnitude);
+            self.set_field(old, Field::LongTag, (digits << 3) | sign);
+            self.set_field(old, Field::LongDigit, magnitude % DIGIT_BASE);
+            if digits == 2 {
+                let next = displaced(old, i64::from(self.machine.offset(Field::LongDigit)) + 4);
+                self.machine.write(next, Width::U32, magnitude / DIGIT_BASE);
+            }
         } else {
             let new = self.machine.box_int(value);
             self.replace(slot, new);

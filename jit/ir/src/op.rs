@@ -375,6 +375,8 @@ ops! {
     WordSub "word_sub" (Word, Word) None -> Word [];
     /// `a * b` on words, wrapping.
     WordMul "word_mul" (Word, Word) None -> Word [];
+    /// `a << b` on words, what is shifted out is lost (all of it from 64 on); leaves if `b` is negative.
+    WordShl "word_shl" (Word, Word) None -> Word [EXITS];
 
     // Unboxed doubles
     /// `a + b`
@@ -469,7 +471,7 @@ ops! {
     LoadU64 "load_u64" (Word) Int -> Word [READS];
     /// Puts a float into the pointer slot at an address: overwrites the object there if it's an exact float with one reference, else stores a new one and gives the old one up.
     StoreFloatInPlace "store_float_in_place" (Word, Float) None -> None [WRITES CALLS];
-    /// The same for an int: in place only if both values need one digit and neither is a cached small int.
+    /// The same for an int: in place only if both values need one digit, or both two, and neither is a cached small int.
     StoreIntInPlace "store_int_in_place" (Word, Int) None -> None [WRITES CALLS];
     /// The second, third ... result of a helper, which it left in the scratch array (index): taken, with a unit, or null.
     LoadScratch "load_scratch" () Int -> NewOrNull [READS];

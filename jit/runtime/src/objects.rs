@@ -131,8 +131,6 @@ pub(crate) fn code_facts(function: Object, entry: Entry, observed: Vec<Type>, fa
             .collect();
         let base = std::slice::from_raw_parts(code.base, units).to_vec();
         let adaptive = std::slice::from_raw_parts(code.adaptive, units).to_vec();
-        // The first RESUME is specialised by its first execution.
-        let has_run = adaptive.iter().zip(&base).any(|(live, plain)| live & 0xff != plain & 0xff);
         let input = CodeInput {
             version: version()?,
             name: text(code.qualname).unwrap_or_default(),
@@ -160,6 +158,7 @@ pub(crate) fn code_facts(function: Object, entry: Entry, observed: Vec<Type>, fa
             site_classes: HashMap::new(),
         };
         let has_executors = code.has_executors != 0;
+        let has_run = pepjit_frontend::has_run(&input);
         ffi::pepjit_code_release(&raw mut code);
         Some(CodeFacts { input, has_executors, has_run })
     }

@@ -99,6 +99,8 @@ impl Translator<'_> {
         }
         let probably = |entry, known| known || self.likely(entry) == Type::INT;
         let unspecialised = spec == "BINARY_OP" && probably(left, left_int) && probably(right, right_int);
+        // The interpreter doesn't specialise for ints of several digits; but bits are taken of ints only.
+        let unspecialised = unspecialised || spec == "BINARY_OP" && (left_int || right_int) && self.feeds_bits();
         let both = unspecialised || left_int && right_int || spec.ends_with("_INT");
         if both && self.could_be(left, Type::INT) && self.could_be(right, Type::INT) {
             return Kind::Int;
@@ -116,6 +118,30 @@ impl Translator<'_> {
             return Kind::Int;
         }
         Kind::Generic
+    }
+
+    /// Whether the result of the current operator goes, through operators alone, to one that works on an int's bits.
+    fn feeds_bits(&self) -> bool {
+        let following = self.bytecode.insns.iter().skip_while(|insn| insn.offset < self.insn.next);
+        // How many operands are on top of the result.
+        let mut above = 0;
+        for insn in following.take(12) {
+            match insn.name {
+                "LOAD_FAST" | "LOAD_FAST_BORROW" | "LOAD_FAST_CHECK" | "LOAD_CONST" | "LOAD_SMALL_INT" | "LOAD_DEREF" => {
+                    above += 1;
+                }
+                "LOAD_GLOBAL" if insn.arg & 1 == 0 => above += 1,
+                "LOAD_FAST_LOAD_FAST" | "LOAD_FAST_BORROW_LOAD_FAST_BORROW" => above += 2,
+                "BINARY_OP" if above > 1 => above -= 1,
+                "BINARY_OP" if above == 1 => match insn.arg % nb::INPLACE {
+                    nb::AND | nb::OR | nb::XOR | nb::LSHIFT | nb::RSHIFT => return insn.arg != nb::SUBSCRIPT,
+                    nb::ADD | nb::SUBTRACT | nb::MULTIPLY if insn.arg != nb::SUBSCRIPT => above = 0,
+                    _ => return false,
+                },
+                _ => return false,
+            }
+        }
+        false
     }
 
     pub(super) fn binary_op(&mut self, arg: u32) -> Step {

@@ -57,6 +57,15 @@ pub fn int_shl(a: i64, b: i64) -> Arith<i64> {
     }
 }
 
+/// The low 64 bits of `a << b`.
+pub fn word_shl(a: u64, b: u64) -> Arith<u64> {
+    match b.cast_signed() {
+        ..0 => Err(Reason::Arithmetic),
+        64.. => Ok(0),
+        shift => Ok(a << shift),
+    }
+}
+
 /// `a >> b`, arithmetic.
 pub fn int_shr(a: i64, b: i64) -> Arith<i64> {
     if b < 0 { Err(Reason::Arithmetic) } else { Ok(a >> b.min(63)) }

@@ -49,7 +49,7 @@ fn leaves(inst: &InstData, stressed: bool) -> Vec<(Reason, bool)> {
     let mut all = match inst.op {
         Op::IntAdd | Op::IntSub | Op::IntMul | Op::IntNeg | Op::IntToFloat => because(&[Reason::Overflow]),
         Op::IntFloorDiv | Op::IntShl => because(&[Reason::Arithmetic, Reason::Overflow]),
-        Op::IntMod | Op::IntShr | Op::FloatDiv | Op::FloatSqrt => because(&[Reason::Arithmetic]),
+        Op::IntMod | Op::IntShr | Op::WordShl | Op::FloatDiv | Op::FloatSqrt => because(&[Reason::Arithmetic]),
         Op::UnboxInt | Op::UnboxNumber => because(&[Reason::Class, Reason::Overflow]),
         Op::UnboxFloat | Op::UnboxBool | Op::GuardClass | Op::PairToInt | Op::PairToFloat => because(&[Reason::Class]),
         Op::GuardIs => because(&[Reason::Callee]),

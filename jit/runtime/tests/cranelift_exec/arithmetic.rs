@@ -143,6 +143,30 @@ fn ints_with_a_constant() {
 }
 
 #[test]
+fn shifts_that_lose_bits() {
+    let mut process = Process::new();
+    let meaning = |a: i64, b: i64| int_result(arith::word_shl(a as u64, b as u64).map(u64::cast_signed));
+    let shift = |builder: &mut Builder<'_>, args: [pepjit_ir::Value; 2], state| {
+        let word = push(builder, Op::WordShl, &args, Imm::None, state);
+        let value = builder.op(Op::WordToInt, &[word]);
+        builder.effect(Op::ReturnInt, &[value], Imm::None);
+    };
+    let any = process.compile(&binary(Type::C_INT, shift));
+    for b in INTS {
+        let constant = process.compile(&binary(Type::C_INT, |builder, [a, _], state| {
+            let b = builder.int(b);
+            shift(builder, [a, b], state);
+        }));
+        for a in INTS {
+            let found = process.call(&any, &[a as u64, b as u64]);
+            expect(meaning(a, b), found, [a as u64, b as u64], &format!("{a} << {b}"));
+            let found = process.call(&constant, &[a as u64, 77]);
+            expect(meaning(a, b), found, [a as u64, 77], &format!("{a} << constant {b}"));
+        }
+    }
+}
+
+#[test]
 fn unary_ints() {
     let mut process = Process::new();
     let cases: [(Op, UnaryIntOp); 2] = [(Op::IntNeg, arith::int_neg), (Op::IntInvert, |a| Ok(!a))];

@@ -35,7 +35,8 @@ fn leaves(process: &mut Process, compiled: &pepjit_backend::Compiled, object: u6
 fn unboxes_ints() {
     let mut process = Process::new();
     let compiled = process.compile_text(&unary("v1 = unbox_int v0 ! s0\n return_int v1"));
-    for value in [0, 1, -1, 256, -5, (1 << 30) - 1, -(1 << 30) + 1, 1 << 30, -(1 << 40), (1 << 62) - 1] {
+    for value in [0, 1, -1, 256, -5, (1 << 30) - 1, -(1 << 30) + 1, 1 << 30, -(1 << 40), (1 << 60) - 1, -(1 << 60), (1 << 62) - 1]
+    {
         assert_eq!(process.call(&compiled, &[new_int(value).address()]), int(value), "{value}");
     }
     leaves(&mut process, &compiled, new_int(1 << 62).address(), Reason::Overflow);
@@ -216,6 +217,17 @@ fn writes_in_place() {
     let holder = object(1, other_class(), big.address(), 0);
     assert_eq!(process.call(&compiled, &[holder.address()]), int(1 << 30));
     assert_ne!(holder.payload, big.address(), "two digits don't fit");
+    let mut store = |old: &mut Object| {
+        let holder = object(1, other_class(), old.address(), 0);
+        process.call(&compiled, &[holder.address()]);
+        (holder.payload == old.address(), at(holder.payload).int())
+    };
+    assert_eq!(store(new_int((1 << 30) + 5)), (true, (1 << 31) + 10), "two digits over two");
+    assert_eq!(store(new_int(-(1 << 58) + 1)), (true, -(1 << 59) + 2));
+    let big = new_int(-(1 << 59));
+    let holder = object(1, other_class(), big.address(), 0);
+    assert_eq!(process.call(&compiled, &[holder.address()]), int(-(1 << 60)));
+    assert_ne!(holder.payload, big.address(), "three digits don't fit");
     assert!(!has_left());
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Object {
     pub(crate) payload: u64,
     /// The first digit of an int.
     pub(crate) digit: u32,
+    /// The second one.
+    pub(crate) high: u32,
 }
 
 impl Object {
@@ -40,10 +42,11 @@ impl Object {
         f64::from_bits(self.payload)
     }
 
-    /// The value of an int of one digit.
+    /// The value of an int of one or two digits.
     pub(crate) fn int(&self) -> i64 {
-        assert!(self.payload < 16, "an int of one digit");
-        i64::from(self.digit) * (1 - (self.payload & 3) as i64)
+        assert!(self.payload < 24, "an int of one or two digits");
+        let high = if self.payload < 16 { 0 } else { i64::from(self.high) << 30 };
+        (high + i64::from(self.digit)) * (1 - (self.payload & 3) as i64)
     }
 }
 
@@ -156,7 +159,7 @@ pub(crate) fn has_left() -> bool {
 
 /// An object that stays.
 pub(crate) fn object(refs: i64, class: u64, payload: u64, digit: u32) -> &'static mut Object {
-    Box::leak(Box::new(Object { refs, class, payload, digit }))
+    Box::leak(Box::new(Object { refs, class, payload, digit, high: 0 }))
 }
 
 /// What stands for the function object: its address, another one in each thread.
@@ -180,7 +183,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| World {
 });
 
 fn immortal(class: u64, payload: u64, digit: u32) -> Object {
-    Object { refs: IMMORTAL, class, payload, digit }
+    Object { refs: IMMORTAL, class, payload, digit, high: 0 }
 }
 
 fn int_tag(value: i64) -> u64 {
@@ -216,14 +219,20 @@ pub(crate) fn small_int(value: i64) -> u64 {
     WORLD.small_ints[(value + 5) as usize].address()
 }
 
-/// A new int of one digit, or of more with its value in the other digits' place (here: in the payload's upper bits).
+/// A new int of one digit or two, or of more with its value in the other digits' place (here: after the object).
 pub(crate) fn new_int(value: i64) -> &'static mut Object {
     if value.unsigned_abs() < 1 << 30 {
         return object(1, int_class(), int_tag(value), value.unsigned_abs() as u32);
     }
+    if value.unsigned_abs() < 1 << 60 {
+        let tag = (2 << 3) | if value < 0 { 2 } else { 0 };
+        let new = object(1, int_class(), tag, (value.unsigned_abs() & ((1 << 30) - 1)) as u32);
+        new.high = (value.unsigned_abs() >> 30) as u32;
+        return new;
+    }
     let tag = (3 << 3) | if value < 0 { 2 } else { 0 };
     let wide: &'static mut (Object, i64) =
-        Box::leak(Box::new((Object { refs: 1, class: int_class(), payload: tag, digit: 0 }, value)));
+        Box::leak(Box::new((Object { refs: 1, class: int_class(), payload: tag, digit: 0, high: 0 }, value)));
     &mut wide.0
 }
 
@@ -242,6 +251,9 @@ extern "C" fn box_float(value: f64) -> u64 {
 }
 
 extern "C" fn unbox_big_int(object: &(Object, i64)) -> Pair {
+    if object.0.payload < 24 {
+        return Pair { payload: object.0.int() as u64, tag: 1 };
+    }
     // A value of 2**62 and more stands for one that doesn't fit.
     Pair { payload: object.1 as u64, tag: u64::from(object.1.unsigned_abs() < 1 << 62) }
 }
