@@ -283,6 +283,8 @@ pub struct Addresses {
     pub function_cell: u64,
     /// If not 0: the address of a word that each call of the vectorcall entry counts up.
     pub entries: u64,
+    /// If not 0: the address of a word that is one more while code of the function other than the direct entry waits for the interpreter.
+    pub active: u64,
     /// If not 0: the address of a word which every guard counts down and leaves at 0 (the stress mode).
     pub stress: u64,
 }

@@ -75,8 +75,7 @@ pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Type], direct: FuncRef) -> R
     e.fb.ins().return_(&[object]);
 
     e.fb.switch_to_block(fallback);
-    let call = e.call(e.addresses.fallback, &entry, &[I64]);
-    let result = e.result(call);
+    let result = call_interpreter(&mut e, &entry);
     e.fb.ins().return_(&[result]);
     e.finish();
     Ok(())
@@ -109,6 +108,22 @@ fn argument(e: &mut Emit<'_>, object: Value, ty: Type, fallback: Block) -> Resul
     }
 }
 
+/// Calls the original vectorcall. The code that waits for it has no frame that tells of it.
+fn call_interpreter(e: &mut Emit<'_>, args: &[Value]) -> Value {
+    let count = |e: &mut Emit<'_>, by: i64| {
+        if e.addresses.active != 0 {
+            let counter = e.address(e.addresses.active);
+            let active = e.load(I64, Region::Heap, counter, 0);
+            let active = e.fb.ins().iadd_imm_s(active, by);
+            e.store(Region::Heap, active, counter, 0);
+        }
+    };
+    count(e, 1);
+    let call = e.call(e.addresses.fallback, args, &[I64]);
+    count(e, -1);
+    e.result(call)
+}
+
 /// Fills the fallback entry: boxes the arguments and calls the function in the interpreter.
 pub(crate) fn fallback(mut e: Emit<'_>, params: &[Type]) {
     let entry = e.start();
@@ -128,8 +143,7 @@ pub(crate) fn fallback(mut e: Emit<'_>, params: &[Type]) {
     }
     let function = e.address(e.addresses.function);
     let (count, no_names) = (e.int(params.len() as i64), e.int(0));
-    let call = e.call(e.addresses.fallback, &[function, base, count, no_names], &[I64]);
-    let result = e.result(call);
+    let result = call_interpreter(&mut e, &[function, base, count, no_names]);
     for (object, end) in boxes {
         e.dec_ref(object, end);
     }

@@ -96,6 +96,7 @@ void pepjit_dealloc(PyObject *object, PyThreadState *tstate)
 {
     pepjit_frame *frame = tstate->current_frame;
     PyTypeObject *type = Py_TYPE(object);
+    pepjit_waiting++;
     if (PyType_HasFeature(type, Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HEAPTYPE) && view_buffer(frame) != NULL) {
         /* Finalisers find no locals: the buffer tells of the frame as it was at the last call, and may name what has gone since. */
         int64_t *buffer = *view_slot(frame);
@@ -106,6 +107,7 @@ void pepjit_dealloc(PyObject *object, PyThreadState *tstate)
     else {
         _Py_Dealloc(object);
     }
+    pepjit_waiting--;
     check_owner_here();
 }
 

@@ -6,6 +6,30 @@
 
 #include <sys/mman.h>
 
+int64_t pepjit_waiting;
+
+int pepjit_running(void (*visit)(void *context, PyObject *code), void *context)
+{
+    static PyObject *greenlet;
+    if (greenlet == NULL && (greenlet = PyUnicode_InternFromString("greenlet")) == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    PyInterpreterState *interp = PyInterpreterState_Get();
+    PyObject *modules = PyImport_GetModuleDict();
+    if (pepjit_waiting != 0 || modules == NULL || !PyDict_CheckExact(modules) || pepjit_dict_get(modules, greenlet) != NULL) {
+        return 0;
+    }
+    for (PyThreadState *tstate = PyInterpreterState_ThreadHead(interp); tstate != NULL; tstate = PyThreadState_Next(tstate)) {
+        for (pepjit_frame *frame = tstate->current_frame; frame != NULL; frame = frame->previous) {
+            if (is_light(frame)) {
+                visit(context, frame_executable(frame));
+            }
+        }
+    }
+    return 1;
+}
+
 static int64_t suspensions;
 
 int pepjit_hooks_suspended(void)
@@ -94,7 +118,9 @@ void pepjit_pop_frame(PyThreadState *tstate, pepjit_frame *light)
     own_light_frame(light);
     set_frame_entries(light, ((PyCodeObject *)frame_executable(light))->co_nlocalsplus);
     tstate->current_frame = light->previous;
+    pepjit_waiting++;
     _PyEval_FrameClearAndPop(tstate, light);
+    pepjit_waiting--;
     PyErr_SetRaisedException(exception);
     check_owner(tstate);
 }
@@ -244,7 +270,7 @@ static void give_up_drops(const struct pepjit_exit *record, const int64_t *buffe
     }
 }
 
-pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, struct pepjit_exit *record, const int64_t *buffer)
+static pepjit_pair exit_function(PyThreadState *tstate, pepjit_frame *light, struct pepjit_exit *record, const int64_t *buffer)
 {
     PyObject *function = light != NULL ? frame_function(light) : record->function_cell != NULL ? *record->function_cell : record->function;
     PyCodeObject *code = (PyCodeObject *)record->code;
@@ -288,8 +314,7 @@ pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, str
 
     give_up_drops(record, buffer, first);
     if (!unwinds) {
-        count_exit(record, frame); /* from here on the record may be gone */
-        record = NULL;
+        count_exit(record, frame);
     }
     if (throw) {
         PyErr_SetRaisedException(exception);
@@ -316,7 +341,7 @@ pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, str
     return result;
 }
 
-pepjit_pair pepjit_exit_loop(PyThreadState *tstate, pepjit_frame *frame, struct pepjit_exit *record, const int64_t *buffer)
+static pepjit_pair exit_loop(PyThreadState *tstate, pepjit_frame *frame, struct pepjit_exit *record, const int64_t *buffer)
 {
     PyCodeObject *code = (PyCodeObject *)frame_executable(frame);
     uint32_t offset = record->offset;
@@ -342,6 +367,31 @@ pepjit_pair pepjit_exit_loop(PyThreadState *tstate, pepjit_frame *frame, struct 
     }
     check_owner(tstate);
     pepjit_pair result = {0, PEPJIT_TAG_RESUME};
+    return result;
+}
+
+/* Code isn't freed while it's active: finalisers that run in here may have it given up. */
+static int64_t *activate(const struct pepjit_exit *record)
+{
+    static int64_t nobody;
+    int64_t *active = record->active != NULL ? record->active : &nobody;
+    ++*active;
+    return active;
+}
+
+pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, struct pepjit_exit *record, const int64_t *buffer)
+{
+    int64_t *active = activate(record);
+    pepjit_pair result = exit_function(tstate, light, record, buffer);
+    --*active;
+    return result;
+}
+
+pepjit_pair pepjit_exit_loop(PyThreadState *tstate, pepjit_frame *frame, struct pepjit_exit *record, const int64_t *buffer)
+{
+    int64_t *active = activate(record);
+    pepjit_pair result = exit_loop(tstate, frame, record, buffer);
+    --*active;
     return result;
 }
 

@@ -152,6 +152,8 @@ static inline bool is_observed(pepjit_frame *frame)
 void pepjit_forget_view(PyThreadState *tstate, pepjit_frame *frame);
 /* How many frames have been looked at and not left since: meanwhile pepjit_quiet_breaker is no breaker's value. */
 extern int64_t pepjit_observed;
+/* How many deallocations native code waits for, in all threads: it may be without a frame of its own. */
+extern int64_t pepjit_waiting;
 /* Whether others watch; if not, notes what the eval breaker is now. */
 int pepjit_refresh_quiet(PyThreadState *tstate);
 

@@ -58,6 +58,7 @@ struct pepjit_exit {
     uint64_t count;        /* how often this exit was taken */
     uint64_t limit;        /* 0: never ask */
     uint64_t *reason;      /* advanced by one as well; may be NULL */
+    int64_t *active;       /* one more while the exit is on its way, and while the interpreter goes on inside of it; may be NULL */
     uint64_t user;         /* the Rust side's: which compiled function this belongs to */
     PyObject *function;    /* exit_function: the function that runs; exit_loop: ignored */
     PyObject *code;        /* its code object */
@@ -103,7 +104,7 @@ pepjit_pair pepjit_exit_function(PyThreadState *tstate, pepjit_frame *light, str
  * `throw_` too: then the traceback entry has been added and the frame points at the handler (or at a RERAISE). */
 pepjit_pair pepjit_exit_loop(PyThreadState *tstate, pepjit_frame *frame, struct pepjit_exit *record, const int64_t *buffer);
 
-/* Called when a record's count reaches its limit. May unhook and invalidate; must not free the code that is running. */
+/* Called when a record's count reaches its limit. May unhook and invalidate; must not free code that is `active`. */
 void pepjit_rs_exit_limit(struct pepjit_exit *record);
 
 /* Called at the first exits of a record that asks for classes, before the limit is looked at: the class of the object on top of the stack. */
@@ -262,6 +263,12 @@ void pepjit_rs_type_event(PyObject *type);                                      
 enum { PEPJIT_FUNCTION_CODE = 0, PEPJIT_FUNCTION_DEFAULTS = 1, PEPJIT_FUNCTION_KWDEFAULTS = 2, PEPJIT_FUNCTION_DESTROYED = 3 };
 void pepjit_rs_function_event(int event, PyObject *function, PyObject *new_value); /* before the change; creation isn't reported */
 void pepjit_rs_code_destroyed(PyObject *code);
+
+/* ------------------------------------------------------------------------------------------------ what runs */
+
+/* Tells the code object of each frame that native code runs on, in any thread. 0: it can't be told now, because native code without a frame
+ * waits for a finaliser, or because stacks may be switched behind our back (greenlets). Code that has left for the interpreter is `active`. */
+int pepjit_running(void (*visit)(void *context, PyObject *code), void *context);
 
 /* ------------------------------------------------------------------------------------------------ hooks */
 

@@ -1,11 +1,13 @@
 //! The engine: state of the process, compilation, invalidation. Everything runs under the GIL.
 
+use crate::assumptions::Assumption;
 use crate::counters::Counters;
 use crate::ffi::{self, Object};
-use crate::linkage::{Process, UnitLinkage};
+use crate::lifecycle::{Event, Patience};
+use crate::linkage::{Process, UnitAddresses, UnitLinkage};
 use crate::objects::{code_facts, function_info};
 use crate::policy::{self, Policy};
-use crate::registry::{Assumption, History, Key, OsrProfile, Registry, Unit, UnitId};
+use crate::registry::{EntryCell, Key, OsrProfile, Registry, Unit, UnitId, Words};
 use crate::world::ProcessWorld;
 use pepjit_backend::{Backend, BackendError, Compiled};
 use pepjit_frontend::{BuildError, Entry};
@@ -15,6 +17,7 @@ use pepjit_ir::{FunctionKind, Type};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::time::Instant;
 
 /// Functions compiled inside one another at most.
@@ -26,7 +29,7 @@ const MAX_OVERFLOWS: u32 = 2;
 /// A function that is being compiled: others may already call it through its cell.
 pub(crate) struct InProgress {
     pub(crate) key: Key,
-    pub(crate) cell: Box<u64>,
+    pub(crate) cell: Rc<EntryCell>,
     pub(crate) params: Vec<Type>,
     pub(crate) name: String,
     /// Units compiled meanwhile that call it.
@@ -51,8 +54,8 @@ pub(crate) struct Engine {
     pub(crate) counters: Counters,
     /// By code object.
     pub(crate) calls: HashMap<usize, Profile>,
-    /// By code object and header.
-    pub(crate) jumps: HashMap<(usize, u32), u64>,
+    /// By code object, then by header.
+    pub(crate) jumps: HashMap<usize, HashMap<u32, u64>>,
     /// Code objects of which a loop has been compiled.
     pub(crate) looping: HashSet<usize>,
     pub(crate) in_progress: Vec<InProgress>,
@@ -62,8 +65,9 @@ pub(crate) struct Engine {
     pub(crate) hooked: HashMap<usize, (UnitId, u32)>,
     /// Functions that something is known of.
     pub(crate) known: HashSet<usize>,
-    /// Names of dicts that have been seen changing.
-    pub(crate) unstable: BTreeSet<(usize, String)>,
+    /// Code objects that functions have lost, and that code may still be running.
+    pub(crate) replaced: Vec<Object>,
+    pub(crate) patience: Patience,
     /// References of freed units, to be given up when the engine is no longer busy.
     pub(crate) released: Vec<Object>,
     /// Classes by version tag (kept alive during a compilation).
@@ -79,17 +83,6 @@ struct Global(RefCell<Option<Engine>>);
 unsafe impl Sync for Global {}
 static ENGINE: Global = Global(RefCell::new(None));
 
-/// What happened to something that compiled code may rely on.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// It's about to change.
-    Changed(Assumption),
-    /// A function has got other code or defaults.
-    FunctionChanged(usize),
-    /// A function is going away.
-    FunctionGone(usize),
-}
-
 /// Events that came while the engine was busy: they must not get lost.
 struct Missed(RefCell<Vec<Event>>);
 // SAFETY: only touched with the GIL held.
@@ -102,32 +95,42 @@ pub(crate) fn install(engine: Engine) {
 }
 
 /// Runs with the engine; none if it's busy further up the stack (a finaliser ran Python code) or not there.
+///
+/// Afterwards code that nobody runs any more is freed, and with it what it kept alive: finalisers may run.
 pub(crate) fn with<T>(action: impl FnOnce(&mut Engine) -> T) -> Option<T> {
-    let mut guard = ENGINE.0.try_borrow_mut().ok()?;
-    let engine = guard.as_mut()?;
-    let result = action(engine);
-    loop {
-        let missed = std::mem::take(&mut *MISSED.0.borrow_mut());
-        if missed.is_empty() {
-            break;
-        }
-        for event in missed {
-            engine.handle(&event);
-        }
-    }
-    let released = std::mem::take(&mut engine.released);
-    drop(guard);
+    let (result, released) = borrow(|engine| {
+        let result = action(engine);
+        engine.collect();
+        (result, std::mem::take(&mut engine.released))
+    })?;
     for object in released {
-        // SAFETY: a reference that a freed unit held. Finalisers may run Python code, which may come back here.
+        // SAFETY: a reference that freed code held. Finalisers may run Python code, which may come back here.
         unsafe { ffi::pepjit_decref(object) };
     }
     Some(result)
 }
 
+/// The same where no Python code may run: in the middle of a change to a dict or class.
+fn borrow<T>(action: impl FnOnce(&mut Engine) -> T) -> Option<T> {
+    let mut guard = ENGINE.0.try_borrow_mut().ok()?;
+    let engine = guard.as_mut()?;
+    engine.catch_up();
+    let result = action(engine);
+    engine.catch_up();
+    Some(result)
+}
+
 /// Something has happened that compiled code must hear of.
 pub(crate) fn notify(event: Event) {
-    if with(|engine| engine.handle(&event)).is_none() {
+    if borrow(|engine| engine.handle(&event)).is_none() {
         MISSED.0.borrow_mut().push(event);
+    }
+}
+
+/// A name of a dict changes: the text is only copied if nobody can be told now.
+pub(crate) fn notify_name(dict: usize, name: &str) {
+    if borrow(|engine| engine.name_changed(dict, name)).is_none() {
+        MISSED.0.borrow_mut().push(Event::NameChanged(dict, name.to_string()));
     }
 }
 
@@ -141,17 +144,31 @@ pub(crate) enum Refusal {
 }
 
 impl Engine {
+    /// Handles what happened while the engine was busy.
+    fn catch_up(&mut self) {
+        loop {
+            let missed = std::mem::take(&mut *MISSED.0.borrow_mut());
+            if missed.is_empty() {
+                break;
+            }
+            for event in missed {
+                self.handle(&event);
+            }
+        }
+    }
+
     /// Compiles a function, or one of its loops, and makes it current. `observed` are the classes of arguments, or of locals and stack.
     pub(crate) fn compile(&mut self, function: Object, entry: Entry, observed: Vec<Type>) -> Result<UnitId, String> {
         let header = match entry {
             Entry::Function => None,
             Entry::Loop { header, .. } => Some(header),
         };
+        let info = function_info(function);
         // SAFETY: a live function's code object.
-        if unsafe { ffi::pepjit_code_monitored(function_info(function).code) } != 0 {
+        if unsafe { ffi::pepjit_code_monitored(info.code) } != 0 {
             return Err("others monitor it".into());
         }
-        let key = self.key(function, header);
+        let key = self.key_of(function, info.code, header);
         self.known.insert(function as usize);
         let history = self.registry.history.entry(key).or_default();
         if let Some(reason) = &history.refused {
@@ -171,7 +188,7 @@ impl Engine {
         }
         let start = Instant::now();
         let nesting = self.in_progress.len();
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.compile_unit(function, key, entry, observed, failed_sites)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.compile_unit(function, &info, key, entry, observed, failed_sites)));
         self.counters.compile_ns += start.elapsed().as_nanos() as u64;
         if nesting == 0 {
             self.released.extend(self.classes.drain().map(|(_, class)| class as Object));
@@ -189,8 +206,6 @@ impl Engine {
             for caller in abandoned.callers {
                 self.drop_unit(caller);
             }
-            // Its cell stays: code that is never entered again refers to it.
-            Box::leak(abandoned.cell);
         }
         self.counters.compile_failures += 1;
         let reason = match refusal {
@@ -214,6 +229,7 @@ impl Engine {
     fn compile_unit(
         &mut self,
         function: Object,
+        info: &ffi::FunctionInfo,
         key: Key,
         entry: Entry,
         observed: Vec<Type>,
@@ -227,7 +243,6 @@ impl Engine {
         if facts.has_executors {
             return Err(Refusal::Unsupported("already compiled by CPython's own JIT".into()));
         }
-        let info = function_info(function);
         if info.plain_dicts == 0 {
             return Err(Refusal::Unsupported("globals that are no plain dict".into()));
         }
@@ -242,12 +257,13 @@ impl Engine {
         let shared = facts.input.shared;
         let params = if key.header.is_none() { pepjit_frontend::parameter_types(&facts.input) } else { Vec::new() };
         let name = facts.input.name.clone();
-        self.in_progress.push(InProgress { key, cell: Box::new(0), params, name: name.clone(), callers: Vec::new() });
+        let cell = self.registry.cell_for(key, &params);
+        self.in_progress.push(InProgress { key, cell, params, name: name.clone(), callers: Vec::new() });
 
         let start = Instant::now();
         let mut world = ProcessWorld::new(self, id, function);
         let built = pepjit_frontend::build(&facts.input, &mut world);
-        let assumptions = world.finish();
+        let (mut assumptions, callees) = world.finish();
         self.counters.frontend_ns += start.elapsed().as_nanos() as u64;
         let mut built = built.map_err(|BuildError::Unsupported(what)| Refusal::Unsupported(what))?;
         if !self.policy.worthwhile(&built, key.header.is_some()) {
@@ -265,24 +281,20 @@ impl Engine {
             check(&built.func, "the passes")?;
         }
         let start = Instant::now();
-        let valid = Box::new(1u8);
-        let entries = Box::new(0u64);
-        let function_cell = Box::new(function as u64);
-        let stress = Box::new(self.policy.stress_start());
-        let stress_address = if self.policy.stresses() { &raw const *stress as u64 } else { 0 };
-        let counters = self.counters.exits.as_mut_ptr();
-        let mut linkage = UnitLinkage::new(
-            &self.process,
-            id,
+        let words = Words::new(function, self.policy.stress_start());
+        let addresses = UnitAddresses {
+            unit: id,
             function,
-            info.code,
-            &raw const *valid as u64,
-            stress_address,
-            &raw const *entries as u64,
-            if shared { &raw const *function_cell as u64 } else { 0 },
-            counters,
-            if key.header.is_some() || loops { policy::exit_limit } else { policy::function_exit_limit },
-        );
+            code: info.code,
+            valid: &raw const *words.valid as u64,
+            stress: if self.policy.stresses() { &raw const *words.stress as u64 } else { 0 },
+            entries: &raw const *words.entries as u64,
+            active: &raw const *words.active as u64,
+            function_cell: if shared { &raw const *words.function as u64 } else { 0 },
+            counters: self.counters.exits.as_mut_ptr(),
+        };
+        let limit = if key.header.is_some() || loops { policy::exit_limit } else { policy::function_exit_limit };
+        let mut linkage = UnitLinkage::new(&self.process, addresses, limit);
         let compiled = self.backend.compile(&built.func, &mut linkage, false);
         let (exits, views) = (linkage.exits, linkage.views);
         self.counters.backend_ns += start.elapsed().as_nanos() as u64;
@@ -311,8 +323,7 @@ impl Engine {
             // SAFETY: the objects are live: the front end found them a moment ago, and the GIL has been held since.
             unsafe { ffi::pepjit_incref(*object) };
         }
-        let Some(mut mine) = self.in_progress.pop() else { return Err(Refusal::Internal("nesting".into())) };
-        *mine.cell = compiled.entry;
+        let Some(mine) = self.in_progress.pop() else { return Err(Refusal::Internal("nesting".into())) };
         self.counters.code_bytes += compiled.code_bytes as u64;
         self.counters.metadata_bytes += exits.iter().map(|exit| exit.bytes() as u64).sum::<u64>() + views.bytes() as u64;
         self.counters.bytecodes_compiled += facts.input.code.len() as u64;
@@ -322,14 +333,26 @@ impl Engine {
             self.counters.loops_compiled += 1;
             self.looping.insert(info.code as usize);
         }
+        // The function itself: new code or defaults.
+        if alone {
+            assumptions.push(Assumption::Function(key.owner));
+        }
+        let called = |cell: &EntryCell| built.func.callees.iter().any(|callee| callee.entry_cell == cell.address());
+        // A unit that calls one still in progress goes with it if that fails.
+        for outer in &mut self.in_progress {
+            if called(&outer.cell) {
+                outer.callers.push(id);
+            }
+        }
         let unit = Unit {
             key,
             name,
             compiled,
-            valid,
+            words,
             cell: mine.cell,
-            stress,
-            entries,
+            callees: callees.into_iter().filter(|cell| called(cell)).collect(),
+            assumptions,
+            hooked: BTreeSet::new(),
             hooks: 0,
             specialisations: pepjit_frontend::specialisations(&facts.input),
             osr: OsrProfile::default(),
@@ -339,25 +362,10 @@ impl Engine {
             kept,
             function,
             code: info.code,
-            function_cell,
             namespaces: (info.globals as usize, info.builtins as usize),
         };
-        self.registry.units.insert(id, unit);
-        for assumption in assumptions {
-            self.registry.assume(id, assumption);
-        }
-        // The function itself: new code or defaults.
-        if alone {
-            self.registry.assume(id, Assumption::Function(key.owner));
-        }
-        // A unit that calls one still in progress goes with it if that fails.
-        let called: Vec<u64> = built.func.callees.iter().map(|callee| callee.entry_cell).collect();
-        for outer in &mut self.in_progress {
-            if called.contains(&(&raw const *outer.cell as u64)) {
-                outer.callers.push(id);
-            }
-        }
-        self.registry.current.insert(key, id);
+        let stranded = self.registry.add(id, unit);
+        self.invalidate_all(stranded.into_iter().collect());
         if key.header.is_none() {
             self.hook(id, function);
         }
@@ -373,9 +381,13 @@ impl Engine {
 
     /// What a function, or a loop of it, is known by.
     pub(crate) fn key(&mut self, function: Object, header: Option<u32>) -> Key {
-        let code = function_info(function).code as usize;
-        let shared = header.is_some() || self.shares(function, code);
-        Key { owner: if shared { code } else { function as usize }, header }
+        self.key_of(function, function_info(function).code, header)
+    }
+
+    /// The same where the function's code object is known.
+    pub(crate) fn key_of(&mut self, function: Object, code: Object, header: Option<u32>) -> Key {
+        let shared = header.is_some() || self.shares(function, code as usize);
+        Key { owner: if shared { code } else { function } as usize, header }
     }
 
     /// Whether the functions of a code object share what is compiled: nested functions, which are made again and again.
@@ -385,213 +397,6 @@ impl Engine {
             return false;
         }
         *self.nested.entry(code).or_insert_with(|| crate::objects::is_nested(function))
-    }
-
-    /// Sends calls of a function to a unit of it, or of its code.
-    pub(crate) fn hook(&mut self, id: UnitId, function: Object) {
-        // SAFETY: no preconditions.
-        let suspended = unsafe { ffi::pepjit_hooks_suspended() } != 0;
-        let Some(unit) = self.registry.units.get(&id) else { return };
-        if suspended || self.hooked.get(&(function as usize)).is_some_and(|(of, _)| *of == id) {
-            return;
-        }
-        let info = function_info(function);
-        if unit.namespaces != (info.globals as usize, info.builtins as usize) {
-            return;
-        }
-        // SAFETY: the function is alive: somebody is calling it, or its unit has just been compiled.
-        let version = unsafe { ffi::pepjit_hook(function, unit.compiled.vectorcall as *mut _) };
-        self.hooked.insert(function as usize, (id, version));
-        if let Some(unit) = self.registry.units.get_mut(&id) {
-            unit.hooks += 1;
-        }
-    }
-
-    /// Gives a unit up: calls go to the interpreter again.
-    pub(crate) fn drop_unit(&mut self, id: UnitId) {
-        if self.registry.invalidate(id).is_none() {
-            return;
-        }
-        self.hooked.retain(|function, (of, version)| {
-            if *of == id {
-                // SAFETY: a hooked function is alive: its destruction takes it off the list.
-                unsafe { ffi::pepjit_unhook(*function as Object, *version) };
-            }
-            *of != id
-        });
-    }
-
-    fn handle(&mut self, event: &Event) {
-        match event {
-            Event::Changed(assumption) => self.break_assumption(assumption),
-            Event::FunctionChanged(function) => self.function_changed(*function),
-            Event::FunctionGone(function) => self.forget_function(*function),
-        }
-    }
-
-    /// Something changed: what relied on it is given up, and compiled again if it gets hot again.
-    pub(crate) fn break_assumption(&mut self, assumption: &Assumption) {
-        if let Assumption::Name { dict, name } = assumption
-            && name.is_empty()
-        {
-            for id in self.registry.broken_dict(*dict) {
-                self.invalidate(id);
-            }
-            return;
-        }
-        let broken = self.registry.broken(assumption);
-        if let (Assumption::Name { dict, name }, false) = (assumption, broken.is_empty()) {
-            self.unstable.insert((*dict, name.clone()));
-        }
-        for id in broken {
-            self.invalidate(id);
-        }
-    }
-
-    /// Gives up the code of functions that others monitor alone.
-    pub(crate) fn spare_monitored(&mut self) {
-        // SAFETY: a unit keeps its code object alive.
-        let watched = |unit: &Unit| *unit.valid == 1 && unsafe { ffi::pepjit_code_monitored(unit.code) } != 0;
-        let units: Vec<UnitId> = self.registry.units.iter().filter(|(_, unit)| watched(unit)).map(|(id, _)| *id).collect();
-        for id in units {
-            self.invalidate(id);
-        }
-    }
-
-    fn invalidate(&mut self, id: UnitId) {
-        let Some(unit) = self.registry.units.get(&id) else { return };
-        if *unit.valid == 0 {
-            return;
-        }
-        self.counters.invalidations += 1;
-        let (key, function) = (unit.key, unit.function as usize);
-        self.drop_unit(id);
-        if key.header.is_none() && function != 0 {
-            self.queue.push(function);
-        }
-    }
-
-    /// A function is going away: its address may be used again.
-    fn forget_function(&mut self, function: usize) {
-        self.hooked.remove(&function);
-        // Most functions are unknown here: this is called for every one that goes.
-        if self.known.remove(&function) {
-            self.break_assumption(&Assumption::Function(function));
-            self.queue.retain(|queued| *queued != function);
-            self.registry.history.remove(&Key { owner: function, header: None });
-            self.free_units(function);
-            self.replace_function(function);
-        }
-    }
-
-    /// Frees the units of a function or a code object that has gone: nothing runs of it any more, for what runs it would hold it.
-    pub(crate) fn free_units(&mut self, owner: usize) {
-        let gone: Vec<UnitId> =
-            self.registry.units.iter().filter(|(_, unit)| unit.key.owner == owner).map(|(id, _)| *id).collect();
-        for id in gone {
-            self.drop_unit(id);
-            let Some(unit) = self.registry.units.remove(&id) else { continue };
-            self.released.extend(&unit.kept);
-            self.backend.free(unit.compiled.handle);
-            self.counters.native_entries += *unit.entries;
-            self.counters.units_freed += 1;
-            // Invalid callers still know the address.
-            Box::leak(unit.cell);
-        }
-    }
-
-    /// Units that other functions share with one that goes away are theirs.
-    fn replace_function(&mut self, gone: usize) {
-        for (id, unit) in self.registry.units.iter_mut().filter(|(_, unit)| unit.function as usize == gone) {
-            let heir = self.hooked.iter().find(|(_, (of, _))| of == id).map(|(function, _)| *function);
-            self.known.extend(heir);
-            unit.function = heir.unwrap_or(0) as Object;
-        }
-    }
-
-    /// A function has got other code or defaults.
-    fn function_changed(&mut self, function: usize) {
-        if let Some((_, version)) = self.hooked.remove(&function) {
-            // SAFETY: the function is alive: it is being changed.
-            unsafe { ffi::pepjit_unhook(function as Object, version) };
-        }
-        self.break_assumption(&Assumption::Function(function));
-    }
-
-    /// Compiles again what was invalidated.
-    pub(crate) fn run_queue(&mut self) {
-        for function in std::mem::take(&mut self.queue) {
-            let key = self.key(function as Object, None);
-            let observed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.observed.clone());
-            self.counters.recompilations += 1;
-            let _ = self.compile(function as Object, Entry::Function, observed);
-        }
-    }
-
-    /// Speculation failed too often at an exit: compile without it, or give up.
-    pub(crate) fn respecialise(&mut self, id: UnitId, offset: u32, reason: Reason) {
-        let Some(unit) = self.registry.units.get(&id) else { return };
-        if *unit.valid == 0 {
-            return;
-        }
-        let (key, function) = (unit.key, unit.function);
-        let hooked: Vec<usize> = self.hooked.iter().filter(|(_, (of, _))| *of == id).map(|(function, _)| *function).collect();
-        self.drop_unit(id);
-        if !reason.is_speculation() {
-            self.give_up(key, "left too often");
-            return;
-        }
-        let history: &mut History = self.registry.history.entry(key).or_default();
-        if !history.failed_sites.contains(&offset) {
-            history.failed_sites.push(offset);
-        }
-        history.overflows += u32::from(reason == Reason::Overflow);
-        self.counters.recompilations += 1;
-        if key.header.is_none() && !function.is_null() {
-            let observed = history.observed.clone();
-            if let Ok(id) = self.compile(function, Entry::Function, observed) {
-                for function in hooked {
-                    self.hook(id, function as Object);
-                }
-            }
-        }
-    }
-
-    /// An exception handler has been left to the interpreter again and again: from now on it's compiled with the rest. False if it is already.
-    pub(crate) fn compile_handler(&mut self, id: UnitId, target: u32) -> bool {
-        let Some(unit) = self.registry.units.get(&id) else { return false };
-        let (key, function, code) = (unit.key, unit.function, unit.code as usize);
-        if *unit.valid == 0 || !self.hot_handlers.entry(code).or_default().insert(target) {
-            return false;
-        }
-        self.compile_again(id, key, function);
-        true
-    }
-
-    /// Compiles a unit again since more is known of it: a function at once, a loop when it is entered next.
-    fn compile_again(&mut self, id: UnitId, key: Key, function: Object) {
-        let hooked: Vec<usize> = self.hooked.iter().filter(|(_, (of, _))| *of == id).map(|(function, _)| *function).collect();
-        self.drop_unit(id);
-        self.counters.recompilations += 1;
-        let history = self.registry.history.entry(key).or_default();
-        history.attempts = history.attempts.saturating_sub(1);
-        if key.header.is_none() && !function.is_null() {
-            let observed = history.observed.clone();
-            if let Ok(id) = self.compile(function, Entry::Function, observed) {
-                for function in hooked {
-                    self.hook(id, function as Object);
-                }
-            }
-        }
-    }
-
-    /// Leaves a function or loop to the interpreter for good.
-    pub(crate) fn give_up(&mut self, key: Key, reason: &str) {
-        if let Some(id) = self.registry.current.get(&key).copied() {
-            self.drop_unit(id);
-        }
-        self.counters.given_up += 1;
-        self.registry.history.entry(key).or_default().refused = Some(reason.into());
     }
 
     /// The text of a function's compilation: `hir`, `clif` or `asm`. Nothing is installed.
@@ -606,7 +411,7 @@ impl Engine {
         let id = self.registry.reserve();
         let params = pepjit_frontend::parameter_types(&facts.input);
         let name = facts.input.name.clone();
-        self.in_progress.push(InProgress { key, cell: Box::new(0), params, name, callers: Vec::new() });
+        self.in_progress.push(InProgress { key, cell: Rc::default(), params, name, callers: Vec::new() });
         let mut world = ProcessWorld::new(self, id, function);
         let built = pepjit_frontend::build(&facts.input, &mut world);
         drop(world.finish());
@@ -614,7 +419,6 @@ impl Engine {
             for caller in mine.callers {
                 self.drop_unit(caller);
             }
-            Box::leak(mine.cell);
         }
         let mut built = built.map_err(|error| error.to_string())?;
         if kind == "hir0" {
@@ -626,19 +430,19 @@ impl Engine {
         }
         let info = function_info(function);
         let mut unused = [0u64; Reason::ALL.len()];
-        let valid = 0u8;
-        let mut linkage = UnitLinkage::new(
-            &self.process,
-            id,
+        let words = Words::new(function, 0);
+        let addresses = UnitAddresses {
+            unit: id,
             function,
-            info.code,
-            &raw const valid as u64,
-            0,
-            0,
-            if facts.input.shared { &raw const valid as u64 } else { 0 },
-            unused.as_mut_ptr(),
-            policy::exit_limit,
-        );
+            code: info.code,
+            valid: &raw const *words.valid as u64,
+            stress: 0,
+            entries: 0,
+            active: 0,
+            function_cell: if facts.input.shared { &raw const *words.function as u64 } else { 0 },
+            counters: unused.as_mut_ptr(),
+        };
+        let mut linkage = UnitLinkage::new(&self.process, addresses, policy::exit_limit);
         let compiled = self.backend.compile(&built.func, &mut linkage, true).map_err(|error| error.to_string())?;
         self.backend.free(compiled.handle);
         compiled.dumps.get(kind).cloned().ok_or_else(|| format!("the {} back end has no {kind}", self.backend.name()))

@@ -31,6 +31,7 @@ pub(crate) struct Exit {
     pub(crate) count: u64,
     pub(crate) limit: u64,
     pub(crate) reason: *mut u64,
+    pub(crate) active: *mut i64,
     pub(crate) user: u64,
     pub(crate) function: Object,
     pub(crate) code: Object,
@@ -266,6 +267,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_hook(function: Object, entry: *mut c_void) -> u32;
     pub(crate) fn pepjit_unhook(function: Object, version: u32);
     pub(crate) fn pepjit_hooks_suspended() -> c_int;
+    pub(crate) fn pepjit_running(visit: extern "C" fn(*mut c_void, Object), context: *mut c_void) -> c_int;
 
     pub(crate) fn pepjit_object_type(object: Object) -> u32;
     pub(crate) fn pepjit_well_known(bit: u32) -> Object;

@@ -1,10 +1,11 @@
 //! What the C side calls: events of monitoring and of the watchers, exits that are taken too often.
 
-use crate::engine::{self, Engine, Event, Profile};
+use crate::engine::{self, Engine, Profile};
 use crate::ffi::{self, Exit, Frame, LoopEntry, Object, ThreadState};
-use crate::objects::{class_type, function_info, text};
+use crate::lifecycle::Event;
+use crate::objects::{class_type, function_info, with_text};
 use crate::policy;
-use crate::registry::{Assumption, Key, OsrProfile};
+use crate::registry::{Key, OsrProfile, UnitId};
 use pepjit_frontend::Entry;
 use pepjit_ir::Type;
 use pepjit_ir::op::Reason;
@@ -18,6 +19,7 @@ const ENTERED: c_int = 2;
 const FUNCTION_CODE: c_int = 0;
 const FUNCTION_DESTROYED: c_int = 3;
 const DICT_CLONED: c_int = 3;
+const DICT_DEALLOCATED: c_int = 5;
 
 /// The classes of a frame's locals and stack.
 fn observe(frame: Frame) -> Vec<Type> {
@@ -65,9 +67,9 @@ extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, 
             return DISABLE;
         }
         let observed = profile.observed.clone();
-        let key = engine.key(function, None);
+        let key = engine.key_of(function, code, None);
         let shared = key.owner != function as usize;
-        if let Some(id) = engine.registry.find(key).map(|_| engine.registry.current[&key]) {
+        if let Some(id) = engine.registry.find_id(key) {
             // Another function of code that's compiled already.
             engine.hook(id, function);
             if !engine.policy.force && engine.registry.units.get(&id).is_some_and(policy::called_too_seldom) {
@@ -88,27 +90,29 @@ extern "C" fn pepjit_rs_jump(tstate: ThreadState, frame: Frame, code: Object, _f
     let entry = engine::with(|engine| jump(engine, frame, code, to)).unwrap_or(Err(NOTHING));
     match entry {
         Err(verdict) => verdict,
-        Ok((entry, handle)) => {
-            // SAFETY: `entry` is the loop entry of a valid unit for this function and header; the frame is at the jump.
+        Ok(Loop { unit, entry, handle, active }) => {
             let start = Instant::now();
+            // SAFETY: `entry` is the loop entry of a unit for this function and header; the frame is at the jump. `jump` has counted it as
+            // active: it isn't freed before that is undone here.
             unsafe {
                 let entry = std::mem::transmute::<u64, LoopEntry>(entry);
                 ffi::pepjit_run_loop(tstate, frame, to, entry, handle);
+                *active -= 1;
             }
             let taken = start.elapsed().as_nanos() as u64;
-            engine::with(|engine| judge_loop(engine, handle, taken));
+            engine::with(|engine| judge_loop(engine, unit, taken));
             ENTERED
         }
     }
 }
 
 /// Gives up a loop that isn't worth entering.
-fn judge_loop(engine: &mut Engine, handle: u64, taken: u64) {
+fn judge_loop(engine: &mut Engine, unit: UnitId, taken: u64) {
     if engine.policy.force {
         return;
     }
-    let Some((id, unit)) = engine.registry.units.iter_mut().find(|(_, unit)| unit.compiled.handle == handle) else { return };
-    let (_, key) = (id, unit.key);
+    let Some(unit) = engine.registry.units.get_mut(&unit).filter(|unit| unit.is_valid()) else { return };
+    let key = unit.key;
     unit.osr.entries += 1;
     unit.osr.nanoseconds += taken;
     if unit.osr.entries < policy::OSR_SAMPLE {
@@ -144,8 +148,17 @@ fn second_look(engine: &mut Engine, function: Object, key: Key) -> bool {
     true
 }
 
-/// What to do at a backward jump: a loop entry and its handle, or a verdict.
-fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<(u64, u64), c_int> {
+/// A compiled loop that is about to be entered.
+struct Loop {
+    unit: UnitId,
+    entry: u64,
+    handle: u64,
+    /// The unit's count of code that waits.
+    active: *mut i64,
+}
+
+/// What to do at a backward jump: enter a loop, or a verdict.
+fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<Loop, c_int> {
     if !engine.enabled {
         return Err(DISABLE);
     }
@@ -156,7 +169,7 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<(u64
     }
     let key = Key { owner: code as usize, header: Some(to) };
     if engine.registry.find(key).is_none() {
-        let count = engine.jumps.entry((code as usize, to)).or_default();
+        let count = engine.jumps.entry(code as usize).or_default().entry(to).or_default();
         *count += 1;
         if *count <= engine.policy.jumps {
             return Err(NOTHING);
@@ -204,26 +217,28 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<(u64
             return Err(DISABLE);
         }
     }
-    let Some(unit) = engine.registry.find(key) else { return Err(DISABLE) };
+    let Some(id) = engine.registry.find_id(key) else { return Err(DISABLE) };
+    let Some(unit) = engine.registry.units.get_mut(&id) else { return Err(DISABLE) };
     let info = function_info(function);
     if unit.namespaces != (info.globals as usize, info.builtins as usize) {
         return Err(NOTHING);
     }
     engine.counters.osr_entries += 1;
-    Ok((unit.compiled.entry, unit.compiled.handle))
+    *unit.words.active += 1;
+    Ok(Loop { unit: id, entry: unit.compiled.entry, handle: unit.compiled.handle, active: &raw mut *unit.words.active })
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_exit_limit(record: *mut Exit) {
     engine::with(|engine| {
-        // SAFETY: the record belongs to a unit, and units are kept.
+        // SAFETY: the record belongs to a unit that is active.
         let record = unsafe { &mut *record };
         let Some(unit) = engine.registry.units.get_mut(&record.user) else { return };
         let reason = unit.exits.iter().find(|holder| std::ptr::eq(&raw const *holder.exit, record)).map(|holder| holder.reason);
         if reason == Some(Reason::Stress) {
             let next = engine.policy.stress_start();
             if let Some(unit) = engine.registry.units.get_mut(&record.user) {
-                *unit.stress = next;
+                *unit.words.stress = next;
             }
             // Ask again at the next one.
             record.limit = record.count + 1;
@@ -239,7 +254,8 @@ extern "C" fn pepjit_rs_exit_limit(record: *mut Exit) {
             }
             return;
         }
-        let rare = reason.is_some_and(|reason| !reason.is_speculation()) && *unit.entries / policy::RARE_EXITS > record.count;
+        let rare =
+            reason.is_some_and(|reason| !reason.is_speculation()) && *unit.words.entries / policy::RARE_EXITS > record.count;
         if rare {
             // A fraction of the calls: asked again when there are twice as many.
             record.limit = record.count * 2;
@@ -255,9 +271,9 @@ const MOST_CLASSES: usize = 6;
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_exit_class(record: *mut Exit, ty: Object) {
     engine::with(|engine| {
-        // SAFETY: the record belongs to a unit, and units are kept; the class is that of a live object.
+        // SAFETY: the record belongs to a unit that is active; the class is that of a live object.
         let (unit, offset, version) = unsafe { ((*record).user, (*record).offset, ffi::pepjit_class_version(ty)) };
-        let Some(unit) = engine.registry.units.get(&unit) else { return };
+        let Some(unit) = engine.registry.units.get(&unit).filter(|unit| unit.is_valid()) else { return };
         if version == 0 {
             return;
         }
@@ -271,41 +287,45 @@ extern "C" fn pepjit_rs_exit_class(record: *mut Exit, ty: Object) {
 
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_dict_event(event: c_int, dict: Object, key: Object, _new_value: Object) {
-    if event == DICT_CLONED {
-        return;
+    let dict = dict as usize;
+    match event {
+        DICT_CLONED => {}
+        DICT_DEALLOCATED => engine::notify(Event::DictGone(dict)),
+        _ if !key.is_null() && class_type(key) == Type::STR => with_text(key, |name| match name {
+            Some(name) => engine::notify_name(dict, name),
+            None => engine::notify(Event::DictChanged(dict)),
+        }),
+        // An event without a str key concerns every name.
+        _ => engine::notify(Event::DictChanged(dict)),
     }
-    // An event without a str key concerns every name.
-    let name = if key.is_null() || class_type(key) != Type::STR { None } else { text(key) };
-    engine::notify(Event::Changed(Assumption::Name { dict: dict as usize, name: name.unwrap_or_default() }));
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_type_event(ty: Object) {
-    engine::notify(Event::Changed(Assumption::Class(ty as usize)));
+    engine::notify(Event::ClassChanged(ty as usize));
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_function_event(event: c_int, function: Object, _new_value: Object) {
-    let function = function as usize;
+    let address = function as usize;
+    engine::notify(if event == FUNCTION_DESTROYED { Event::FunctionGone(address) } else { Event::FunctionChanged(address) });
     if event == FUNCTION_CODE {
         // Compiled code of it may be running, and counts on whoever runs it to hold the code object.
         // SAFETY: the function is alive, and has its old code still.
-        unsafe { ffi::pepjit_incref(function_info(function as Object).code) };
+        let code = unsafe {
+            let code = function_info(function).code;
+            ffi::pepjit_incref(code);
+            code
+        };
+        engine::notify(Event::CodeReplaced(code as usize));
+        // Nobody starts compiled code of it any more. Finalisers may run here, where an attribute is set.
+        engine::with(|_| ());
     }
-    engine::notify(if event == FUNCTION_DESTROYED { Event::FunctionGone(function) } else { Event::FunctionChanged(function) });
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_code_destroyed(code: Object) {
-    engine::with(|engine| {
-        engine.calls.remove(&(code as usize));
-        engine.jumps.retain(|(known, _), _| *known != code as usize);
-        engine.nested.remove(&(code as usize));
-        engine.looping.remove(&(code as usize));
-        engine.hot_handlers.remove(&(code as usize));
-        engine.free_units(code as usize);
-        engine.registry.history.retain(|key, _| key.owner != code as usize);
-    });
+    engine::notify(Event::CodeGone(code as usize));
 }
 
 #[unsafe(no_mangle)]
@@ -339,7 +359,7 @@ extern "C" fn pepjit_rs_resume_hooks() {
             .filter(|(key, _)| key.header.is_none())
             .filter_map(|(key, id)| engine.registry.units.get(id).map(|unit| (key, id, unit)))
             .filter(|(key, _, unit)| {
-                !engine.hooked.contains_key(&(unit.function as usize)) && *unit.valid == 1 && key.owner == unit.function as usize
+                !engine.hooked.contains_key(&(unit.function as usize)) && unit.is_valid() && key.owner == unit.function as usize
             })
             .map(|(_, id, unit)| (*id, unit.function))
             .collect();
@@ -353,9 +373,8 @@ extern "C" fn pepjit_rs_resume_hooks() {
 pub(crate) fn compile_now(function: Object) -> Result<(), String> {
     let code = function_info(function).code;
     engine::with(|engine| {
-        let key = engine.key(function, None);
-        if engine.registry.find(key).is_some() {
-            let id = engine.registry.current[&key];
+        let key = engine.key_of(function, code, None);
+        if let Some(id) = engine.registry.find_id(key) {
             engine.hook(id, function);
             return Ok(());
         }

@@ -8,10 +8,12 @@
 #![allow(unsafe_code)]
 
 pub mod arena;
+mod assumptions;
 mod counters;
 mod engine;
 mod ffi;
 mod hooks;
+mod lifecycle;
 mod linkage;
 mod module;
 mod objects;

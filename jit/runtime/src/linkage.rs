@@ -171,35 +171,40 @@ impl Process {
     }
 }
 
+/// What a unit's code is given of the unit itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnitAddresses {
+    pub(crate) unit: u64,
+    pub(crate) function: Object,
+    pub(crate) code: Object,
+    /// The validity byte.
+    pub(crate) valid: u64,
+    /// The stress mode's word, or 0.
+    pub(crate) stress: u64,
+    /// The word that counts calls of the vectorcall entry, or 0.
+    pub(crate) entries: u64,
+    /// The word that counts code that waits where no frame tells of it, or 0.
+    pub(crate) active: u64,
+    /// Of shared code: the word that holds the function that runs; else 0.
+    pub(crate) function_cell: u64,
+    /// The array of exit counters by reason.
+    pub(crate) counters: *mut u64,
+}
+
 /// The linkage of one compilation; afterwards its exits belong to the compiled unit.
 pub(crate) struct UnitLinkage<'a> {
     process: &'a Process,
     layout: Layout,
     addresses: Addresses,
-    unit: u64,
-    function: Object,
-    code: Object,
-    counters: *mut u64,
+    unit: UnitAddresses,
     limit: fn(Reason, bool) -> u64,
     pub(crate) exits: Vec<ExitHolder>,
     pub(crate) views: ViewTable,
 }
 
 impl<'a> UnitLinkage<'a> {
-    /// `counters` is the array of exit counters by reason, `limit` how often an exit may be taken before it's reported.
-    #[expect(clippy::too_many_arguments, reason = "each is one fact of the unit")]
-    pub(crate) fn new(
-        process: &'a Process,
-        unit: u64,
-        function: Object,
-        code: Object,
-        valid: u64,
-        stress: u64,
-        entries: u64,
-        function_cell: u64,
-        counters: *mut u64,
-        limit: fn(Reason, bool) -> u64,
-    ) -> UnitLinkage<'a> {
+    /// `limit` says how often an exit may be taken before it's reported.
+    pub(crate) fn new(process: &'a Process, unit: UnitAddresses, limit: fn(Reason, bool) -> u64) -> UnitLinkage<'a> {
         let addresses = Addresses {
             exit_function: ffi::pepjit_exit_function as *const () as u64,
             exit_loop: ffi::pepjit_exit_loop as *const () as u64,
@@ -217,26 +222,16 @@ impl<'a> UnitLinkage<'a> {
             catch: ffi::pepjit_catch as *const () as u64,
             pop_frame: ffi::pepjit_pop_frame as *const () as u64,
             scratch: &raw const ffi::pepjit_scratch as u64,
-            valid,
-            function: function as u64,
+            valid: unit.valid,
+            function: unit.function as u64,
             stack_limit: &raw const ffi::pepjit_stack_limit as u64,
-            stress,
-            entries,
-            function_cell,
+            stress: unit.stress,
+            entries: unit.entries,
+            active: unit.active,
+            function_cell: unit.function_cell,
         };
-        let layout = process.layout_for(function);
-        UnitLinkage {
-            process,
-            layout,
-            addresses,
-            unit,
-            function,
-            code,
-            counters,
-            limit,
-            exits: Vec::new(),
-            views: ViewTable::default(),
-        }
+        let layout = process.layout_for(unit.function);
+        UnitLinkage { process, layout, addresses, unit, limit, exits: Vec::new(), views: ViewTable::default() }
     }
 }
 
@@ -256,10 +251,11 @@ impl Linkage for UnitLinkage<'_> {
             count: 0,
             limit: (self.limit)(record.reason, record.throw),
             // SAFETY: the array has an element for every reason.
-            reason: unsafe { self.counters.add(record.reason as usize) },
-            user: self.unit,
-            function: self.function,
-            code: self.code,
+            reason: unsafe { self.unit.counters.add(record.reason as usize) },
+            active: self.unit.active as *mut i64,
+            user: self.unit.unit,
+            function: self.unit.function,
+            code: self.unit.code,
             offset: record.offset,
             throw: u8::from(record.throw),
             entered: u8::from(record.entered),
@@ -271,7 +267,7 @@ impl Linkage for UnitLinkage<'_> {
             nwords: record.words,
             ndrops: drops.len() as u32,
             slots: slots.as_ptr(),
-            function_cell: self.addresses.function_cell as *mut Object,
+            function_cell: self.unit.function_cell as *mut Object,
             drops: drops.as_ptr(),
         });
         let address = &raw const *exit as u64;

@@ -4,13 +4,14 @@ use crate::counters::Counters;
 use crate::engine::{self, Engine};
 use crate::ffi::{self, Object};
 use crate::hooks::compile_now;
+use crate::lifecycle::Patience;
 use crate::linkage::Process;
 use crate::objects::{text, tuple};
 use crate::policy::Policy;
 use crate::registry::Registry;
 use pepjit_backend::Backend;
 use pepjit_cranelift::{CraneliftBackend, Options};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ffi::{CString, c_int};
 
 const EVENT_START: c_int = 1;
@@ -120,7 +121,8 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             nested: HashMap::new(),
             hooked: HashMap::new(),
             known: HashSet::new(),
-            unstable: BTreeSet::new(),
+            replaced: Vec::new(),
+            patience: Patience::default(),
             classes: HashMap::new(),
             hot_handlers: HashMap::new(),
             queue: Vec::new(),
@@ -339,7 +341,7 @@ fn all_counters() -> Vec<(String, u64)> {
         let mut all = engine.counters.all();
         let arena = crate::arena::Arena::global();
         let (used, reserved) = (arena.code_bytes() as u64, arena.code_bytes_reserved() as u64);
-        let running: u64 = engine.registry.units.values().map(|unit| *unit.entries).sum();
+        let running: u64 = engine.registry.units.values().map(|unit| *unit.words.entries).sum();
         let entries = engine.counters.native_entries + running;
         all.retain(|(name, _)| name != "code_bytes" && name != "native_entries");
         all.push(("native_entries".into(), entries));

@@ -39,16 +39,22 @@ pub(crate) fn describe(object: Object) -> ObjRef {
 
 /// The text of a str, if it has one in UTF-8.
 pub(crate) fn text(object: Object) -> Option<String> {
+    with_text(object, |text| text.map(str::to_string))
+}
+
+/// The same without a copy. The action must not let go of the str.
+pub(crate) fn with_text<T>(object: Object, action: impl FnOnce(Option<&str>) -> T) -> T {
     let mut length = 0;
-    // SAFETY: `object` is a live str; the result is valid as long as it lives, and copied at once.
-    unsafe {
+    // SAFETY: `object` is a live str; the result is valid as long as it lives.
+    let bytes = unsafe {
         let bytes = ffi::pepjit_utf8(object, &raw mut length);
         if bytes.is_null() {
-            return None;
+            None
+        } else {
+            Some(std::slice::from_raw_parts(bytes.cast::<u8>(), usize::try_from(length).unwrap_or(0)))
         }
-        let bytes = std::slice::from_raw_parts(bytes.cast::<u8>(), usize::try_from(length).ok()?);
-        Some(String::from_utf8_lossy(bytes).into_owned())
-    }
+    };
+    action(bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()))
 }
 
 /// The items of a tuple, borrowed.

@@ -104,7 +104,7 @@ impl Policy {
 
 /// Whether sending new functions (closures) to their code's unit doesn't pay, because each is called so seldom.
 pub(crate) fn called_too_seldom(unit: &Unit) -> bool {
-    unit.hooks >= 256 && *unit.entries < 4 * unit.hooks
+    unit.hooks >= 256 && *unit.words.entries < 4 * unit.hooks
 }
 
 /// How long a loop must run in native code, in nanoseconds, on average over [`OSR_SAMPLE`] entries, for entering to pay: the event that

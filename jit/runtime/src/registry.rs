@@ -1,10 +1,13 @@
-//! What has been compiled, what it assumes, and what becomes of it when an assumption breaks.
+//! What has been compiled, and where to find it.
 
+use crate::assumptions::{Assumption, Assumptions};
 use crate::ffi::Object;
 use crate::linkage::{ExitHolder, ViewTable};
 use pepjit_backend::Compiled;
 use pepjit_ir::{Callee, Type};
-use std::collections::{BTreeSet, HashMap};
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 /// A compiled unit's number.
 pub(crate) type UnitId = u64;
@@ -30,20 +33,63 @@ pub(crate) struct OsrProfile {
     pub(crate) exits_before: u64,
 }
 
-/// A compiled function or loop. Code that has run once stays in memory: it may be on some stack.
-pub(crate) struct Unit {
-    pub(crate) key: Key,
-    pub(crate) name: String,
-    pub(crate) compiled: Compiled,
-    /// 1 as long as every assumption holds; native code reads it.
+/// The word through which compiled code calls a function directly: the entry of its newest code with these parameters.
+#[derive(Debug, Default)]
+pub(crate) struct EntryCell {
+    /// A direct entry, or the fallback entry of code that has been given up. Native callers read it.
+    pub(crate) target: Cell<u64>,
+    /// How many units have its address in their code.
+    pub(crate) callers: Cell<usize>,
+}
+
+impl EntryCell {
+    /// The address that code has.
+    pub(crate) fn address(&self) -> u64 {
+        self.target.as_ptr() as u64
+    }
+}
+
+/// Words of a unit that its code reads and writes.
+#[derive(Debug)]
+pub(crate) struct Words {
+    /// 1 as long as every assumption holds.
     pub(crate) valid: Box<u8>,
-    /// The current direct entry; native callers read it.
-    pub(crate) cell: Box<u64>,
     /// The word of the stress mode.
     pub(crate) stress: Box<u64>,
     /// Calls of the vectorcall entry.
     pub(crate) entries: Box<u64>,
-    /// How many functions have been sent to it.
+    /// How much of the code is waiting where no frame tells of it.
+    pub(crate) active: Box<i64>,
+    /// Where shared code finds the function that it runs.
+    pub(crate) function: Box<u64>,
+}
+
+impl Words {
+    /// The words of a new unit.
+    pub(crate) fn new(function: Object, stress: u64) -> Words {
+        Words {
+            valid: Box::new(1),
+            stress: Box::new(stress),
+            entries: Box::new(0),
+            active: Box::new(0),
+            function: Box::new(function as u64),
+        }
+    }
+}
+
+/// A compiled function or loop.
+pub(crate) struct Unit {
+    pub(crate) key: Key,
+    pub(crate) name: String,
+    pub(crate) compiled: Compiled,
+    pub(crate) words: Words,
+    pub(crate) cell: Rc<EntryCell>,
+    /// The cells that the code calls through.
+    pub(crate) callees: Vec<Rc<EntryCell>>,
+    pub(crate) assumptions: Vec<Assumption>,
+    /// The functions that have been sent to it.
+    pub(crate) hooked: BTreeSet<usize>,
+    /// How many there have been.
     pub(crate) hooks: u64,
     /// What the interpreter had specialised when this was compiled.
     pub(crate) specialisations: u64,
@@ -60,9 +106,6 @@ pub(crate) struct Unit {
     pub(crate) function: Object,
     /// Its code object.
     pub(crate) code: Object,
-    /// Where shared code finds the function that it runs.
-    #[expect(dead_code, reason = "the code reads it")]
-    pub(crate) function_cell: Box<u64>,
     /// The globals and builtins that the code was made for.
     pub(crate) namespaces: (usize, usize),
 }
@@ -70,24 +113,13 @@ pub(crate) struct Unit {
 impl Unit {
     /// The unit as the IR calls it.
     pub(crate) fn callee(&self) -> Callee {
-        Callee { entry_cell: &raw const *self.cell as u64, params: self.params.clone(), label: self.name.clone() }
+        Callee { entry_cell: self.cell.address(), params: self.params.clone(), label: self.name.clone() }
     }
-}
 
-/// What a unit assumes of the process.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Assumption {
-    /// A name's value (or absence) in a dict of globals, builtins or a module.
-    Name {
-        /// The dict's address.
-        dict: usize,
-        /// The name.
-        name: String,
-    },
-    /// A class, its bases included.
-    Class(usize),
-    /// A function's code and defaults.
-    Function(usize),
+    /// Whether every assumption still holds.
+    pub(crate) fn is_valid(&self) -> bool {
+        *self.words.valid == 1
+    }
 }
 
 /// How often a function or loop has been tried, and with what result.
@@ -109,15 +141,20 @@ pub(crate) struct History {
     pub(crate) observed: Vec<Type>,
 }
 
-/// All units and what they assume.
+/// All units, and what is known of what has been or could be compiled.
 #[derive(Default)]
 pub(crate) struct Registry {
     pub(crate) units: HashMap<UnitId, Unit>,
     /// The current unit of each function and loop.
     pub(crate) current: HashMap<Key, UnitId>,
-    pub(crate) history: HashMap<Key, History>,
-    assumptions: HashMap<Assumption, BTreeSet<UnitId>>,
-    /// Units that call another one through its entry cell.
+    pub(crate) history: BTreeMap<Key, History>,
+    pub(crate) assumptions: Assumptions,
+    /// Units that have been given up and not freed yet.
+    pub(crate) dead: Vec<UnitId>,
+    /// The last entry cell of each function, with the parameters that its callers pass.
+    cells: HashMap<Key, (Vec<Type>, Rc<EntryCell>)>,
+    by_owner: BTreeSet<(usize, UnitId)>,
+    by_function: BTreeSet<(usize, UnitId)>,
     next: UnitId,
 }
 
@@ -128,43 +165,115 @@ impl Registry {
         self.next
     }
 
-    /// Notes an assumption.
-    pub(crate) fn assume(&mut self, unit: UnitId, assumption: Assumption) {
-        self.assumptions.entry(assumption).or_default().insert(unit);
+    /// The cell for the next unit of a key: its callers' one if they can call that unit too.
+    pub(crate) fn cell_for(&mut self, key: Key, params: &[Type]) -> Rc<EntryCell> {
+        match self.cells.get(&key) {
+            Some((known, cell)) if known == params => Rc::clone(cell),
+            _ => Rc::default(),
+        }
     }
 
-    /// The units that rely on something that has changed.
-    pub(crate) fn broken(&mut self, assumption: &Assumption) -> Vec<UnitId> {
-        self.assumptions.remove(assumption).into_iter().flatten().collect()
+    /// Puts a new unit in place. Gives the units that call code of the key and can't call this one.
+    pub(crate) fn add(&mut self, id: UnitId, unit: Unit) -> Vec<UnitId> {
+        let key = unit.key;
+        unit.cell.target.set(unit.compiled.entry);
+        for callee in &unit.callees {
+            callee.callers.set(callee.callers.get() + 1);
+        }
+        for assumption in &unit.assumptions {
+            self.assumptions.note(id, assumption);
+        }
+        self.by_owner.insert((key.owner, id));
+        self.by_function.insert((unit.function as usize, id));
+        self.current.insert(key, id);
+        let mut stranded = Vec::new();
+        if key.header.is_none() {
+            let old = self.cells.insert(key, (unit.params.clone(), Rc::clone(&unit.cell)));
+            if let Some((_, old)) = old.filter(|(_, old)| !Rc::ptr_eq(old, &unit.cell) && old.callers.get() > 0) {
+                let calls = |other: &Unit| other.callees.iter().any(|callee| Rc::ptr_eq(callee, &old));
+                stranded.extend(self.units.iter().filter(|(_, other)| calls(other)).map(|(id, _)| *id));
+            }
+        }
+        self.units.insert(id, unit);
+        stranded
     }
 
-    /// The same for every name of a dict.
-    pub(crate) fn broken_dict(&mut self, dict: usize) -> Vec<UnitId> {
-        let names: Vec<Assumption> = self
-            .assumptions
-            .keys()
-            .filter(|known| matches!(known, Assumption::Name { dict: of, .. } if *of == dict))
-            .cloned()
+    /// Takes a dead unit out.
+    pub(crate) fn remove(&mut self, id: UnitId) -> Option<Unit> {
+        let unit = self.units.remove(&id)?;
+        self.by_owner.remove(&(unit.key.owner, id));
+        self.by_function.remove(&(unit.function as usize, id));
+        for assumption in &unit.assumptions {
+            self.assumptions.forget(id, assumption);
+        }
+        for callee in &unit.callees {
+            callee.callers.set(callee.callers.get() - 1);
+        }
+        if unit.cell.target.get() == unit.compiled.fallback {
+            unit.cell.target.set(0);
+        }
+        Some(unit)
+    }
+
+    /// The units that a function or code object owns.
+    pub(crate) fn owned_by(&self, owner: usize) -> Vec<UnitId> {
+        self.by_owner.range((owner, 0)..=(owner, UnitId::MAX)).map(|(_, id)| *id).collect()
+    }
+
+    /// The units that know a function as the one that runs them.
+    pub(crate) fn run_by(&self, function: usize) -> Vec<UnitId> {
+        self.by_function.range((function, 0)..=(function, UnitId::MAX)).map(|(_, id)| *id).collect()
+    }
+
+    /// Notes another function (or none) that runs a unit.
+    pub(crate) fn set_function(&mut self, id: UnitId, function: usize) {
+        if let Some(unit) = self.units.get_mut(&id) {
+            self.by_function.remove(&(unit.function as usize, id));
+            unit.function = function as Object;
+            self.by_function.insert((function, id));
+        }
+    }
+
+    /// The owner goes away: its address may be used again. What it owns is dead by now.
+    pub(crate) fn forget_owner(&mut self, owner: usize) {
+        for id in self.owned_by(owner) {
+            self.by_owner.remove(&(owner, id));
+            if let Some(unit) = self.units.get_mut(&id) {
+                unit.key.owner = 0;
+            }
+        }
+        let keys: Vec<Key> = self
+            .history
+            .range(Key { owner, header: None }..=Key { owner, header: Some(u32::MAX) })
+            .map(|(key, _)| *key)
             .collect();
-        names.iter().flat_map(|name| self.broken(name)).collect()
+        for key in keys {
+            self.history.remove(&key);
+        }
+        self.cells.remove(&Key { owner, header: None });
     }
 
     /// The current unit of a key, if it's valid.
     pub(crate) fn find(&self, key: Key) -> Option<&Unit> {
-        self.current.get(&key).and_then(|id| self.units.get(id)).filter(|unit| *unit.valid == 1)
+        self.find_id(key).and_then(|id| self.units.get(&id))
     }
 
-    /// Marks a unit invalid: callers come to its fallback entry, its guards leave.
+    /// Its number.
+    pub(crate) fn find_id(&self, key: Key) -> Option<UnitId> {
+        self.current.get(&key).copied().filter(|id| self.units.get(id).is_some_and(Unit::is_valid))
+    }
+
+    /// Marks a unit invalid: callers come to its fallback entry, its guards leave. None if it was invalid.
     pub(crate) fn invalidate(&mut self, id: UnitId) -> Option<&mut Unit> {
-        let unit = self.units.get_mut(&id)?;
-        if *unit.valid == 0 {
-            return None;
+        let unit = self.units.get_mut(&id).filter(|unit| unit.is_valid())?;
+        *unit.words.valid = 0;
+        if unit.cell.target.get() == unit.compiled.entry {
+            unit.cell.target.set(unit.compiled.fallback);
         }
-        *unit.valid = 0;
-        *unit.cell = unit.compiled.fallback;
         if self.current.get(&unit.key) == Some(&id) {
             self.current.remove(&unit.key);
         }
-        self.units.get_mut(&id)
+        self.dead.push(id);
+        Some(unit)
     }
 }

@@ -1,11 +1,13 @@
 //! The front end's questions, answered from the running process; what it relies on is noted.
 
+use crate::assumptions::Assumption;
 use crate::engine::Engine;
 use crate::ffi::{self, Object};
 use crate::objects::{code_facts, describe, function_info, text, tuple, type_of_bit};
-use crate::registry::{Assumption, UnitId};
+use crate::registry::{EntryCell, UnitId};
 use pepjit_frontend::{Attribute, Builtin, CalleeInfo, ClassCall, Entry, Shadow, World};
 use pepjit_ir::{Callee, ObjRef, Type};
+use std::rc::Rc;
 
 /// Answers for one compilation.
 pub(crate) struct ProcessWorld<'a> {
@@ -14,6 +16,7 @@ pub(crate) struct ProcessWorld<'a> {
     globals: Object,
     builtins: Object,
     assumptions: Vec<Assumption>,
+    callees: Vec<Rc<EntryCell>>,
 }
 
 const BUILTINS: [Builtin; 15] = [
@@ -37,12 +40,25 @@ const BUILTINS: [Builtin; 15] = [
 impl<'a> ProcessWorld<'a> {
     pub(crate) fn new(engine: &'a mut Engine, unit: UnitId, function: Object) -> ProcessWorld<'a> {
         let info = function_info(function);
-        ProcessWorld { engine, unit, globals: info.globals, builtins: info.builtins, assumptions: Vec::new() }
+        ProcessWorld {
+            engine,
+            unit,
+            globals: info.globals,
+            builtins: info.builtins,
+            assumptions: Vec::new(),
+            callees: Vec::new(),
+        }
     }
 
-    /// What the code assumes.
-    pub(crate) fn finish(self) -> Vec<Assumption> {
-        self.assumptions
+    /// What the code assumes, and through which cells it may call.
+    pub(crate) fn finish(self) -> (Vec<Assumption>, Vec<Rc<EntryCell>>) {
+        (self.assumptions, self.callees)
+    }
+
+    fn assume(&mut self, assumption: Assumption) {
+        if !self.assumptions.contains(&assumption) {
+            self.assumptions.push(assumption);
+        }
     }
 
     fn known(object: Object) -> Option<ObjRef> {
@@ -51,8 +67,7 @@ impl<'a> ProcessWorld<'a> {
 
     /// Watches a name of a dict; false if it has been seen changing, or can't be watched.
     fn rely_on_name(&mut self, dict: Object, name: &str) -> bool {
-        let entry = (dict as usize, name.to_string());
-        if self.engine.unstable.contains(&entry) {
+        if self.engine.registry.assumptions.is_unstable(dict as usize, name) {
             return false;
         }
         // SAFETY: `dict` is a live exact dict.
@@ -60,7 +75,7 @@ impl<'a> ProcessWorld<'a> {
             clear_error();
             return false;
         }
-        self.assumptions.push(Assumption::Name { dict: entry.0, name: entry.1 });
+        self.assume(Assumption::Name { dict: dict as usize, name: name.to_string() });
         true
     }
 
@@ -70,7 +85,7 @@ impl<'a> ProcessWorld<'a> {
             clear_error();
             return false;
         }
-        self.assumptions.push(Assumption::Class(class as usize));
+        self.assume(Assumption::Class(class as usize));
         true
     }
 
@@ -200,11 +215,12 @@ impl World for ProcessWorld<'_> {
             return None;
         }
         let position = self.engine.in_progress.iter().position(|pending| pending.key == key);
-        let callee = if let Some(position) = position {
+        let (callee, cell) = if let Some(position) = position {
             let pending = &self.engine.in_progress[position];
-            Callee { entry_cell: &raw const *pending.cell as u64, params: pending.params.clone(), label: pending.name.clone() }
+            let cell = Rc::clone(&pending.cell);
+            (Callee { entry_cell: cell.address(), params: pending.params.clone(), label: pending.name.clone() }, cell)
         } else if let Some(unit) = self.engine.registry.find(key) {
-            unit.callee()
+            (unit.callee(), Rc::clone(&unit.cell))
         } else {
             let observed = self.engine.calls.get(&(info.code as usize)).map_or_else(Vec::new, |profile| profile.observed.clone());
             self.engine.known.insert(object as usize);
@@ -218,10 +234,14 @@ impl World for ProcessWorld<'_> {
                 return None;
             }
             let id = self.engine.compile(object, Entry::Function, observed).ok()?;
-            self.engine.registry.units.get(&id)?.callee()
+            let unit = self.engine.registry.units.get(&id)?;
+            (unit.callee(), Rc::clone(&unit.cell))
         };
+        if !self.callees.iter().any(|known| Rc::ptr_eq(known, &cell)) {
+            self.callees.push(cell);
+        }
         self.engine.known.insert(object as usize);
-        self.assumptions.push(Assumption::Function(object as usize));
+        self.assume(Assumption::Function(object as usize));
         Some(CalleeInfo { callee, defaults })
     }
 
@@ -246,7 +266,7 @@ impl World for ProcessWorld<'_> {
             return None;
         }
         self.engine.known.insert(init as usize);
-        self.assumptions.push(Assumption::Function(init as usize));
+        self.assume(Assumption::Function(init as usize));
         Some(ClassCall { init: Some(describe(init)) })
     }
 

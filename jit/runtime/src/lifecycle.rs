@@ -1,0 +1,295 @@
+//! What becomes of compiled code: who is sent to it, why it's given up, when it's freed.
+
+use crate::engine::Engine;
+use crate::ffi::{self, Object};
+use crate::objects::function_info;
+use crate::registry::{History, Key, Unit, UnitId};
+use pepjit_frontend::Entry;
+use pepjit_ir::op::Reason;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::c_void;
+
+/// What happened to something that compiled code may rely on.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A name of a dict is about to change.
+    NameChanged(usize, String),
+    /// Any name of a dict may be about to change.
+    DictChanged(usize),
+    /// A dict is going away.
+    DictGone(usize),
+    /// A class is about to change.
+    ClassChanged(usize),
+    /// A function is getting other code or defaults.
+    FunctionChanged(usize),
+    /// A function is going away.
+    FunctionGone(usize),
+    /// A code object is losing its function; the event has a reference.
+    CodeReplaced(usize),
+    /// A code object is going away.
+    CodeGone(usize),
+}
+
+/// Events between two attempts to free what others may still be running: twice as many each time, up to this.
+const MOST_PATIENCE: u32 = 1024;
+
+/// When to look again for code that nobody runs any more.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    left: u32,
+    wait: u32,
+}
+
+impl Patience {
+    fn is_over(&mut self) -> bool {
+        self.left = self.left.saturating_sub(1);
+        self.left == 0
+    }
+
+    fn found(&mut self, everything: bool) {
+        self.wait = if everything { 0 } else { (2 * self.wait + 1).min(MOST_PATIENCE) };
+        self.left = self.wait;
+    }
+}
+
+extern "C" fn note_running(running: *mut c_void, code: Object) {
+    // SAFETY: `collect` passes its set, and nobody else has it meanwhile.
+    unsafe { (*running.cast::<HashSet<usize>>()).insert(code as usize) };
+}
+
+impl Engine {
+    // ---- who is sent to it ----
+
+    /// Sends calls of a function to a unit of it, or of its code.
+    pub(crate) fn hook(&mut self, id: UnitId, function: Object) {
+        // SAFETY: no preconditions.
+        let suspended = unsafe { ffi::pepjit_hooks_suspended() } != 0;
+        let Some(unit) = self.registry.units.get_mut(&id) else { return };
+        let before = self.hooked.get(&(function as usize)).map(|(of, _)| *of);
+        if suspended || before == Some(id) {
+            return;
+        }
+        let info = function_info(function);
+        if unit.namespaces != (info.globals as usize, info.builtins as usize) {
+            return;
+        }
+        // SAFETY: the function is alive: somebody is calling it, or its unit has just been compiled.
+        let version = unsafe { ffi::pepjit_hook(function, unit.compiled.vectorcall as *mut _) };
+        unit.hooked.insert(function as usize);
+        unit.hooks += 1;
+        self.hooked.insert(function as usize, (id, version));
+        if let Some(before) = before.and_then(|before| self.registry.units.get_mut(&before)) {
+            before.hooked.remove(&(function as usize));
+        }
+    }
+
+    /// A function no longer runs compiled code. `alive`: it gets its own vectorcall back.
+    fn unhook(&mut self, function: usize, alive: bool) {
+        let Some((id, version)) = self.hooked.remove(&function) else { return };
+        if let Some(unit) = self.registry.units.get_mut(&id) {
+            unit.hooked.remove(&function);
+        }
+        if alive {
+            // SAFETY: a hooked function is alive: its destruction takes it off the list.
+            unsafe { ffi::pepjit_unhook(function as Object, version) };
+        }
+    }
+
+    // ---- why it's given up ----
+
+    /// Gives a unit up: calls go to the interpreter again.
+    pub(crate) fn drop_unit(&mut self, id: UnitId) {
+        let Some(unit) = self.registry.invalidate(id) else { return };
+        for function in std::mem::take(&mut unit.hooked) {
+            self.unhook(function, true);
+        }
+    }
+
+    /// Something has happened that compiled code may rely on not to happen.
+    pub(crate) fn handle(&mut self, event: &Event) {
+        match event {
+            Event::NameChanged(dict, name) => self.name_changed(*dict, name),
+            Event::DictChanged(dict) => {
+                let broken = self.registry.assumptions.break_dict(*dict);
+                self.invalidate_all(broken);
+            }
+            Event::DictGone(dict) => {
+                let broken = self.registry.assumptions.forget_dict(*dict);
+                self.invalidate_all(broken);
+            }
+            Event::ClassChanged(class) => {
+                let broken = self.registry.assumptions.break_class(*class);
+                self.invalidate_all(broken);
+            }
+            Event::FunctionChanged(function) => {
+                self.unhook(*function, true);
+                let broken = self.registry.assumptions.break_function(*function);
+                self.invalidate_all(broken);
+            }
+            Event::FunctionGone(function) => self.forget_function(*function),
+            Event::CodeReplaced(code) => self.replaced.push(*code as Object),
+            Event::CodeGone(code) => self.forget_code(*code),
+        }
+    }
+
+    /// A name of a dict changes: what relied on it is given up, and compiled again if it gets hot again.
+    pub(crate) fn name_changed(&mut self, dict: usize, name: &str) {
+        let broken = self.registry.assumptions.break_name(dict, name);
+        self.invalidate_all(broken);
+    }
+
+    /// Gives up the code of functions that others monitor alone.
+    pub(crate) fn spare_monitored(&mut self) {
+        // SAFETY: who runs a valid unit keeps its code object alive.
+        let watched = |unit: &Unit| unit.is_valid() && unsafe { ffi::pepjit_code_monitored(unit.code) } != 0;
+        let units = self.registry.units.iter().filter(|(_, unit)| watched(unit)).map(|(id, _)| *id).collect();
+        self.invalidate_all(units);
+    }
+
+    /// Gives units up that are to be compiled again.
+    pub(crate) fn invalidate_all(&mut self, units: BTreeSet<UnitId>) {
+        for id in units {
+            let Some(unit) = self.registry.units.get(&id).filter(|unit| unit.is_valid()) else { continue };
+            let (key, function) = (unit.key, unit.function as usize);
+            self.counters.invalidations += 1;
+            self.drop_unit(id);
+            if key.header.is_none() && function != 0 {
+                self.queue.push(function);
+            }
+        }
+    }
+
+    /// Compiles again what was invalidated.
+    pub(crate) fn run_queue(&mut self) {
+        for function in std::mem::take(&mut self.queue) {
+            let key = self.key(function as Object, None);
+            if self.registry.find(key).is_some() {
+                continue;
+            }
+            let observed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.observed.clone());
+            self.counters.recompilations += 1;
+            let _ = self.compile(function as Object, Entry::Function, observed);
+        }
+    }
+
+    /// Speculation failed too often at an exit: compile without it, or give up.
+    pub(crate) fn respecialise(&mut self, id: UnitId, offset: u32, reason: Reason) {
+        let Some(unit) = self.registry.units.get(&id).filter(|unit| unit.is_valid()) else { return };
+        let (key, function, hooked) = (unit.key, unit.function, unit.hooked.clone());
+        self.drop_unit(id);
+        if !reason.is_speculation() {
+            self.give_up(key, "left too often");
+            return;
+        }
+        let history: &mut History = self.registry.history.entry(key).or_default();
+        if !history.failed_sites.contains(&offset) {
+            history.failed_sites.push(offset);
+        }
+        history.overflows += u32::from(reason == Reason::Overflow);
+        self.compile_again(key, function, hooked);
+    }
+
+    /// An exception handler has been left to the interpreter again and again: from now on it's compiled with the rest. False if it is already.
+    pub(crate) fn compile_handler(&mut self, id: UnitId, target: u32) -> bool {
+        let Some(unit) = self.registry.units.get(&id).filter(|unit| unit.is_valid()) else { return false };
+        let (key, function, hooked) = (unit.key, unit.function, unit.hooked.clone());
+        if !self.hot_handlers.entry(unit.code as usize).or_default().insert(target) {
+            return false;
+        }
+        self.drop_unit(id);
+        let history = self.registry.history.entry(key).or_default();
+        history.attempts = history.attempts.saturating_sub(1);
+        self.compile_again(key, function, hooked);
+        true
+    }
+
+    /// Compiles again what has been given up since more is known of it: a function at once, a loop when it is entered next.
+    fn compile_again(&mut self, key: Key, function: Object, hooked: BTreeSet<usize>) {
+        self.counters.recompilations += 1;
+        if key.header.is_none() && !function.is_null() {
+            let observed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.observed.clone());
+            if let Ok(id) = self.compile(function, Entry::Function, observed) {
+                for function in hooked {
+                    self.hook(id, function as Object);
+                }
+            }
+        }
+    }
+
+    /// Leaves a function or loop to the interpreter for good.
+    pub(crate) fn give_up(&mut self, key: Key, reason: &str) {
+        if let Some(id) = self.registry.current.get(&key).copied() {
+            self.drop_unit(id);
+        }
+        self.counters.given_up += 1;
+        self.registry.history.entry(key).or_default().refused = Some(reason.into());
+    }
+
+    // ---- when it's freed ----
+
+    /// A function is going away: its address may be used again.
+    fn forget_function(&mut self, function: usize) {
+        self.unhook(function, false);
+        // Most functions are unknown here: this is called for every one that goes.
+        if !self.known.remove(&function) {
+            return;
+        }
+        let broken = self.registry.assumptions.break_function(function);
+        self.invalidate_all(broken);
+        self.queue.retain(|queued| *queued != function);
+        self.drop_owned(function);
+        // Units that it shares with others are theirs.
+        for id in self.registry.run_by(function) {
+            let heir = self.registry.units.get(&id).and_then(|unit| unit.hooked.first().copied());
+            self.known.extend(heir);
+            self.registry.set_function(id, heir.unwrap_or(0));
+        }
+    }
+
+    /// A code object is going away.
+    fn forget_code(&mut self, code: usize) {
+        self.calls.remove(&code);
+        self.jumps.remove(&code);
+        self.nested.remove(&code);
+        self.looping.remove(&code);
+        self.hot_handlers.remove(&code);
+        self.drop_owned(code);
+    }
+
+    fn drop_owned(&mut self, owner: usize) {
+        for id in self.registry.owned_by(owner) {
+            self.drop_unit(id);
+        }
+        self.registry.forget_owner(owner);
+    }
+
+    /// Frees given up code that isn't running anywhere. What the code kept alive is given up by [`crate::engine::with`].
+    pub(crate) fn collect(&mut self) {
+        if self.registry.dead.is_empty() && self.replaced.is_empty() || !self.patience.is_over() {
+            return;
+        }
+        let mut running: HashSet<usize> = HashSet::new();
+        // SAFETY: the callback gets what it expects.
+        if unsafe { ffi::pepjit_running(note_running, (&raw mut running).cast()) } == 0 {
+            self.patience.found(false);
+            return;
+        }
+        for id in std::mem::take(&mut self.registry.dead) {
+            let Some(unit) = self.registry.units.get(&id) else { continue };
+            // Callers that weren't told go to the interpreter through its fallback entry.
+            let called = unit.cell.target.get() == unit.compiled.fallback && unit.cell.callers.get() > 0;
+            if called || *unit.words.active != 0 || running.contains(&(unit.code as usize)) {
+                self.registry.dead.push(id);
+            } else if let Some(unit) = self.registry.remove(id) {
+                self.backend.free(unit.compiled.handle);
+                self.counters.native_entries += *unit.words.entries;
+                self.counters.units_freed += 1;
+                self.released.extend(unit.kept);
+            }
+        }
+        let (still, gone) = self.replaced.drain(..).partition(|code| running.contains(&(*code as usize)));
+        self.replaced = still;
+        self.released.extend::<Vec<Object>>(gone);
+        self.patience.found(self.registry.dead.is_empty() && self.replaced.is_empty());
+    }
+}
