@@ -4,8 +4,19 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
-const FILES: &[&str] =
-    &["calls.c", "exceptions.c", "frames.c", "getsets.c", "helpers.c", "hooks.c", "layout.c", "module.c", "views.c", "world.c"];
+const FILES: &[&str] = &[
+    "builtins.c",
+    "calls.c",
+    "exceptions.c",
+    "frames.c",
+    "getsets.c",
+    "helpers.c",
+    "hooks.c",
+    "layout.c",
+    "module.c",
+    "views.c",
+    "world.c",
+];
 const HEADERS: &[&str] = &["internal.h", "shim.h"];
 
 /// What the interpreter says of itself.

@@ -69,6 +69,8 @@ pub(crate) struct Translator<'a> {
     pub(crate) reached_end: bool,
     /// Whether the current instruction calls other code where it isn't rare.
     called: bool,
+    /// The offset of an instruction that the one before it has done as well.
+    skipped: Option<u32>,
     pending: HashMap<u32, Vec<Pending>>,
     headers: BTreeMap<u32, Header>,
     well_known: HashMap<Type, Option<ObjId>>,
@@ -132,6 +134,7 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
         frame_before: nothing,
         reached_end: false,
         called: false,
+        skipped: None,
         pending: HashMap::new(),
         headers: BTreeMap::new(),
         well_known: HashMap::new(),
@@ -426,8 +429,20 @@ impl Translator<'_> {
         self.called |= !self.func.blocks[self.block.index()].cold;
     }
 
+    /// Whether the next instruction, which follows in any case, takes a sequence apart.
+    pub(crate) fn next_unpacks(&self, count: u32) -> bool {
+        let next = self.insn.next;
+        !self.bytecode.regions.contains_key(&next)
+            && self.bytecode.insns.iter().any(|insn| insn.offset == next && insn.name == "UNPACK_SEQUENCE" && insn.arg == count)
+    }
+
+    /// This instruction does the next one's work too.
+    pub(crate) fn skip_next(&mut self) {
+        self.skipped = Some(self.insn.next);
+    }
+
     /// After an instruction that has run other code: leaves if that has looked at the frame, or watches from now on.
-    fn watch(&mut self) {
+    pub(crate) fn watch(&mut self) {
         let state = self.frame.state(self.insn.next);
         let state = self.func.add_state(state);
         self.build().guard(Op::Watch, &[], Imm::None, state);
@@ -656,6 +671,9 @@ impl Translator<'_> {
             self.guard_valid();
         }
         for index in region.insns.clone() {
+            if self.skipped.take() == Some(bytecode.insns[index].offset) {
+                continue;
+            }
             self.insn = bytecode.insns[index].clone();
             self.before = None;
             self.frame_before = self.frame.clone();

@@ -111,8 +111,42 @@ pub enum Builtin {
     MathSqrt,
     /// `list.append`
     ListAppend,
+    /// `str`
+    Str,
+    /// `tuple`
+    Tuple,
+    /// `divmod`
+    Divmod,
+    /// `enumerate`
+    Enumerate,
     /// A builtin that looks at the frame that calls it (`locals`, `eval`, `exec`, `dir`, `vars`, `super` ...): not to be called from compiled code.
     LooksAtFrame,
+}
+
+/// What a function in C takes, after what it's bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Convention {
+    /// Nothing (`METH_NOARGS`).
+    NoArguments,
+    /// One argument (`METH_O`).
+    One,
+    /// An array of arguments (`METH_FASTCALL`).
+    Array,
+    /// An array of arguments and names of keywords (`METH_FASTCALL | METH_KEYWORDS`).
+    ArrayKeywords,
+}
+
+/// A function in C that can be called directly.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Native {
+    /// Its address.
+    pub address: u64,
+    /// What it takes.
+    pub convention: Convention,
+    /// Whether it's a method, whose receiver is the call's first argument.
+    pub method: bool,
+    /// What a function is bound to (its module), if to anything.
+    pub receiver: Option<ObjRef>,
 }
 
 /// What the front end asks of the running process.
@@ -141,6 +175,9 @@ pub trait World {
 
     /// Which known builtin an object is.
     fn builtin(&mut self, object: &ObjRef) -> Option<Builtin>;
+
+    /// How a builtin function or a method descriptor is called directly.
+    fn native(&mut self, object: &ObjRef) -> Option<Native>;
 
     /// The classes whose exact instances the IR's types name.
     fn well_known(&mut self, ty: pepjit_ir::Type) -> Option<ObjRef>;

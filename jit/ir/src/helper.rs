@@ -215,4 +215,45 @@ helpers! {
     WithExceptStart "with_except_start" (Obj, Nullable, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
     /// A special method by its number: the result, and in scratch 0 the `self` to pass first, or null.
     LoadSpecial "load_special" (Obj, Int) plain -> NewOrNull [READS WRITES CALLS RAISES];
+
+    // Functions in C by their address; self may be null. What they can do is anybody's guess.
+    /// `METH_NOARGS` (address, self).
+    NativeNone "native_none" (Word, Nullable) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// `METH_O` (address, self, argument).
+    NativeOne "native_one" (Word, Nullable, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// `METH_FASTCALL` without arguments (address, flags: 1 with `METH_KEYWORDS`, self).
+    NativeFast0 "native_fast0" (Word, Word, Nullable) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// `METH_FASTCALL` with one argument.
+    NativeFast1 "native_fast1" (Word, Word, Nullable, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// `METH_FASTCALL` with two arguments.
+    NativeFast2 "native_fast2" (Word, Word, Nullable, Obj, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// `METH_FASTCALL` with three arguments.
+    NativeFast3 "native_fast3" (Word, Word, Nullable, Obj, Obj, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
+
+    // Answers for the commonest classes that run no Python code; -1 or null, without an exception, for others and for errors.
+    /// The length of an exact container or string.
+    QuickLen "quick_len" (Obj) plain -> Int [READS];
+    /// An item of an exact list, tuple, str (of Latin-1), bytes or bytearray.
+    QuickItem "quick_item" (Obj, Int) plain -> NewOrNull [READS ALLOCATES];
+    /// `a[start:stop]` of an exact list, tuple, str or bytes; an absent bound is 0 or the largest int.
+    QuickSlice "quick_slice" (Obj, Int, Int) plain -> NewOrNull [READS ALLOCATES];
+    /// Whether the second exact str is in the first: 1, 0 or, without memory, -1.
+    StrContains "str_contains" (Obj, Obj) plain -> Int [READS];
+    /// `ord` of an exact str of one character, or of a byte.
+    QuickOrd "quick_ord" (Obj) plain -> Int [READS];
+    /// `chr`.
+    QuickChr "quick_chr" (Int) plain -> NewOrNull [ALLOCATES];
+
+    /// `min` (op `Py_LT`) or `max` (op `Py_GT`) of two or three ints of one digit, or floats.
+    QuickMinMax "quick_min_max" (Obj, Obj, Nullable, Int) plain -> NewOrNull [READS];
+
+    // What known builtins do.
+    /// `int(x)`.
+    ToInt "to_int" (Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// `float(x)`.
+    ToFloat "to_float" (Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// `str(x)`.
+    ToStr "to_str" (Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// `tuple(x)`.
+    ToTuple "to_tuple" (Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
 }

@@ -11,8 +11,6 @@
 #include <errno.h>
 #include <math.h>
 
-typedef PyObject *Obj;
-
 /* Any code may have run: note if the thread changed meanwhile. */
 #define DONE(result)                                \
     do {                                            \
@@ -20,6 +18,7 @@ typedef PyObject *Obj;
         check_owner_here();                         \
         return result_;                             \
     } while (0)
+
 
 /* ---------------------------------------------------------------- operators */
 
@@ -50,19 +49,34 @@ static int64_t truth(Obj value)
 
 static int64_t pepjit_compare_bool(Obj left, Obj right, int64_t op)
 {
-    Obj result = PyObject_RichCompare(left, right, (int)op);
-    if (result == NULL) {
-        DONE((int64_t)-1);
+    if (PyUnicode_CheckExact(left) && PyUnicode_CheckExact(right)) {
+        if (op == Py_EQ || op == Py_NE) {
+            return pepjit_str_equal(left, right) == (op == Py_EQ);
+        }
+        int64_t order = pepjit_str_compare(left, right);
+        return op == Py_LT ? order < 0 : op == Py_LE ? order <= 0 : op == Py_GT ? order > 0 : order >= 0;
     }
-    int64_t answer = truth(result);
-    Py_DECREF(result);
-    DONE(answer);
+    Obj result = PyObject_RichCompare(left, right, (int)op);
+    int64_t answer = -1;
+    if (result != NULL) {
+        answer = truth(result);
+        Py_DECREF(result);
+    }
+    check_owner_here();
+    return answer;
 }
 
-static int64_t pepjit_str_equal(Obj left, Obj right) { return _PyUnicode_Equal(left, right); }
-static int64_t pepjit_str_compare(Obj left, Obj right) { return PyUnicode_Compare(left, right); }
 static int64_t pepjit_is_true(Obj value) { DONE(truth(value)); }
-static int64_t pepjit_contains(Obj container, Obj value) { DONE((int64_t)PySequence_Contains(container, value)); }
+
+static int64_t pepjit_contains(Obj container, Obj value)
+{
+    PyTypeObject *type = Py_TYPE(container);
+    int64_t found = type == &PyDict_Type                            ? PyDict_Contains(container, value)
+                    : type == &PySet_Type || type == &PyFrozenSet_Type ? _PySet_Contains((PySetObject *)container, value)
+                                                                    : PySequence_Contains(container, value);
+    check_owner_here();
+    return found;
+}
 
 /* float_pow (Objects/floatobject.c) where it neither raises nor gives a complex number and no operand is special; else NaN. */
 static double pepjit_float_pow(double base, double exponent)
@@ -199,7 +213,8 @@ static Obj pepjit_dict_get_item(Obj dict, Obj key)
     if (PyDict_GetItemRef(dict, key, &value) == 0) {
         _PyErr_SetKeyError(key);
     }
-    DONE(value);
+    check_owner_here();
+    return value;
 }
 
 static Obj pepjit_str_index(Obj str, int64_t index)
@@ -555,7 +570,9 @@ static int64_t pepjit_inline_value_add(Obj instance, Obj value, int64_t index)
     H(build_string) H(build_slice) H(list_append) H(list_extend) H(list_to_tuple) H(set_add) H(set_update) H(dict_set_item)              \
     H(dict_update) H(format_simple) H(format_with_spec) H(convert_value) H(str_concat) H(make_function) H(set_function_attribute)        \
     H(make_cell) H(range_iter) H(call_object) H(call_keywords) H(call_ex) H(len) H(is_instance) H(new_instance) H(inline_value_add)      \
-    H(str_append) H(raise) H(handled) H(set_raised) H(push_exc_info) H(pop_except) H(check_exc_match) H(with_except_start) H(load_special)
+    H(str_append) H(raise) H(handled) H(set_raised) H(push_exc_info) H(pop_except) H(check_exc_match) H(with_except_start) H(load_special) \
+    H(native_none) H(native_one) H(native_fast0) H(native_fast1) H(native_fast2) H(native_fast3) H(quick_len)              \
+    H(quick_item) H(quick_slice) H(str_contains) H(quick_ord) H(quick_chr) H(quick_min_max) H(to_int) H(to_float) H(to_str) H(to_tuple)
 
 #define HELPER_ROW(name) {#name, (void *)(uintptr_t)pepjit_##name},
 const struct pepjit_helper pepjit_helpers[] = {HELPERS(HELPER_ROW)};

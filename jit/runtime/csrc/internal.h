@@ -192,6 +192,30 @@ int64_t pepjit_check_exc_match(PyObject *exception, PyObject *class);
 PyObject *pepjit_with_except_start(PyObject *exit, PyObject *self, PyObject *exception);
 PyObject *pepjit_load_special(PyObject *owner, int64_t which);
 
+/* ---------------------------------------------------------------- helpers outside of helpers.c */
+
+typedef PyObject *Obj;
+
+Obj pepjit_native_none(int64_t address, Obj self);
+Obj pepjit_native_one(int64_t address, Obj self, Obj argument);
+Obj pepjit_native_fast0(int64_t address, int64_t flags, Obj self);
+Obj pepjit_native_fast1(int64_t address, int64_t flags, Obj self, Obj a);
+Obj pepjit_native_fast2(int64_t address, int64_t flags, Obj self, Obj a, Obj b);
+Obj pepjit_native_fast3(int64_t address, int64_t flags, Obj self, Obj a, Obj b, Obj c);
+int64_t pepjit_quick_len(Obj object);
+Obj pepjit_quick_item(Obj object, int64_t index);
+Obj pepjit_quick_slice(Obj object, int64_t start, int64_t stop);
+int64_t pepjit_str_equal(Obj left, Obj right);
+int64_t pepjit_str_compare(Obj left, Obj right);
+int64_t pepjit_str_contains(Obj text, Obj part);
+int64_t pepjit_quick_ord(Obj object);
+Obj pepjit_quick_chr(int64_t code);
+Obj pepjit_quick_min_max(Obj first, Obj second, Obj third, int64_t op);
+Obj pepjit_to_int(Obj value);
+Obj pepjit_to_float(Obj value);
+Obj pepjit_to_str(Obj value);
+Obj pepjit_to_tuple(Obj value);
+
 /* How many inline cache entries follow a base instruction. */
 int pepjit_caches(int opcode);
 int pepjit_frames_init(void);

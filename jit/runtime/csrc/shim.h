@@ -391,7 +391,17 @@ PyObject *pepjit_class_attribute(PyObject *type, PyObject *name);
 int pepjit_class_call(PyObject *type, PyObject **init);
 
 /* The position in pepjit_frontend's enum Builtin (Len 0, IsInstance 1, Range 2, Abs 3, Min 4, Max 5, Ord 6, Chr 7, Int 8, Float 9, Bool 10,
- * Type 11, MathSqrt 12, ListAppend 13, LooksAtFrame 14), or -1. */
+ * Type 11, MathSqrt 12, ListAppend 13, Str 14, Tuple 15, Divmod 16, Enumerate 17, LooksAtFrame 18), or -1. */
 int pepjit_builtin(PyObject *object);
+
+enum { PEPJIT_NATIVE_NONE = 0, PEPJIT_NATIVE_ONE = 1, PEPJIT_NATIVE_FAST = 2, PEPJIT_NATIVE_FAST_KEYWORDS = 3 };
+struct pepjit_native {
+    uint64_t address;    /* of the function in C */
+    uint32_t convention; /* PEPJIT_NATIVE_* */
+    uint32_t method;     /* a method descriptor: the receiver is the first argument of the call and known to be of the class */
+    PyObject *self;      /* what a builtin function is bound to; borrowed; NULL: nothing, or a method */
+};
+/* How a builtin function or a method descriptor of a builtin class is called directly. 0: it can't be. */
+int pepjit_native(PyObject *object, struct pepjit_native *out);
 
 #endif

@@ -519,7 +519,9 @@ int pepjit_class_call(PyObject *type_object, PyObject **init)
 
 /* ---------------------------------------------------------------- builtins */
 
-static PyObject *known[14];
+/* How many builtins the front end knows, beside those that look at the frame. */
+#define KNOWN 18
+static PyObject *known[KNOWN];
 static PyObject *frame_users[8];
 
 /* A function of the module builtins under its own name; NULL if somebody has put something else there. */
@@ -546,28 +548,63 @@ int pepjit_builtin(PyObject *object)
             known[12] = Py_NewRef(sqrt);
         }
     }
-    for (int i = 0; i < 14; i++) {
+    for (int i = 0; i < KNOWN; i++) {
         if (object == known[i] && object != NULL) {
             return i;
         }
     }
     for (int i = 0; i < 8; i++) {
         if (object == frame_users[i] && object != NULL) {
-            return 14;
+            return KNOWN;
         }
     }
     return -1;
 }
 
+int pepjit_native(PyObject *object, struct pepjit_native *out)
+{
+    memset(out, 0, sizeof *out);
+    PyMethodDef *definition;
+    if (PyCFunction_CheckExact(object)) {
+        definition = ((PyCFunctionObject *)object)->m_ml;
+        out->self = PyCFunction_GET_SELF(object);
+    }
+    else if (Py_IS_TYPE(object, &PyMethodDescr_Type)) {
+        definition = ((PyMethodDescrObject *)object)->d_method;
+        out->method = 1;
+    }
+    else {
+        return 0;
+    }
+    switch (definition->ml_flags & (METH_VARARGS | METH_FASTCALL | METH_NOARGS | METH_O | METH_KEYWORDS | METH_METHOD)) {
+    case METH_NOARGS:
+        out->convention = PEPJIT_NATIVE_NONE;
+        break;
+    case METH_O:
+        out->convention = PEPJIT_NATIVE_ONE;
+        break;
+    case METH_FASTCALL:
+        out->convention = PEPJIT_NATIVE_FAST;
+        break;
+    case METH_FASTCALL | METH_KEYWORDS:
+        out->convention = PEPJIT_NATIVE_FAST_KEYWORDS;
+        break;
+    default:
+        return 0;
+    }
+    out->address = (uint64_t)(uintptr_t)definition->ml_meth;
+    return 1;
+}
+
 int pepjit_world_init(void)
 {
     /* The positions are those of pepjit_frontend's Builtin. */
-    static const char *const functions[14] = {"len", "isinstance", NULL, "abs", "min", "max", "ord", "chr"};
+    static const char *const functions[KNOWN] = {[0] = "len", [1] = "isinstance", [3] = "abs", [4] = "min", [5] = "max", [6] = "ord", [7] = "chr", [16] = "divmod"};
     static const char *const users[] = {"locals", "eval", "exec", "dir", "vars", "breakpoint"};
     if (known[2] != NULL) {
         return 0;
     }
-    for (int i = 0; i < 14; i++) {
+    for (int i = 0; i < KNOWN; i++) {
         known[i] = functions[i] != NULL ? Py_XNewRef(builtin_named(functions[i])) : NULL;
     }
     known[2] = Py_NewRef(&PyRange_Type);
@@ -575,6 +612,9 @@ int pepjit_world_init(void)
     known[9] = Py_NewRef(&PyFloat_Type);
     known[10] = Py_NewRef(&PyBool_Type);
     known[11] = Py_NewRef(&PyType_Type);
+    known[14] = Py_NewRef(&PyUnicode_Type);
+    known[15] = Py_NewRef(&PyTuple_Type);
+    known[17] = Py_NewRef(&PyEnum_Type);
     PyObject *methods = PyType_GetDict(&PyList_Type);
     known[13] = methods != NULL ? Py_XNewRef(PyDict_GetItemString(methods, "append")) : NULL;
     Py_XDECREF(methods);

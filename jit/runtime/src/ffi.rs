@@ -216,6 +216,16 @@ pub(crate) struct AttributeInfo {
 
 pub(crate) type LoopEntry = unsafe extern "C" fn(ThreadState, Frame, *mut Object, u64) -> Pair;
 
+/// How a function in C is called.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NativeInfo {
+    pub(crate) address: u64,
+    pub(crate) convention: u32,
+    pub(crate) method: u32,
+    pub(crate) receiver: Object,
+}
+
 unsafe extern "C" {
     pub(crate) fn pepjit_exit_function(tstate: ThreadState, light: Frame, record: *mut Exit, buffer: *const i64) -> Pair;
     pub(crate) fn pepjit_exit_loop(tstate: ThreadState, frame: Frame, record: *mut Exit, buffer: *const i64) -> Pair;
@@ -295,6 +305,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_class_attribute(ty: Object, name: Object) -> Object;
     pub(crate) fn pepjit_class_call(ty: Object, init: *mut Object) -> c_int;
     pub(crate) fn pepjit_builtin(object: Object) -> c_int;
+    pub(crate) fn pepjit_native(object: Object, out: *mut NativeInfo) -> c_int;
 
     // CPython's stable interface, for the module's methods.
     pub(crate) fn PyErr_SetString(class: Object, text: *const c_char);

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::ffi::{self, Object};
 use crate::objects::{code_facts, describe, function_info, text, tuple, type_of_bit};
 use crate::registry::{EntryCell, UnitId};
-use pepjit_frontend::{Attribute, Builtin, CalleeInfo, ClassCall, Entry, Shadow, World};
+use pepjit_frontend::{Attribute, Builtin, CalleeInfo, ClassCall, Convention, Entry, Native, Shadow, World};
 use pepjit_ir::{Callee, ObjRef, Type};
 use std::rc::Rc;
 
@@ -19,7 +19,7 @@ pub(crate) struct ProcessWorld<'a> {
     callees: Vec<Rc<EntryCell>>,
 }
 
-const BUILTINS: [Builtin; 15] = [
+const BUILTINS: [Builtin; 19] = [
     Builtin::Len,
     Builtin::IsInstance,
     Builtin::Range,
@@ -34,6 +34,10 @@ const BUILTINS: [Builtin; 15] = [
     Builtin::Type,
     Builtin::MathSqrt,
     Builtin::ListAppend,
+    Builtin::Str,
+    Builtin::Tuple,
+    Builtin::Divmod,
+    Builtin::Enumerate,
     Builtin::LooksAtFrame,
 ];
 
@@ -274,6 +278,21 @@ impl World for ProcessWorld<'_> {
         // SAFETY: a live object.
         let number = unsafe { ffi::pepjit_builtin(object.address as Object) };
         usize::try_from(number).ok().and_then(|number| BUILTINS.get(number).copied())
+    }
+
+    fn native(&mut self, object: &ObjRef) -> Option<Native> {
+        let mut info = ffi::NativeInfo { address: 0, convention: 0, method: 0, receiver: std::ptr::null_mut() };
+        // SAFETY: a live object; a structure of the declared layout.
+        if unsafe { ffi::pepjit_native(object.address as Object, &raw mut info) } == 0 {
+            return None;
+        }
+        let convention = match info.convention {
+            0 => Convention::NoArguments,
+            1 => Convention::One,
+            2 => Convention::Array,
+            _ => Convention::ArrayKeywords,
+        };
+        Some(Native { address: info.address, convention, method: info.method != 0, receiver: Self::known(info.receiver) })
     }
 
     fn well_known(&mut self, ty: Type) -> Option<ObjRef> {

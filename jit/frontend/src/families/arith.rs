@@ -429,8 +429,30 @@ impl Translator<'_> {
     }
 
     pub(super) fn contains(&mut self, arg: u32) -> Step {
-        self.generic += 1;
         let (item, container) = (self.peek(1)?, self.peek(0)?);
+        let cond = if arg & 1 == 0 { Cond::Ne } else { Cond::Eq };
+        if self.ty(container) == Type::STR && self.could_be(item, Type::STR) && !self.failed() {
+            // Anything else than a string in a string is an error.
+            let value = self.value(container);
+            let part = self.guard_type(item, Type::STR)?;
+            let found = self.build().call(Helper::StrContains, &[value, part]);
+            let zero = self.build().int(0);
+            let good = self.op_imm(Op::IntCmp, &[found, zero], Imm::Cond(Cond::Ge));
+            self.guard(Op::Guard, &[good], Imm::Reason(Reason::Class));
+            self.specialised += 1;
+            for _ in 0..2 {
+                let entry = self.pop()?;
+                self.release(entry);
+            }
+            let truth = self.op_imm(Op::IntCmp, &[found, zero], Imm::Cond(cond));
+            self.push_bool(truth);
+            return Ok(());
+        }
+        if self.insn.spec == "CONTAINS_OP" {
+            self.generic += 1;
+        } else {
+            self.specialised += 1;
+        }
         let (item, container) = (self.value(item), self.value(container));
         let status = self.call_helper(Helper::Contains, &[container, item]);
         for _ in 0..2 {
@@ -439,7 +461,6 @@ impl Translator<'_> {
         }
         self.check_status(status);
         let zero = self.build().int(0);
-        let cond = if arg & 1 == 0 { Cond::Ne } else { Cond::Eq };
         let truth = self.op_imm(Op::IntCmp, &[status, zero], Imm::Cond(cond));
         self.push_bool(truth);
         Ok(())

@@ -22,13 +22,16 @@ impl Translator<'_> {
             if builtin == Builtin::LooksAtFrame {
                 return unsupported("call of a builtin that looks at the frame");
             }
-            if !self.failed() && self.call_builtin(builtin, count)? {
+            if !self.failed() && self.call_builtin(builtin, &object, count)? {
                 // A range says nothing of what else is known of the code: it may never have run.
                 if builtin == Builtin::Range {
                     self.generic += 1;
                 } else {
                     self.specialised += 1;
                 }
+                return Ok(());
+            }
+            if !self.failed() && self.call_native(&object, count)? {
                 return Ok(());
             }
             return self.call_object(count);
@@ -38,6 +41,9 @@ impl Translator<'_> {
         }
         if self.world.class_call(&object).is_some() && !self.failed() {
             return self.call_class(&object, count);
+        }
+        if !self.failed() && self.call_native(&object, count)? {
+            return Ok(());
         }
         self.call_object(count)
     }
@@ -186,7 +192,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn drop_operands(&mut self, count: usize) -> Step {
+    pub(super) fn drop_operands(&mut self, count: usize) -> Step {
         for _ in 0..count {
             let entry = self.pop()?;
             self.release(entry);
@@ -247,7 +253,7 @@ impl Translator<'_> {
     }
 
     /// A builtin that the front end knows; false if this use of it isn't special.
-    fn call_builtin(&mut self, builtin: Builtin, count: usize) -> Step<bool> {
+    fn call_builtin(&mut self, builtin: Builtin, object: &ObjRef, count: usize) -> Step<bool> {
         let arguments = self.arguments(count)?;
         match (builtin, arguments.as_slice()) {
             (Builtin::Len, [entry]) => {
@@ -263,14 +269,12 @@ impl Translator<'_> {
                 self.secure();
                 let length = if let Some(field) = field {
                     let word = self.op_imm(Op::LoadField, &[value], Imm::Field(field));
-                    self.op(Op::WordToInt, &[word])
-                } else {
-                    let length = self.call_helper(Helper::Len, &[value]);
-                    // The operands are still on the stack: the interpreter gives them up.
-                    self.check_status(length);
+                    let length = self.op(Op::WordToInt, &[word]);
+                    self.drop_operands(count + 2)?;
                     length
+                } else {
+                    self.length(value, count + 2)?
                 };
-                self.drop_operands(count + 2)?;
                 let boxed = self.op(Op::BoxInt, &[length]);
                 self.push_owned(boxed);
                 Ok(true)
@@ -324,7 +328,7 @@ impl Translator<'_> {
                 let result = self.checked(Op::FloatSqrt, &[number]);
                 self.finish_float(result, count)
             }
-            _ => Ok(false),
+            (builtin, arguments) => self.call_known(builtin, object, arguments, count),
         }
     }
 

@@ -70,6 +70,16 @@ impl Translator<'_> {
             self.push_owned(item);
             return Ok(());
         }
+        if spec == self.insn.name && known != Type::DICT && self.probably_int(key) {
+            // Bytes, perhaps, for which the interpreter has no specialised instruction.
+            let value = self.value(container);
+            let index = self.int(key);
+            let args = [value, index];
+            let ty = if known == Type::STR { Type::STR } else { Type::OBJECT };
+            let result = self.quick_else((Helper::QuickItem, &args), 2, ty, |this| this.slow_call(Helper::GetItem, 2, &[]))?;
+            self.push_owned(result);
+            return Ok(());
+        }
         if spec.ends_with("SUBSCR_DICT") || known == Type::DICT {
             self.guard_type(container, Type::DICT)?;
             self.specialised += 1;
@@ -139,6 +149,33 @@ impl Translator<'_> {
             self.release(entry);
         }
         self.check_status(status);
+        Ok(())
+    }
+
+    /// A bound of a slice, if it's none or likely to be an int.
+    fn bound(&mut self, entry: Entry, absent: i64) -> Option<Value> {
+        let ty = self.ty(entry);
+        if ty == Type::NONE {
+            return Some(self.build().int(absent));
+        }
+        (!ty.intersect(Type::INT).is_empty()).then(|| self.int(entry))
+    }
+
+    /// `container[start:stop]`, without a slice object if the bounds are ints.
+    pub(super) fn slice(&mut self) -> Step {
+        let (container, start, stop) = (self.peek(2)?, self.peek(1)?, self.peek(0)?);
+        let could_be = |ty: Type| !ty.intersect(Type::INT).is_empty() || ty == Type::NONE;
+        if self.failed() || !could_be(self.ty(start)) || !could_be(self.ty(stop)) {
+            return self.generic_op(Helper::GetSlice, 3, &[]);
+        }
+        let known = self.ty(container);
+        let sequences = [Type::STR, Type::LIST, Type::TUPLE, Type::BYTES];
+        let ty = if sequences.contains(&known) { known } else { Type::OBJECT };
+        let value = self.value(container);
+        let (Some(start), Some(stop)) = (self.bound(start, 0), self.bound(stop, i64::MAX)) else { return unsupported("slice") };
+        let args = [value, start, stop];
+        let result = self.quick_else((Helper::QuickSlice, &args), 3, ty, |this| this.slow_call(Helper::GetSlice, 3, &[]))?;
+        self.push_owned(result);
         Ok(())
     }
 

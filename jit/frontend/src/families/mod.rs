@@ -2,6 +2,7 @@
 
 mod arith;
 mod attributes;
+mod builtins;
 mod calls;
 mod containers;
 mod exceptions;
@@ -112,7 +113,7 @@ impl Translator<'_> {
             "BINARY_SUBSCR" => self.subscript(),
             "STORE_SUBSCR" => self.store_subscript(),
             "DELETE_SUBSCR" => self.generic_status(Helper::DelItem, 2, &[]).map(drop),
-            "BINARY_SLICE" => self.generic_op(Helper::GetSlice, 3, &[]),
+            "BINARY_SLICE" => self.slice(),
             "STORE_SLICE" => self.store_slice(),
             "BUILD_LIST" => self.build_owned(Helper::BuildList, arg),
             "BUILD_TUPLE" => self.build_owned(Helper::BuildTuple, arg),

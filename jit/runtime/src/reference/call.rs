@@ -9,7 +9,7 @@ pub(crate) struct Pair {
 }
 
 /// How many words a function can be passed: the runtime has none with more.
-pub(super) const MOST_WORDS: usize = 4;
+pub(super) const MOST_WORDS: usize = 6;
 
 /// The function pointer at an address.
 ///
@@ -36,7 +36,13 @@ pub(super) unsafe fn words<R>(address: u64, args: &[u64]) -> R {
             [a, b] => function::<extern "C" fn(u64, u64) -> R>(address)(*a, *b),
             [a, b, c] => function::<extern "C" fn(u64, u64, u64) -> R>(address)(*a, *b, *c),
             [a, b, c, d] => function::<extern "C" fn(u64, u64, u64, u64) -> R>(address)(*a, *b, *c, *d),
-            _ => unreachable!("functions of more than {MOST_WORDS} words are not compiled"),
+            [a, b, c, d, rest @ ..] => match rest {
+                [fifth] => function::<extern "C" fn(u64, u64, u64, u64, u64) -> R>(address)(*a, *b, *c, *d, *fifth),
+                [fifth, sixth] => {
+                    function::<extern "C" fn(u64, u64, u64, u64, u64, u64) -> R>(address)(*a, *b, *c, *d, *fifth, *sixth)
+                }
+                _ => unreachable!("functions of more than {MOST_WORDS} words are not compiled"),
+            },
         }
     }
 }

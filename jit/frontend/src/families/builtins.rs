@@ -1,0 +1,269 @@
+//! Builtin functions, and functions in C that are called directly.
+
+use crate::state::Entry;
+use crate::translate::{Step, Translator};
+use crate::world::{Builtin, Convention, Native};
+use pepjit_ir::op::Reason;
+use pepjit_ir::{Cond, Helper, Imm, ObjRef, Op, Type, Value};
+
+/// CPython's numbers of `<` and `>`, for `min` and `max`.
+const LESS: i64 = 0;
+const GREATER: i64 = 4;
+
+impl Translator<'_> {
+    /// The result of a helper that answers for the commonest classes only; where it has none, that of `slow`, which pops the operands,
+    /// gives them up and checks its result. `count` operands are given up on the quick way.
+    pub(super) fn quick_else(
+        &mut self,
+        (quick, args): (Helper, &[Value]),
+        count: usize,
+        ty: Type,
+        slow: impl FnOnce(&mut Self) -> Step<Value>,
+    ) -> Step<Value> {
+        self.secure();
+        let (generic, specialised) = (self.generic, self.specialised + 1);
+        let answer = self.build().call(quick, args);
+        let none = self.op(Op::IsNull, &[answer]);
+        let (miss, hit) = self.fork(none);
+        self.cold(miss);
+        let join = self.func.add_block();
+        let result = self.func.add_param(join, ty, true);
+        let before = self.frame.clone();
+        self.block = hit;
+        self.func.values[answer.index()].ty = ty;
+        self.drop_operands(count)?;
+        self.join(join, vec![answer]);
+        let after = std::mem::replace(&mut self.frame, before);
+        self.block = miss;
+        let other = slow(self)?;
+        self.func.values[other.index()].ty = ty;
+        // Other code may have run.
+        self.push_owned(other);
+        self.watch();
+        self.join(join, vec![other]);
+        self.frame = after;
+        self.block = join;
+        (self.generic, self.specialised) = (generic, specialised);
+        Ok(result)
+    }
+
+    /// The length of anything; gives up `count` operands.
+    pub(super) fn length(&mut self, value: Value, count: usize) -> Step<Value> {
+        let quick = self.build().call(Helper::QuickLen, &[value]);
+        let zero = self.build().int(0);
+        let unknown = self.op_imm(Op::IntCmp, &[quick, zero], Imm::Cond(Cond::Lt));
+        let (miss, hit) = self.fork(unknown);
+        self.cold(miss);
+        let join = self.func.add_block();
+        let result = self.func.add_param(join, Type::C_INT, false);
+        let before = self.frame.clone();
+        self.block = hit;
+        self.drop_operands(count)?;
+        self.join(join, vec![quick]);
+        let after = std::mem::replace(&mut self.frame, before);
+        self.block = miss;
+        let length = self.call_helper(Helper::Len, &[value]);
+        // The operands are still on the stack: the interpreter gives them up.
+        let failed = self.op_imm(Op::IntCmp, &[length, zero], Imm::Cond(Cond::Lt));
+        self.throw_if_cold(failed);
+        self.drop_operands(count)?;
+        let boxed = self.op(Op::BoxInt, &[length]);
+        self.push_owned(boxed);
+        self.watch();
+        let boxed = self.pop()?;
+        self.release(boxed);
+        self.join(join, vec![length]);
+        self.frame = after;
+        self.block = join;
+        Ok(result)
+    }
+
+    /// Calls a helper as [`Self::generic_call`] does and throws if it gives null.
+    pub(super) fn slow_call(&mut self, helper: Helper, count: usize, more: &[i64]) -> Step<Value> {
+        let result = self.generic_call(helper, count, more)?;
+        let failed = self.op(Op::IsNull, &[result]);
+        self.throw_if_cold(failed);
+        Ok(result)
+    }
+
+    /// As [`Self::throw_if`], in a block that is rare itself.
+    fn throw_if_cold(&mut self, failed: Value) {
+        self.throw_if(failed);
+        let next = self.block;
+        self.cold(next);
+    }
+
+    /// Calls a function in C directly; false if it can't be.
+    pub(super) fn call_native(&mut self, object: &ObjRef, count: usize) -> Step<bool> {
+        let Some(native) = self.world.native(object) else { return Ok(false) };
+        let Some(result) = self.native_result(&native, count)? else { return Ok(false) };
+        self.specialised += 1;
+        self.drop_operands(count + 2)?;
+        self.push_result(result);
+        Ok(true)
+    }
+
+    /// The unchecked result of a function in C with the operands on the stack.
+    fn native_result(&mut self, native: &Native, count: usize) -> Step<Option<Value>> {
+        let receiver = self.peek(count)?;
+        let ty = self.ty(receiver);
+        if native.method && ty.may_be_null() || !native.method && receiver != Entry::Null {
+            return Ok(None);
+        }
+        let helper = match (native.convention, count) {
+            (Convention::NoArguments, 0) => Helper::NativeNone,
+            (Convention::One, 1) => Helper::NativeOne,
+            (Convention::Array | Convention::ArrayKeywords, 0) => Helper::NativeFast0,
+            (Convention::Array | Convention::ArrayKeywords, 1) => Helper::NativeFast1,
+            (Convention::Array | Convention::ArrayKeywords, 2) => Helper::NativeFast2,
+            (Convention::Array | Convention::ArrayKeywords, 3) => Helper::NativeFast3,
+            _ => return Ok(None),
+        };
+        self.secure();
+        let mut values = vec![self.build().word(native.address as i64)];
+        if matches!(native.convention, Convention::Array | Convention::ArrayKeywords) {
+            let keywords = native.convention == Convention::ArrayKeywords;
+            values.push(self.build().word(i64::from(keywords)));
+        }
+        let receiver = match &native.receiver {
+            Some(owner) if !native.method => {
+                let owner = self.object(owner.clone());
+                Entry::Const(owner)
+            }
+            _ => receiver,
+        };
+        values.push(self.value(receiver));
+        for depth in (0..count).rev() {
+            let entry = self.peek(depth)?;
+            values.push(self.value(entry));
+        }
+        Ok(Some(self.call_helper(helper, &values)))
+    }
+
+    /// A builtin of which more is known than how to call it; false if this use of it isn't special.
+    pub(super) fn call_known(&mut self, builtin: Builtin, object: &ObjRef, arguments: &[Entry], count: usize) -> Step<bool> {
+        match (builtin, arguments) {
+            (Builtin::Min | Builtin::Max, [_, _] | [_, _, _]) => self.min_max(builtin, object, arguments, count),
+            (Builtin::Abs, [entry]) if self.probably_int(*entry) => {
+                let number = self.int(*entry);
+                let negated = self.checked(Op::IntNeg, &[number]);
+                let zero = self.build().int(0);
+                let below = self.op_imm(Op::IntCmp, &[number, zero], Imm::Cond(Cond::Lt));
+                let result = self.select(below, negated, number);
+                self.finish_int(result, count)
+            }
+            (Builtin::Ord, [entry]) => {
+                let value = self.value(*entry);
+                self.secure();
+                let code = self.build().call(Helper::QuickOrd, &[value]);
+                let zero = self.build().int(0);
+                let good = self.op_imm(Op::IntCmp, &[code, zero], Imm::Cond(Cond::Ge));
+                self.guard(Op::Guard, &[good], Imm::Reason(Reason::Class));
+                self.finish_int(code, count)
+            }
+            (Builtin::Chr, [entry]) if self.could_be_int(*entry) => {
+                let code = self.int(*entry);
+                self.secure();
+                let result = self.build().call(Helper::QuickChr, &[code]);
+                self.guard(Op::GuardBound, &[result], Imm::Reason(Reason::Index));
+                self.func.values[result.index()].ty = Type::STR;
+                self.drop_operands(count + 2)?;
+                self.push_owned(result);
+                Ok(true)
+            }
+            (Builtin::Int, [_]) => self.convert(Helper::ToInt, Type::INT, count),
+            (Builtin::Float, [_]) => self.convert(Helper::ToFloat, Type::FLOAT, count),
+            (Builtin::Str, [entry]) => {
+                let ty = self.ty(*entry);
+                let exact = !ty.is_empty() && ty.is_subtype(Type::INT.union(Type::FLOAT).union(Type::STR));
+                self.convert(Helper::ToStr, if exact { Type::STR } else { Type::OBJECT }, count)
+            }
+            (Builtin::Tuple, [_]) => self.convert(Helper::ToTuple, Type::TUPLE, count),
+            (Builtin::Divmod, [left, right]) if self.next_unpacks(2) && self.probably_int(*left) && self.probably_int(*right) => {
+                let (left, right) = (self.int(*left), self.int(*right));
+                let quotient = self.checked(Op::IntFloorDiv, &[left, right]);
+                let rest = self.checked(Op::IntMod, &[left, right]);
+                self.secure();
+                self.drop_operands(count + 2)?;
+                for number in [rest, quotient] {
+                    let boxed = self.op(Op::BoxInt, &[number]);
+                    self.push_owned(boxed);
+                }
+                self.skip_next();
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    pub(super) fn could_be_int(&self, entry: Entry) -> bool {
+        !self.ty(entry).intersect(Type::INT).is_empty()
+    }
+
+    /// Whether an operand is an int, or is likely to be one.
+    pub(super) fn probably_int(&self, entry: Entry) -> bool {
+        self.could_be_int(entry) && self.likely(entry) == Type::INT
+    }
+
+    /// One of two ints.
+    fn select(&mut self, condition: Value, then: Value, otherwise: Value) -> Value {
+        let join = self.func.add_block();
+        let result = self.func.add_param(join, Type::C_INT, false);
+        let (yes, no) = self.fork(condition);
+        self.block = yes;
+        self.join(join, vec![then]);
+        self.block = no;
+        self.join(join, vec![otherwise]);
+        self.block = join;
+        result
+    }
+
+    fn finish_int(&mut self, result: Value, count: usize) -> Step<bool> {
+        self.secure();
+        self.drop_operands(count + 2)?;
+        let boxed = self.op(Op::BoxInt, &[result]);
+        self.push_owned(boxed);
+        Ok(true)
+    }
+
+    fn min_max(&mut self, builtin: Builtin, object: &ObjRef, arguments: &[Entry], count: usize) -> Step<bool> {
+        let (op, cond) = if builtin == Builtin::Min { (LESS, Cond::Lt) } else { (GREATER, Cond::Gt) };
+        let ints = arguments.iter().all(|entry| self.probably_int(*entry));
+        if ints {
+            let mut best = self.int(arguments[0]);
+            for entry in &arguments[1..] {
+                let other = self.int(*entry);
+                let wins = self.op_imm(Op::IntCmp, &[other, best], Imm::Cond(cond));
+                best = self.select(wins, other, best);
+            }
+            return self.finish_int(best, count);
+        }
+        let Some(native) = self.world.native(object) else { return Ok(false) };
+        let mut values: Vec<Value> = arguments.iter().map(|entry| self.value(*entry)).collect();
+        if values.len() == 2 {
+            values.push(self.build().null());
+        }
+        values.push(self.build().int(op));
+        let result = self.quick_else((Helper::QuickMinMax, &values), count + 2, Type::OBJECT, |this| {
+            let Some(result) = this.native_result(&native, count)? else { return crate::translate::unsupported("min") };
+            this.drop_operands(count + 2)?;
+            let failed = this.op(Op::IsNull, &[result]);
+            this.throw_if_cold(failed);
+            Ok(result)
+        })?;
+        self.push_owned(result);
+        Ok(true)
+    }
+
+    /// A class called with one argument that it converts.
+    fn convert(&mut self, helper: Helper, ty: Type, count: usize) -> Step<bool> {
+        let entry = self.peek(0)?;
+        let value = self.value(entry);
+        self.secure();
+        let result = self.call_helper(helper, &[value]);
+        self.func.values[result.index()].ty = ty.union(Type::NULL);
+        self.drop_operands(count + 2)?;
+        self.push_result(result);
+        Ok(true)
+    }
+}
