@@ -5,6 +5,7 @@
 
 pub mod analysis;
 pub mod build;
+pub mod calibrate;
 pub mod gate;
 pub mod interpreters;
 pub mod machine;

@@ -3,6 +3,7 @@
 //! Every document is made from [`pepjit_harness::analysis::Analysis`] alone, so it can be rebuilt from the
 //! raw files of its run at any time.
 
+mod calibration;
 mod document;
 pub mod format;
 mod judgement;
@@ -10,6 +11,7 @@ pub mod plot;
 mod terminal;
 mod view;
 
+pub use calibration::calibration;
 pub use document::{Evidence, ReportError, html, markdown, write};
 pub use judgement::{judgement, judgement_junit, judgement_markdown};
 pub use terminal::terminal;

@@ -121,7 +121,7 @@ pub(crate) fn runs_folder() -> PathBuf {
 }
 
 /// A path inside the project, relative to where the user stands if that is the project's root.
-fn in_project(path: &str) -> PathBuf {
+pub(crate) fn in_project(path: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     if std::env::current_dir().is_ok_and(|here| here == root) { PathBuf::from(path) } else { root.join(path) }
 }

@@ -1,6 +1,7 @@
 //! The project's commands: `cargo xtask COMMAND`. Each has a module of its own that parses, calls a crate and prints.
 
 mod build;
+mod calibrate;
 mod doctor;
 mod gate;
 mod measure;
@@ -32,6 +33,8 @@ enum Command {
     Report(report::Args),
     /// Hold a run against criteria with thresholds.
     Gate(gate::Args),
+    /// Measure how often the gate is wrong, on simulated and real data.
+    Calibrate(calibrate::Args),
     /// Run a Python program with the JIT on.
     Run(run::Args),
     /// Build the JIT's module and print the folder that holds it.
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Measure(args) => measure::run(&args),
         Command::Report(args) => report::run(args),
         Command::Gate(args) => gate::run(args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Test(args) => test::run(&args),

@@ -43,15 +43,18 @@ impl Figures {
 pub struct Levels {
     /// 1 - confidence of the two-sided interval on whose right side a requirement has to lie to pass.
     pub alpha: f64,
-    /// One-sided error of a guard's failure, at most half of `alpha`.
+    /// One-sided error with which a guard about the suite fails, at most half of `alpha`.
     pub fail: f64,
+    /// The same of a guard about every workload, over all of them.
+    pub fail_any: f64,
 }
 
 impl Levels {
     /// For a run that is looked at so many times; none counts as once.
-    pub fn new(alpha: f64, fail: f64, looks: usize) -> Self {
+    pub fn new(alpha: f64, fail: f64, fail_any: f64, looks: usize) -> Self {
         let looks = looks.max(1) as f64;
-        Self { alpha: alpha / looks, fail: (fail / looks).min(alpha / looks / 2.0) }
+        let guard = |error: f64| (error / looks).min(alpha / looks / 2.0);
+        Self { alpha: alpha / looks, fail: guard(fail), fail_any: guard(fail_any) }
     }
 }
 
@@ -69,7 +72,11 @@ pub struct Decided {
 /// Decides a requirement.
 pub fn decide(figures: &Figures, require: Requirement, levels: Levels) -> Decided {
     // What compares with a gain fails at the other end of the interval that it passes by.
-    let fail = if require.is_guard() { levels.fail } else { levels.alpha / 2.0 };
+    let fail = match (require.is_guard(), require.is_family()) {
+        (true, false) => levels.fail,
+        (true, true) => levels.fail_any,
+        (false, _) => levels.alpha / 2.0,
+    };
     let two = Two { pass: levels.alpha / 2.0, fail };
     match require {
         Requirement::GeometricMean { at_least } => on(figures.suite, two, |p| {

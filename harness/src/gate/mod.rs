@@ -123,6 +123,13 @@ impl Requirement {
     }
 }
 
+impl Requirement {
+    /// Whether it is about each workload, and so is many tests at once.
+    pub fn is_family(self) -> bool {
+        matches!(self, Self::Worst { .. } | Self::Count { .. } | Self::NoRegression { .. })
+    }
+}
+
 /// A criterion's or the gate's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -244,9 +251,20 @@ impl Thresholds {
     }
 
     /// The error rates of one decision, when a run is looked at so many times.
+    ///
+    /// Guards over many workloads share three quarters of the false failures, those about the suite one quarter: a family
+    /// of tests needs more of the rate than a single test to see equally small changes. Where there is one sort only, it
+    /// has all.
     pub fn levels(&self, looks: usize) -> Levels {
-        let guards = self.criteria.iter().filter(|c| c.require.is_guard()).count();
-        Levels::new(self.alpha, self.false_failure / guards.max(1) as f64, looks)
+        let guards = |many: bool| self.criteria.iter().filter(|c| c.require.is_guard() && c.require.is_family() == many).count();
+        let (single, families) = (guards(false), guards(true));
+        let share = |count: usize, part: f64, others: usize| if others == 0 { 1.0 } else { part } / count.max(1) as f64;
+        Levels::new(
+            self.alpha,
+            self.false_failure * share(single, 0.25, families),
+            self.false_failure * share(families, 0.75, single),
+            looks,
+        )
     }
 }
 
