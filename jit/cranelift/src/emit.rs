@@ -531,6 +531,7 @@ impl<'f> Emit<'f> {
         let fits = self.compare(IntCC::UnsignedLessThan, above_one, DIGIT_BASE * DIGIT_BASE - DIGIT_BASE);
         self.branch_unless(fits, slow);
         let old = self.overwritable(slot, self.layout.int_type, slow);
+        let (tag_offset, digit_offset) = (self.offset(Field::LongTag), self.offset(Field::LongDigit));
         let old_tag = self.load(I64, Region::Heap, old, tag_offset);
         let two = self.has_two_digits(old_tag);
         self.branch_unless(two, slow);
