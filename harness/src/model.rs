@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::store::RunDir;
 
-/// The version of `manifest.json` that this crate writes, and the only one that it reads.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The version of `manifest.json` that this crate writes. It reads this one and all before.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Keys of the free metadata that the runner adds to each pyperf run, and that the analysis reads back.
 ///
@@ -83,6 +83,10 @@ pub struct Manifest {
     pub tiers: Vec<TierRecord>,
     /// Name of the tier that the others are compared with.
     pub baseline: String,
+    /// SHA-256 of the criteria file when the run began, hexadecimal.
+    pub criteria_sha256: Option<String>,
+    /// SHA-256 of our JIT's library that is measured, hexadecimal.
+    pub module_sha256: Option<String>,
 }
 
 impl Manifest {
@@ -121,7 +125,6 @@ pub struct Design {
     pub window_s: Option<f64>,
     /// The rounds at which this run is looked at, when it's more than once: planned by `--until-decided`, or noted when
     /// somebody added rounds to what they had seen. Each look gets an equal share of every error rate.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub looks: Vec<u32>,
 }
 

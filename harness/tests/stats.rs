@@ -82,6 +82,14 @@ fn unpaired_comparisons_match_the_vectors() {
     let welch = compare::welch(&log_means(&a), &log_means(&b)).expect("a test");
     close(welch.t, &v["welch_on_process_means_log"]["t"]);
     close(welch.p, &v["welch_on_process_means_log"]["p"]);
+    // The same test from summaries alone.
+    let summary = |processes: &[Vec<f64>]| Paired::new(&log_means(processes)).expect("processes");
+    let difference = compare::Unpaired::new(&summary(&b), &summary(&a)).expect("a difference");
+    close(difference.mean / difference.se, &v["welch_on_process_means_log"]["t"]);
+    close(difference.p_two_sided(), &v["welch_on_process_means_log"]["p"]);
+    let (low, high) = difference.interval(0.05);
+    assert!(low < difference.mean && difference.mean < high);
+    assert!((difference.p_below(high) - 0.025).abs() < 1e-9, "the interval's end is where the one-sided p value is 2.5 %");
     let pooled = compare::student_pooled(&a.concat(), &b.concat()).expect("a test");
     close(pooled.t, &v["pyperf_student_pooled"]["t"]);
     close(pooled.df, &v["pyperf_student_pooled"]["df"]);

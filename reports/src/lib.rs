@@ -8,6 +8,7 @@ mod document;
 pub mod format;
 mod judgement;
 pub mod plot;
+pub mod runs;
 mod terminal;
 mod view;
 

@@ -219,7 +219,8 @@ fn confidence(analysis: &Analysis) -> String {
     format!("{:.0} % interval", (1.0 - analysis.options.alpha) * 100.0)
 }
 
-fn styled(table: Builder, numbers: std::ops::Range<usize>) -> String {
+/// A table as text, with some columns of numbers.
+pub(crate) fn styled(table: Builder, numbers: std::ops::Range<usize>) -> String {
     let mut table = table.build();
     table.with(Style::psql().remove_vertical());
     table.with(Modify::new(Columns::new(numbers)).with(Alignment::right()));

@@ -72,7 +72,10 @@ fn judge(run: &Path, thresholds: &Path) -> Result<Judgement, GateError> {
 fn exit_code(error: &GateError) -> u8 {
     match error {
         GateError::Analysis(
-            AnalysisError::NoBaseline { .. } | AnalysisError::Store(StoreError::Manifest { .. } | StoreError::Journal { .. }),
+            AnalysisError::NoBaseline { .. }
+            | AnalysisError::Store(
+                StoreError::Manifest { .. } | StoreError::Journal { .. } | StoreError::Seal { .. } | StoreError::Tampered { .. },
+            ),
         ) => Answer::Broken.exit_code(),
         _ => USAGE,
     }

@@ -9,6 +9,7 @@ mod progress;
 mod project;
 mod report;
 mod run;
+mod runs;
 mod test;
 
 use std::process::ExitCode;
@@ -35,6 +36,8 @@ enum Command {
     Gate(gate::Args),
     /// Measure how often the gate is wrong, on simulated and real data.
     Calibrate(calibrate::Args),
+    /// List, compare, verify and prune runs.
+    Runs(runs::Args),
     /// Run a Python program with the JIT on.
     Run(run::Args),
     /// Build the JIT's module and print the folder that holds it.
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Report(args) => report::run(args),
         Command::Gate(args) => gate::run(args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::Runs(args) => runs::run(args),
         Command::Run(args) => run::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Test(args) => test::run(&args),

@@ -183,6 +183,7 @@ fn begin(args: &Args, python: &Interpreter, many: bool) -> Result<(RunDir, Notes
         None
     };
     let mut manifest = plan.manifest(&project::root());
+    manifest.module_sha256.clone_from(&notes.module_sha256);
     if args.until_decided {
         manifest.design.looks = looks::planned(args)?.looks;
         manifest.design.rounds = manifest.design.looks[0];

@@ -60,7 +60,7 @@ fn rounds_added_to_what_was_seen_are_a_look() {
     machine.install("python3.14", &Python::default());
     let suite = machine.suite(&[("a", GOOD), ("b", GOOD)]);
     machine.measure(&suite, &["--rounds", "3"]).says(0, &[]);
-    assert_eq!(manifest(&machine)["design"].get("looks"), None);
+    assert_eq!(manifest(&machine)["design"]["looks"], serde_json::json!([]));
     let (run, module) = (machine.the_run().display().to_string(), machine.path("module").display().to_string());
     machine.run(&["measure", "--resume", &run, "--rounds", "4", "--module", &module]).says(0, &["resuming"]);
     assert_eq!(manifest(&machine)["design"]["looks"], serde_json::json!([3, 4]));

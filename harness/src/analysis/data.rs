@@ -7,7 +7,7 @@ use super::process::Process;
 use super::{Analysis, AnalysisError, Failure, Options, SCHEMA_VERSION, TierResult};
 use crate::model::{FailureKind, JournalRecord, Manifest, Outcome, RunDir, TierRecord, meta};
 use crate::pyperf::Suite;
-use crate::store::Journal;
+use crate::store::{Journal, Seal, StoreError};
 
 /// A run, read once.
 #[derive(Debug, Clone)]
@@ -34,7 +34,13 @@ impl RunData {
     /// the rest is read; only a run without manifest or without any baseline result is refused.
     pub fn load(root: &Path) -> Result<Self, AnalysisError> {
         let dir = RunDir::open(root)?;
+        let seal = Seal::load(&dir)?;
         let manifest = dir.manifest()?;
+        for record in ["manifest.json", "journal.jsonl"] {
+            if let Some(damage) = seal.as_ref().and_then(|seal| seal.check(&dir, Path::new(record))) {
+                return Err(StoreError::Tampered { path: root.to_owned(), damage }.into());
+            }
+        }
         let journal = Journal::read(&dir.journal_path())?;
         let mut data = Self { root: root.to_owned(), manifest, journal, cells: BTreeMap::new() };
         if data.manifest.tier(&data.manifest.baseline).is_none() {
@@ -42,7 +48,7 @@ impl RunData {
         }
         for tier in &data.manifest.tiers {
             for workload in &data.manifest.workloads {
-                let cell = read_cell(&dir, tier, &workload.name, &data.journal);
+                let cell = read_cell(&dir, tier, &workload.name, &data.journal, seal.as_ref());
                 data.cells.insert((tier.name.clone(), workload.name.clone()), cell);
             }
         }
@@ -127,10 +133,16 @@ impl RunData {
     }
 }
 
-fn read_cell(dir: &RunDir, tier: &TierRecord, workload: &str, journal: &[JournalRecord]) -> Cell {
+fn read_cell(dir: &RunDir, tier: &TierRecord, workload: &str, journal: &[JournalRecord], seal: Option<&Seal>) -> Cell {
     let mut cell = Cell::default();
     let path = dir.raw_file(&tier.name, workload);
-    let runs = if path.exists() {
+    let own = path.strip_prefix(dir.root()).unwrap_or(&path);
+    let damage = seal.and_then(|seal| seal.check(dir, own));
+    let runs = if let Some(damage) = damage {
+        let message = format!("{damage}. Restore it from a copy, or delete it and measure again with --resume");
+        cell.failures.push(Failure { round: None, kind: FailureKind::BadOutput, message });
+        Vec::new()
+    } else if path.exists() {
         match Suite::load(&path) {
             Ok(mut suite) => suite.benchmarks.swap_remove(0).runs,
             Err(error) => {

@@ -4,6 +4,7 @@
 //! A workload that failed or is missing stays in every result, with its reason: nothing is dropped in
 //! silence, because a suite without its failures is a suite of one's choice.
 
+pub mod across;
 mod compare;
 mod data;
 mod health;

@@ -29,7 +29,7 @@ use self::schedule::Block;
 use crate::machine;
 use crate::model::{DesignKind, JournalRecord, Manifest, Outcome, RunDir, meta};
 use crate::pyperf::{PyperfError, Run, Suite, append_run};
-use crate::store::{Journal, StoreError};
+use crate::store::{Journal, Seal, StoreError};
 
 pub use environment::{Sites, write_sitecustomize};
 pub use plan::{Plan, Sizes, checkout, fit, round_duration};
@@ -164,6 +164,7 @@ pub fn run(
     interrupt: &Interrupt,
     observer: &mut dyn FnMut(Event<'_>),
 ) -> Result<Summary, RunError> {
+    Seal::remove(dir)?;
     let mut manifest = dir.manifest()?;
     let mut journal = dir.journal()?;
     let scratch = tempfile::Builder::new().prefix("pepjit-").tempdir().map_err(RunError::Scratch)?;
@@ -189,7 +190,9 @@ pub fn run(
         let context = Context::new(&manifest, sites, scratch.path(), timeout, interrupt);
         run_blocks(dir, &context, &mut journal, rest, &cpus, observer)?;
     }
-    Ok(Summary { interrupted: interrupt.is_set(), ..summarise(dir)? })
+    let summary = Summary { interrupted: interrupt.is_set(), ..summarise(dir)? };
+    Seal::write(dir)?;
+    Ok(summary)
 }
 
 /// What the journal of `dir` leaves to be measured.

@@ -10,6 +10,7 @@ use crate::machine;
 use crate::model::{Design, DesignKind, Manifest, SCHEMA_VERSION, TierRecord, WorkloadRecord};
 use crate::store::{rfc3339, run_id};
 use crate::tiers::BASELINE;
+use crate::workloads::script_digest;
 
 /// The fewest rounds that give an interval at all worth reading: with two, t is 12.7 standard errors wide.
 const MIN_ROUNDS: u32 = 3;
@@ -132,6 +133,8 @@ impl Plan {
             workloads,
             tiers: self.tiers,
             baseline: BASELINE.to_owned(),
+            criteria_sha256: script_digest(&root.join("pep-draft/criteria.toml")),
+            module_sha256: None,
         }
     }
 }

@@ -92,6 +92,8 @@ mod tests {
             workloads: ["a", "b", "c", "d", "e"].map(workload).to_vec(),
             tiers: ["interp", "interp-aa", "pepjit"].map(tier).to_vec(),
             baseline: "interp".to_owned(),
+            criteria_sha256: None,
+            module_sha256: None,
         }
     }
 

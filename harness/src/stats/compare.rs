@@ -2,7 +2,45 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{mean, t_two_sided, variance};
+use super::paired::Paired;
+use super::{mean, t_two_sided, t_upper_tail, variance};
+
+/// A difference of two means that weren't paired.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Unpaired {
+    /// The difference, second less first.
+    pub mean: f64,
+    /// Its standard error.
+    pub se: f64,
+    /// Degrees of freedom after Welch and Satterthwaite.
+    pub df: f64,
+}
+
+impl Unpaired {
+    /// From two summaries. `None` when one has no standard error.
+    pub fn new(first: &Paired, second: &Paired) -> Option<Self> {
+        let (a, b) = (first.se()?.powi(2), second.se()?.powi(2));
+        let weights = a * a / first.df() + b * b / second.df();
+        let df = if weights > 0.0 { (a + b).powi(2) / weights } else { first.df() + second.df() };
+        Some(Self { mean: second.mean - first.mean, se: (a + b).sqrt(), df })
+    }
+
+    /// Two-sided t interval; `alpha` 0.05 gives 95 %.
+    pub fn interval(&self, alpha: f64) -> (f64, f64) {
+        let half = super::t_quantile(1.0 - alpha / 2.0, self.df) * self.se;
+        (self.mean - half, self.mean + half)
+    }
+
+    /// p value of the claim that the true difference is below `bound`.
+    pub fn p_below(&self, bound: f64) -> f64 {
+        if self.se > 0.0 { t_upper_tail((bound - self.mean) / self.se, self.df) } else { f64::from(u8::from(self.mean >= bound)) }
+    }
+
+    /// Two-sided p value of no difference.
+    pub fn p_two_sided(&self) -> f64 {
+        if self.se > 0.0 { t_two_sided(self.mean / self.se, self.df) } else { f64::from(u8::from(self.mean == 0.0)) }
+    }
+}
 
 /// A t test's outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

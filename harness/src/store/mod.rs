@@ -1,5 +1,8 @@
 //! Where a run lives on disk, and how it gets there without ever being lost.
 
+mod migrate;
+mod seal;
+
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -7,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
+
+pub use seal::{Damage, DamageKind, SEAL, Seal};
 
 use crate::model::{JournalRecord, Manifest, Outcome, SCHEMA_VERSION};
 
@@ -26,9 +31,13 @@ pub enum StoreError {
     #[error("{path} is damaged: {message}. Restore it from a copy, or measure again")]
     Manifest { path: PathBuf, message: String },
     #[error(
-        "{path} has schema version {found}, and this version of the tool reads {SCHEMA_VERSION}. Use the version that wrote it"
+        "{path} has schema version {found}, and this version of the tool reads 1 to {SCHEMA_VERSION}. Use the version that wrote it"
     )]
     Schema { path: PathBuf, found: u64 },
+    #[error("line {line} of {path} is damaged. Restore it from a copy; without the file, nothing tells whether the run is whole")]
+    Seal { path: PathBuf, line: usize },
+    #[error("{path}: {damage}. Restore it from a copy, or measure again")]
+    Tampered { path: PathBuf, damage: Damage },
     #[error("line {line} of {path} is damaged: {message}. Delete that line; its process is then measured again")]
     Journal { path: PathBuf, line: usize, message: String },
 }
@@ -107,18 +116,17 @@ impl RunDir {
         let damaged = |e: serde_json::Error| StoreError::Manifest { path: path.clone(), message: e.to_string() };
         let value: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
         let found = value.get("schema_version").and_then(serde_json::Value::as_u64).unwrap_or(0);
-        if found != u64::from(SCHEMA_VERSION) {
-            return Err(StoreError::Schema { path, found });
-        }
+        let value = migrate::migrate(value, found).ok_or_else(|| StoreError::Schema { path: path.clone(), found })?;
         serde_json::from_value(value).map_err(damaged)
     }
 
-    /// Writes the manifest by atomic replacement.
+    /// Writes the manifest by atomic replacement. The run's seal goes: it was for what the run was before.
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
         let path = self.manifest_path();
         let mut text = serde_json::to_string_pretty(manifest)
             .map_err(|e| StoreError::Manifest { path: path.clone(), message: e.to_string() })?;
         text.push('\n');
+        Seal::remove(self)?;
         write_atomically(&path, text.as_bytes()).map_err(|source| StoreError::Write { path, source })
     }
 
@@ -220,6 +228,16 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     file.persist(path).map_err(|e| e.error)?;
     Ok(())
+}
+
+/// Bytes of the files in a folder; what can't be read counts as nothing.
+pub fn disk_use(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let size = |entry: std::fs::DirEntry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => disk_use(&entry.path()),
+        _ => entry.metadata().map_or(0, |m| m.len()),
+    };
+    entries.flatten().map(size).sum()
 }
 
 /// A time as RFC 3339 in UTC, to the second: `2026-11-23T04:00:00Z`.
