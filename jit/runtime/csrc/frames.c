@@ -452,10 +452,37 @@ int pepjit_frame_normalise(pepjit_frame *frame)
 #endif
 }
 
+int pepjit_frame_fits(pepjit_frame *frame, const uint8_t *bound, int64_t count)
+{
+    if (frame_entries(frame) != count) {
+        return 0;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if (!entry_is_null(frame->localsplus[i]) && (!bound[i] || !entry_is_object(frame->localsplus[i]))) {
+            /* An index beside a sequence, maybe: made an iterator, the sequence's entry is one, and this one empty. */
+            if (entry_is_object(frame->localsplus[i]) || !pepjit_frame_normalise(frame) || !entry_is_null(frame->localsplus[i])) {
+                return 0;
+            }
+        }
+    }
+    return 1;
+}
+
 PyObject *pepjit_frame_function(pepjit_frame *frame)
 {
     PyObject *function = frame_function(frame);
     return function != NULL && PyFunction_Check(function) ? function : NULL;
+}
+
+/* The first instruction with this opcode, from the start of an instruction on; -1 if there is none. */
+static int64_t find_opcode(const uint8_t *bytes, int64_t start, int64_t end, int opcode)
+{
+    for (int64_t i = start; i < end; i += 1 + pepjit_caches(bytes[2 * i])) {
+        if (bytes[2 * i] == opcode) {
+            return i;
+        }
+    }
+    return -1;
 }
 
 /* A RETURN_VALUE at or behind the header if the code has one, so that f_lineno and events fit; else our own. */
@@ -467,14 +494,9 @@ static _Py_CODEUNIT *find_return(PyCodeObject *code, uint32_t header)
         return pepjit_own_instruction(code, OWN_RETURN);
     }
     const uint8_t *bytes = (const uint8_t *)PyBytes_AS_STRING(base);
-    int64_t found = -1;
-    for (int64_t i = 0; i < Py_SIZE(code); i += 1 + pepjit_caches(bytes[2 * i])) {
-        if (bytes[2 * i] == RETURN_VALUE) {
-            found = i;
-            if (i >= header) {
-                break;
-            }
-        }
+    int64_t found = find_opcode(bytes, header, Py_SIZE(code), RETURN_VALUE);
+    if (found < 0) {
+        found = find_opcode(bytes, 0, header, RETURN_VALUE);
     }
     Py_DECREF(base);
     return found >= 0 ? _PyCode_CODE(code) + found : pepjit_own_instruction(code, OWN_RETURN);

@@ -355,7 +355,7 @@ impl Engine {
             hooked: BTreeSet::new(),
             hooks: 0,
             specialisations: pepjit_frontend::specialisations(&facts.input),
-            osr: OsrProfile::default(),
+            osr: OsrProfile::new(policy::osr_worthwhile(&built)),
             params: mine.params,
             exits,
             views,

@@ -260,6 +260,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_monitoring_events(events: c_int) -> c_int;
     pub(crate) fn pepjit_monitoring_end();
     pub(crate) fn pepjit_frame_values(frame: Frame, out: *mut Object) -> i64;
+    pub(crate) fn pepjit_frame_fits(frame: Frame, bound: *const u8, count: i64) -> c_int;
     pub(crate) fn pepjit_frame_count(frame: Frame) -> i64;
     pub(crate) fn pepjit_frame_normalise(frame: Frame) -> c_int;
     pub(crate) fn pepjit_frame_function(frame: Frame) -> Object;

@@ -5,7 +5,7 @@ use crate::ffi::{self, Exit, Frame, LoopEntry, Object, ThreadState};
 use crate::lifecycle::Event;
 use crate::objects::{class_type, function_info, with_text};
 use crate::policy;
-use crate::registry::{Key, OsrProfile, UnitId};
+use crate::registry::{Key, UnitId};
 use pepjit_frontend::Entry;
 use pepjit_ir::Type;
 use pepjit_ir::op::Reason;
@@ -90,8 +90,8 @@ extern "C" fn pepjit_rs_jump(tstate: ThreadState, frame: Frame, code: Object, _f
     let entry = engine::with(|engine| jump(engine, frame, code, to)).unwrap_or(Err(NOTHING));
     match entry {
         Err(verdict) => verdict,
-        Ok(Loop { unit, entry, handle, active }) => {
-            let start = Instant::now();
+        Ok(Loop { unit, entry, handle, active, timed }) => {
+            let start = timed.then(Instant::now);
             // SAFETY: `entry` is the loop entry of a unit for this function and header; the frame is at the jump. `jump` has counted it as
             // active: it isn't freed before that is undone here.
             unsafe {
@@ -99,8 +99,10 @@ extern "C" fn pepjit_rs_jump(tstate: ThreadState, frame: Frame, code: Object, _f
                 ffi::pepjit_run_loop(tstate, frame, to, entry, handle);
                 *active -= 1;
             }
-            let taken = start.elapsed().as_nanos() as u64;
-            engine::with(|engine| judge_loop(engine, unit, taken));
+            if let Some(start) = start {
+                let taken = start.elapsed().as_nanos() as u64;
+                engine::with(|engine| judge_loop(engine, unit, taken));
+            }
             ENTERED
         }
     }
@@ -120,9 +122,11 @@ fn judge_loop(engine: &mut Engine, unit: UnitId, taken: u64) {
     }
     let average = unit.osr.nanoseconds / unit.osr.entries;
     let exits: u64 = unit.exits.iter().map(|holder| holder.exit.count).sum();
-    let left = exits - unit.osr.exits_before;
-    unit.osr = OsrProfile { exits_before: exits, ..OsrProfile::default() };
-    let minimum = if left * 2 > policy::OSR_SAMPLE { policy::OSR_WORTHWHILE_LEFT } else { policy::OSR_WORTHWHILE };
+    let left = (exits - unit.osr.exits_before) / unit.osr.interval;
+    unit.osr.exits_before = exits;
+    (unit.osr.entries, unit.osr.nanoseconds) = (0, 0);
+    unit.osr.interval = policy::OSR_INTERVAL;
+    let minimum = if left * 2 > policy::OSR_SAMPLE { unit.osr.worthwhile * policy::OSR_LEFT } else { unit.osr.worthwhile };
     if average < minimum {
         engine.give_up(key, "the loop is left too soon");
     }
@@ -155,6 +159,40 @@ struct Loop {
     handle: u64,
     /// The unit's count of code that waits.
     active: *mut i64,
+    /// Whether to look how long it runs.
+    timed: bool,
+}
+
+impl Loop {
+    /// Counts an entry of a unit.
+    fn enter(engine: &mut Engine, id: UnitId) -> Option<Loop> {
+        let unit = engine.registry.units.get_mut(&id)?;
+        engine.counters.osr_entries += 1;
+        *unit.words.active += 1;
+        unit.osr.seen += 1;
+        let timed = unit.osr.seen.is_multiple_of(unit.osr.interval) && !engine.policy.force;
+        Some(Loop {
+            unit: id,
+            entry: unit.compiled.entry,
+            handle: unit.compiled.handle,
+            active: &raw mut *unit.words.active,
+            timed,
+        })
+    }
+}
+
+/// The usual case of [`jump`]: the loop is compiled, has been entered often enough, and fits the frame.
+fn known_loop(engine: &mut Engine, frame: Frame, function: Object, key: Key) -> Option<Loop> {
+    let id = engine.registry.find_id(key)?;
+    let unit = engine.registry.units.get(&id)?;
+    let info = function_info(function);
+    if !unit.osr.settled || unit.namespaces != (info.globals as usize, info.builtins as usize) {
+        return None;
+    }
+    let bound = &unit.osr.bound;
+    // SAFETY: the frame is running, and there are as many flags as are said to be.
+    let fits = unsafe { ffi::pepjit_frame_fits(frame, bound.as_ptr(), bound.len() as i64) };
+    (fits != 0).then(|| Loop::enter(engine, id)).flatten()
 }
 
 /// What to do at a backward jump: enter a loop, or a verdict.
@@ -168,6 +206,9 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<Loop
         return Err(DISABLE);
     }
     let key = Key { owner: code as usize, header: Some(to) };
+    if let Some(known) = known_loop(engine, frame, function, key) {
+        return Ok(known);
+    }
     if engine.registry.find(key).is_none() {
         let count = engine.jumps.entry(code as usize).or_default().entry(to).or_default();
         *count += 1;
@@ -218,14 +259,20 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<Loop
         }
     }
     let Some(id) = engine.registry.find_id(key) else { return Err(DISABLE) };
+    let settled =
+        engine.registry.history.get(&key).is_some_and(|history| policy::SECOND_LOOKS.iter().all(|look| history.entries > *look));
+    let bound = engine
+        .registry
+        .history
+        .get(&key)
+        .map_or_else(Vec::new, |history| history.observed.iter().map(|class| u8::from(*class != Type::NULL)).collect());
     let Some(unit) = engine.registry.units.get_mut(&id) else { return Err(DISABLE) };
     let info = function_info(function);
     if unit.namespaces != (info.globals as usize, info.builtins as usize) {
         return Err(NOTHING);
     }
-    engine.counters.osr_entries += 1;
-    *unit.words.active += 1;
-    Ok(Loop { unit: id, entry: unit.compiled.entry, handle: unit.compiled.handle, active: &raw mut *unit.words.active })
+    (unit.osr.settled, unit.osr.bound) = (settled, bound);
+    Loop::enter(engine, id).ok_or(DISABLE)
 }
 
 #[unsafe(no_mangle)]

@@ -108,10 +108,17 @@ pub(crate) fn called_too_seldom(unit: &Unit) -> bool {
 }
 
 /// How long a loop must run in native code, in nanoseconds, on average over [`OSR_SAMPLE`] entries, for entering to pay: the event that
-/// leads there and the moving of the frame's values take about a third of it.
-pub(crate) const OSR_WORTHWHILE: u64 = 700;
-/// The same for a loop that is mostly left by a side exit, which costs about as much as entering it, and is entered again soon.
-pub(crate) const OSR_WORTHWHILE_LEFT: u64 = 5000;
+/// leads there and the moving of the frame's values take about 300. A loop of fast paths takes the interpreter a multiple of its time, one
+/// with generic calls not much longer.
+pub(crate) fn osr_worthwhile(built: &Built) -> u64 {
+    if built.generic * 4 <= built.specialised { 130 } else { 700 }
+}
+
+/// The same for a loop that is mostly left by a side exit, which costs about as much as entering it, and is entered again soon: this many
+/// times as long.
+pub(crate) const OSR_LEFT: u64 = 7;
+/// After the first verdict one entry of this many is timed.
+pub(crate) const OSR_INTERVAL: u64 = 16;
 /// The entries of a loop at which it's compiled again if the interpreter has specialised more of the function since.
 pub(crate) const SECOND_LOOKS: [u64; 2] = [4, 24];
 /// Entries over which a loop is judged.

@@ -22,15 +22,32 @@ pub(crate) struct Key {
     pub(crate) header: Option<u32>,
 }
 
-/// How long a loop runs in native code each time it's entered.
-#[derive(Debug, Default)]
+/// How a loop is entered, and how long it runs in native code each time.
+#[derive(Debug)]
 pub(crate) struct OsrProfile {
+    /// How many nanoseconds an entry must take on average for entering to pay.
+    pub(crate) worthwhile: u64,
+    /// Entries so far.
+    pub(crate) seen: u64,
+    /// One entry of this many is timed.
+    pub(crate) interval: u64,
+    /// Whether it need not be looked at again because the interpreter may have learnt more.
+    pub(crate) settled: bool,
+    /// By local and stack entry of the frame: 0 if it must be null (1: either).
+    pub(crate) bound: Vec<u8>,
     /// Entries timed so far.
     pub(crate) entries: u64,
     /// Their time in nanoseconds.
     pub(crate) nanoseconds: u64,
     /// Side exits taken before them.
     pub(crate) exits_before: u64,
+}
+
+impl OsrProfile {
+    /// Nothing is known but how long it must run on average, in nanoseconds, for entering to pay.
+    pub(crate) fn new(worthwhile: u64) -> Self {
+        Self { worthwhile, seen: 0, interval: 1, settled: false, bound: Vec::new(), entries: 0, nanoseconds: 0, exits_before: 0 }
+    }
 }
 
 /// The word through which compiled code calls a function directly: the entry of its newest code with these parameters.
