@@ -14,6 +14,7 @@ const FILES: &[&str] = &[
     "hooks.c",
     "layout.c",
     "module.c",
+    "names.c",
     "views.c",
     "world.c",
 ];

@@ -198,6 +198,24 @@ helpers! {
     /// `left + right` of exact strings where nobody else will use `left` again: grows it in place if it can.
     StrAppend "str_append" (Own, Obj) plain -> NewOrNull [ALLOCATES WRITES RAISES];
 
+    // Names, imports, patterns
+    /// Deletes a global of a function (function, name): 0 or -1.
+    DeleteGlobal "delete_global" (Obj, Obj) plain -> Int [READS WRITES CALLS RAISES];
+    /// `__build_class__` of the running frame's builtins.
+    LoadBuildClass "load_build_class" () plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// Imports a module (name, names that are wanted of it, level).
+    ImportName "import_name" (Obj, Obj, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// A name of a module; null without an exception: ask the interpreter.
+    ImportFrom "import_from" (Obj, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// Whether an object is a mapping (1) or a sequence (0) for patterns.
+    IsPattern "is_pattern" (Obj, Int) plain -> Bool [READS];
+    /// A mapping's values for a tuple of keys, or `None`.
+    MatchKeys "match_keys" (Obj, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// The attributes for a class pattern (subject, class, names, how many are positional), or `None`.
+    MatchClass "match_class" (Obj, Obj, Obj, Int) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// Adds keyword arguments to a dict of them (dict, mapping, what is called): 0 or -1.
+    DictMerge "dict_merge" (Obj, Obj, Obj) plain -> Int [READS WRITES CALLS RAISES];
+
     // Exceptions
     /// `raise exception from cause`; without a cause: null. Always leaves an exception set.
     Raise "raise" (Obj, Nullable) plain -> None [READS WRITES CALLS RAISES];

@@ -265,7 +265,10 @@ _Static_assert((int)PyDict_EVENT_DEALLOCATED == PEPJIT_DICT_DEALLOCATED, "dict e
 
 static int on_dict(PyDict_WatchEvent event, PyObject *dict, PyObject *key, PyObject *new_value)
 {
-    pepjit_rs_dict_event((int)event, dict, key, new_value);
+    bool one_name = event == PyDict_EVENT_ADDED || event == PyDict_EVENT_MODIFIED || event == PyDict_EVENT_DELETED;
+    if (!one_name || pepjit_relied_on(dict, key)) {
+        pepjit_rs_dict_event((int)event, dict, key, new_value);
+    }
     return 0;
 }
 

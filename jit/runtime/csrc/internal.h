@@ -183,6 +183,19 @@ void pepjit_leave_raising(PyThreadState *tstate, pepjit_frame *frame);
 /* Or points the frame at a RERAISE of the exception that is set; it isn't any more. */
 void pepjit_reraise_in(pepjit_frame *frame);
 
+/* ---------------------------------------------------------------- helpers in files of their own */
+
+int64_t pepjit_delete_global(PyObject *function, PyObject *name);
+PyObject *pepjit_load_build_class(void);
+PyObject *pepjit_import_name(PyObject *name, PyObject *fromlist, PyObject *level);
+PyObject *pepjit_import_from(PyObject *module, PyObject *name);
+int pepjit_is_pattern(PyObject *subject, int64_t mapping);
+PyObject *pepjit_match_keys(PyObject *subject, PyObject *keys);
+PyObject *pepjit_match_class(PyObject *subject, PyObject *class, PyObject *names, int64_t positional);
+int64_t pepjit_dict_merge(PyObject *dict, PyObject *update, PyObject *function);
+/* Whether compiled code may rely on a name of a dict. */
+bool pepjit_relied_on(PyObject *dict, PyObject *name);
+
 void pepjit_raise(PyObject *raised, PyObject *cause);
 PyObject *pepjit_handled(void);
 void pepjit_set_raised(PyObject *exception);

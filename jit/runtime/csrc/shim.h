@@ -255,6 +255,10 @@ int pepjit_watchers_begin(void);
 void pepjit_watchers_end(void);
 int pepjit_watch_dict(PyObject *dict);   /* 0 or -1 with an exception; exact dicts; idempotent */
 void pepjit_unwatch_dict(PyObject *dict);
+/* Changes of this name (UTF-8) of a dict are reported; those of most others aren't. */
+void pepjit_rely_on_name(PyObject *dict, const char *utf8, int64_t length);
+/* Whether the frame runs a function, or code whose names are its globals, as a module's. */
+int pepjit_frame_plain_names(pepjit_frame *frame);
 int pepjit_watch_type(PyObject *type);   /* 0 or -1 with an exception. Call it for each new assumption: a change is reported
                                            only once, until the class is watched again */
 void pepjit_unwatch_type(PyObject *type);

@@ -272,6 +272,8 @@ unsafe extern "C" {
     pub(crate) fn pepjit_code_monitored(code: Object) -> c_int;
     pub(crate) fn pepjit_watchers_begin() -> c_int;
     pub(crate) fn pepjit_watchers_end();
+    pub(crate) fn pepjit_rely_on_name(dict: Object, utf8: *const u8, length: i64);
+    pub(crate) fn pepjit_frame_plain_names(frame: Frame) -> c_int;
     pub(crate) fn pepjit_watch_dict(dict: Object) -> c_int;
     pub(crate) fn pepjit_watch_type(ty: Object) -> c_int;
 

@@ -202,7 +202,8 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<Loop
     }
     // SAFETY: the frame is running.
     let function = unsafe { ffi::pepjit_frame_function(frame) };
-    if function.is_null() {
+    // SAFETY: as above.
+    if function.is_null() || unsafe { ffi::pepjit_frame_plain_names(frame) } == 0 {
         return Err(DISABLE);
     }
     let key = Key { owner: code as usize, header: Some(to) };

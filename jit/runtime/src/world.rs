@@ -79,6 +79,8 @@ impl<'a> ProcessWorld<'a> {
             clear_error();
             return false;
         }
+        // SAFETY: a live dict; the text is read at once.
+        unsafe { ffi::pepjit_rely_on_name(dict, name.as_ptr(), name.len() as i64) };
         self.assume(Assumption::Name { dict: dict as usize, name: name.to_string() });
         true
     }

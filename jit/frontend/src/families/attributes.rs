@@ -18,15 +18,21 @@ impl Translator<'_> {
             self.specialised += 1;
             self.push_const(value);
         } else {
-            let function = self.op(Op::CurrentFunction, &[]);
-            let name = self.object(name);
-            let name = self.build().object(name);
-            let result = self.call_helper(Helper::LoadGlobal, &[function, name]);
-            self.push_result(result);
+            self.load_global_generic(arg >> 1)?;
         }
         if arg & 1 != 0 {
             self.push(Entry::Null);
         }
+        Ok(())
+    }
+
+    pub(super) fn load_global_generic(&mut self, name: u32) -> Step {
+        let name = self.input.names[name as usize].clone();
+        let function = self.op(Op::CurrentFunction, &[]);
+        let name = self.object(name);
+        let name = self.build().object(name);
+        let result = self.call_helper(Helper::LoadGlobal, &[function, name]);
+        self.push_result(result);
         Ok(())
     }
 

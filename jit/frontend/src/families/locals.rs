@@ -92,7 +92,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn cell(&mut self, local: u32) -> Step<Value> {
+    pub(super) fn cell(&mut self, local: u32) -> Step<Value> {
         let entry = self.frame.locals[local as usize];
         if entry == Entry::Null || self.input.locals[local as usize].0 == LocalKind::Local {
             return unsupported("cell");

@@ -8,6 +8,7 @@ mod containers;
 mod exceptions;
 mod iteration;
 mod locals;
+mod names;
 
 use crate::input::PyVersion;
 use crate::state::{Entry, Owner};
@@ -144,6 +145,19 @@ impl Translator<'_> {
             "END_FOR" | "POP_ITER" => self.end_iteration(),
             "LOAD_GLOBAL" => self.load_global(arg),
             "STORE_GLOBAL" => self.store_global(arg),
+            "DELETE_GLOBAL" => self.delete_global(arg),
+            "LOAD_NAME" => self.load_name(arg),
+            "STORE_NAME" => self.store_name(arg),
+            "DELETE_NAME" => self.delete_name(arg),
+            "DELETE_DEREF" => self.delete_deref(arg),
+            "LOAD_BUILD_CLASS" => self.load_build_class(),
+            "IMPORT_NAME" => self.import_name(arg),
+            "IMPORT_FROM" => self.import_from(arg),
+            "MATCH_MAPPING" => self.match_kind(true),
+            "MATCH_SEQUENCE" => self.match_kind(false),
+            "MATCH_KEYS" => self.match_keys(),
+            "MATCH_CLASS" => self.match_class(arg),
+            "DICT_MERGE" => self.dict_merge(arg),
             "LOAD_ATTR" => self.load_attr(arg),
             "STORE_ATTR" => self.store_attr(arg),
             "DELETE_ATTR" => self.delete_attr(arg),
