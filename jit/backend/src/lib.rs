@@ -11,8 +11,8 @@
 //!   integers, unboxed doubles as doubles; the result in the two return registers, `tag` as for `call_direct` in the instruction table:
 //!   0 int, 1 object (null: an exception is set), 2 double bits.
 //! - **vectorcall entry** (functions): `(callable, args, nargsf, kwnames) -> object`: checks that the call has exactly the right number of
-//!   positional arguments and no keywords, that each is of the class the direct entry wants, and that the function is still valid;
-//!   otherwise it tail-calls [`Linkage::fallback`] with the same arguments.
+//!   positional arguments and no keywords (else it has [`Addresses::bind`] look for defaults, keywords and the rest), that each is of the
+//!   class the direct entry wants, and that the function is still valid; otherwise it calls [`Addresses::fallback`] with the same arguments.
 //! - **fallback entry** (functions): like the direct entry, but boxes the arguments and calls the callable through
 //!   `Linkage::fallback`. The runtime stores it in the callee's entry cell when the compiled code becomes invalid.
 //! - **loop entry** (loops): `(tstate, frame, values, handle) -> (payload, tag)`, `values` the frame's locals and stack, owned, as an array of
@@ -248,6 +248,15 @@ pub struct Addresses {
     pub exit_loop: u64,
     /// The original vectorcall of Python functions: `(callable, args, nargsf, kwnames) -> object`.
     pub fallback: u64,
+    /// `bind(callable, args, nargsf, kwnames, out) -> int`: 1 and an owned reference for each parameter in `out`, or 0 if the call must
+    /// go to the fallback.
+    pub bind: u64,
+    /// `unbind(values, count)`: gives up what `bind` left.
+    pub unbind: u64,
+    /// `call_bound(callable, values) -> object`: the interpreter calls the function with a borrowed value for each parameter.
+    pub call_bound: u64,
+    /// Whether each parameter is a positional one: no `*args`, `**kwargs`, keyword-only ones.
+    pub positional: bool,
     /// `current_tstate() -> tstate`.
     pub current_tstate: u64,
     /// `dealloc(object, tstate)`, called when a reference count falls to 0.
@@ -278,8 +287,8 @@ pub struct Addresses {
     pub function: u64,
     /// The native stack's soft limit (address of a word): below it `Enter` leaves.
     pub stack_limit: u64,
-    /// If not 0: the code is shared by functions (closures) of one code object, and this is the address of a word in which the vectorcall entry
-    /// leaves the function that is called, for the direct entry to read before anything else happens. Such code is never called directly.
+    /// If not 0: the code is shared by functions (closures) of one code object, and this is the address of a word in which the caller
+    /// leaves the function that is called, for the direct entry to read before anything else happens.
     pub function_cell: u64,
     /// If not 0: the address of a word that each call of the vectorcall entry counts up.
     pub entries: u64,

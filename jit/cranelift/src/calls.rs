@@ -83,7 +83,15 @@ impl Lower<'_, '_> {
             return Err(internal(format!("{} operands for {}", inst.args.len(), callee.label)));
         }
         let mut args = vec![self.tstate];
-        for (value, ty) in inst.args.iter().zip(&callee.params) {
+        let own = if callee.function_cell == 0 {
+            &inst.args[..]
+        } else {
+            let function = self.value(inst.args[0])?;
+            let cell = self.e.address(callee.function_cell);
+            self.e.store(Region::Heap, function, cell, 0);
+            &inst.args[1..]
+        };
+        for (value, ty) in own.iter().zip(callee.parameters()) {
             let value = self.value(*value)?;
             if self.e.fb.func.dfg.value_type(value) != machine_type(*ty)? {
                 return Err(internal(format!("an operand of {} is not of type {ty}", callee.label)));

@@ -4,7 +4,7 @@ use crate::emit::{Emit, End, Region, machine_type, signature};
 use crate::error::unsupported;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{Block, FuncRef, InstBuilder, Signature, Value};
+use cranelift_codegen::ir::{Block, FuncRef, Inst, InstBuilder, Signature, Value};
 use cranelift_codegen::isa::CallConv;
 use pepjit_backend::BackendError;
 use pepjit_ir::{Function, FunctionKind, Type};
@@ -47,19 +47,67 @@ pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Type], direct: FuncRef) -> R
 
     let count = e.fb.ins().band_imm_s(count, COUNT_MASK);
     let matches = e.compare(IntCC::Equal, count, params.len() as i64);
-    e.branch_unless(matches, fallback);
-    e.branch_if(names, fallback);
     let valid = e.address(e.addresses.valid);
     let valid = e.load_zero_extended(1, Region::Heap, valid, 0);
     e.branch_unless(valid, fallback);
+    let other = if e.addresses.positional { e.cold_block() } else { e.fb.create_block() };
+    if e.addresses.positional {
+        e.branch_unless(matches, other);
+        e.branch_if(names, other);
+        let object = call_with(&mut e, entry[0], args, params, direct, fallback)?;
+        e.fb.ins().return_(&[object]);
+    } else {
+        e.fb.ins().jump(other, &[]);
+    }
+
+    // Defaults, keywords, `*args`: bound to the parameters first.
+    e.fb.switch_to_block(other);
+    let slot = e.stack_slot(params.len().max(1) as u32);
+    let bound = e.stack_address(slot);
+    let arguments = [entry[0], entry[1], entry[2], entry[3], bound];
+    let call = e.call(e.addresses.bind, &arguments, &[I64]);
+    let fits = e.result(call);
+    e.branch_unless(fits, fallback);
+    let unfit = e.cold_block();
+    let object = call_with(&mut e, entry[0], bound, params, direct, unfit)?;
+    unbind(&mut e, bound, params);
+    e.fb.ins().return_(&[object]);
+    e.fb.switch_to_block(unfit);
+    unbind(&mut e, bound, params);
+    e.fb.ins().jump(fallback, &[]);
+
+    e.fb.switch_to_block(fallback);
+    let result = call_interpreter(&mut e, |e| e.call(e.addresses.fallback, &entry, &[I64]));
+    let result = e.result(result);
+    e.fb.ins().return_(&[result]);
+    e.finish();
+    Ok(())
+}
+
+/// Gives up what was bound.
+fn unbind(e: &mut Emit<'_>, bound: Value, params: &[Type]) {
+    let total = e.int(params.len() as i64);
+    call_interpreter(e, |e| e.call(e.addresses.unbind, &[bound, total], &[]));
+}
+
+/// Calls the direct entry with an array of objects, which are converted to what it takes, and gives the result as an object. Goes to
+/// `fallback` if one isn't of its parameter's class.
+fn call_with(
+    e: &mut Emit<'_>,
+    function: Value,
+    args: Value,
+    params: &[Type],
+    direct: FuncRef,
+    fallback: Block,
+) -> Result<Value, BackendError> {
     let mut native = Vec::with_capacity(params.len() + 1);
     for (position, ty) in params.iter().enumerate() {
         let object = e.load(I64, Region::Heap, args, 8 * position as i64);
-        native.push(argument(&mut e, object, *ty, fallback)?);
+        native.push(argument(e, object, *ty, fallback)?);
     }
     if e.addresses.function_cell != 0 {
         let cell = e.address(e.addresses.function_cell);
-        e.store(Region::Native, entry[0], cell, 0);
+        e.store(Region::Heap, function, cell, 0);
     }
     if e.addresses.entries != 0 {
         let counter = e.address(e.addresses.entries);
@@ -71,14 +119,7 @@ pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Type], direct: FuncRef) -> R
     native.insert(0, e.result(tstate));
     let call = e.fb.ins().call(direct, &native);
     let (payload, tag) = e.results(call);
-    let object = e.box_result(payload, tag);
-    e.fb.ins().return_(&[object]);
-
-    e.fb.switch_to_block(fallback);
-    let result = call_interpreter(&mut e, &entry);
-    e.fb.ins().return_(&[result]);
-    e.finish();
-    Ok(())
+    Ok(e.box_result(payload, tag))
 }
 
 /// The native argument for an object, which must be of the parameter's class.
@@ -93,6 +134,8 @@ fn argument(e: &mut Emit<'_>, object: Value, ty: Type, fallback: Block) -> Resul
             e.fb.ins().bor(yes, no)
         }
         // An argument is never null.
+        // Made by who binds the arguments.
+        Type::TUPLE | Type::DICT => return Ok(object),
         any if Type::OBJECT.is_subtype(any) => return Ok(object),
         other => return Err(unsupported(format!("an entry parameter of type {other}"))),
     };
@@ -109,7 +152,7 @@ fn argument(e: &mut Emit<'_>, object: Value, ty: Type, fallback: Block) -> Resul
 }
 
 /// Calls the original vectorcall. The code that waits for it has no frame that tells of it.
-fn call_interpreter(e: &mut Emit<'_>, args: &[Value]) -> Value {
+fn call_interpreter(e: &mut Emit<'_>, call: impl FnOnce(&mut Emit<'_>) -> Inst) -> Inst {
     let count = |e: &mut Emit<'_>, by: i64| {
         if e.addresses.active != 0 {
             let counter = e.address(e.addresses.active);
@@ -119,9 +162,9 @@ fn call_interpreter(e: &mut Emit<'_>, args: &[Value]) -> Value {
         }
     };
     count(e, 1);
-    let call = e.call(e.addresses.fallback, args, &[I64]);
+    let call = call(e);
     count(e, -1);
-    e.result(call)
+    call
 }
 
 /// Fills the fallback entry: boxes the arguments and calls the function in the interpreter.
@@ -141,9 +184,19 @@ pub(crate) fn fallback(mut e: Emit<'_>, params: &[Type]) {
         }
         e.store(Region::Native, object, base, 8 * position as i64);
     }
-    let function = e.address(e.addresses.function);
+    let function = match e.addresses.function_cell {
+        0 => e.address(e.addresses.function),
+        cell => e.load_word(cell),
+    };
     let (count, no_names) = (e.int(params.len() as i64), e.int(0));
-    let result = call_interpreter(&mut e, &[function, base, count, no_names]);
+    let result = call_interpreter(&mut e, |e| {
+        if e.addresses.positional {
+            e.call(e.addresses.fallback, &[function, base, count, no_names], &[I64])
+        } else {
+            e.call(e.addresses.call_bound, &[function, base], &[I64])
+        }
+    });
+    let result = e.result(result);
     for (object, end) in boxes {
         e.dec_ref(object, end);
     }

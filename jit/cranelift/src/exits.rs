@@ -139,6 +139,11 @@ impl Lower<'_, '_> {
             (FunctionKind::Loop { .. }, Some(frame)) => (addresses.exit_loop, frame),
             (FunctionKind::Loop { .. }, None) => return Err(internal("the loop has no frame")),
         };
+        if let (Some(function), false) = (self.function, pushed) {
+            // Where the exit looks for it: another function of this code may have run meanwhile.
+            let cell = self.e.address(self.e.addresses.function_cell);
+            self.e.store(Region::Heap, function, cell, 0);
+        }
         let base = self.e.stack_address(buffer);
         let call = self.e.call(address, &[self.tstate, frame, record, base], &[I64, I64]);
         let (payload, tag) = self.e.results(call);

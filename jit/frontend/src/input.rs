@@ -81,6 +81,8 @@ pub struct CodeInput {
     pub closure: Vec<ObjRef>,
     /// Positional parameters.
     pub argcount: u32,
+    /// Those of them that can't be given by name.
+    pub posonlyargcount: u32,
     /// Keyword-only parameters.
     pub kwonlyargcount: u32,
     /// `co_flags`.
@@ -100,6 +102,19 @@ pub struct CodeInput {
     pub failed_sites: Vec<u32>,
     /// The versions of the classes that were on top of the stack where a class wasn't the expected one, by site.
     pub site_classes: HashMap<u32, Vec<u32>>,
+}
+
+impl CodeInput {
+    /// The parameters: positional ones, those that are given by name alone, `*args`, `**kwargs`; the first of the locals.
+    pub fn parameter_count(&self) -> u32 {
+        let more = |flag: u32| u32::from(self.flags & flag != 0);
+        self.argcount + self.kwonlyargcount + more(CO_VARARGS) + more(CO_VARKEYWORDS)
+    }
+
+    /// Whether every parameter is a positional one.
+    pub fn is_positional(&self) -> bool {
+        self.parameter_count() == self.argcount
+    }
 }
 
 /// In `failed_sites`: the code works on integers of more than 64 bits.

@@ -1,9 +1,7 @@
 //! The driver: regions in reverse post-order, merges, loops, and what every instruction needs.
 
 use crate::decode::{Bytecode, Insn};
-use crate::input::{
-    CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CO_VARKEYWORDS, CodeInput, Entry as CodeEntry, LocalKind,
-};
+use crate::input::{CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CodeInput, Entry as CodeEntry, LocalKind};
 use crate::state::{Entry, Frame, Owner};
 use crate::world::World;
 use pepjit_ir::op::{Effects, Reason};
@@ -109,12 +107,7 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
         return unsupported("generator");
     }
     let (entry, kind) = match input.entry {
-        CodeEntry::Function => {
-            if input.flags & (CO_VARARGS | CO_VARKEYWORDS) != 0 || input.kwonlyargcount > 0 {
-                return unsupported("signature");
-            }
-            (0, FunctionKind::Entry)
-        }
+        CodeEntry::Function => (0, FunctionKind::Entry),
         CodeEntry::Loop { header, .. } => (header, FunctionKind::Loop { header }),
     };
     let bytecode = Bytecode::new(input, entry);
@@ -149,8 +142,7 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
     translator.enter(entry)?;
     translator.regions()?;
     let Translator { mut func, generic, specialised, .. } = translator;
-    // Shared code learns from its frame which function it runs.
-    drop_unneeded_frame(&mut func, input.shared || !bytecode.loops.is_empty());
+    drop_unneeded_frame(&mut func, !bytecode.loops.is_empty());
     Ok(Built { func, specialised, generic })
 }
 
@@ -468,7 +460,8 @@ impl Translator<'_> {
         self.throw_with(condition, &[held]);
     }
 
-    fn throw_with(&mut self, condition: Value, held: &[Value]) {
+    /// The same for several.
+    pub(crate) fn throw_with(&mut self, condition: Value, held: &[Value]) {
         let (cold, next) = self.fork(condition);
         self.cold(cold);
         self.block = cold;
@@ -561,7 +554,7 @@ impl Translator<'_> {
     fn enter(&mut self, entry: u32) -> Step {
         match self.input.entry {
             CodeEntry::Function => {
-                let count = self.input.argcount as usize;
+                let count = self.input.parameter_count() as usize;
                 for index in 0..count {
                     let observed = self.input.observed.get(index).copied().unwrap_or(Type::OBJECT);
                     let ty = parameter_type(self.input, &self.bytecode.insns, index as u32, observed);
@@ -902,7 +895,7 @@ impl Translator<'_> {
 /// What the direct entry of a function takes for each parameter.
 pub fn parameter_types(input: &CodeInput) -> Vec<Type> {
     let insns = crate::decode::decode(input);
-    (0..input.argcount)
+    (0..input.parameter_count())
         .map(|index| parameter_type(input, &insns, index, input.observed.get(index as usize).copied().unwrap_or(Type::OBJECT)))
         .collect()
 }
@@ -950,6 +943,11 @@ pub fn returns_only_none(input: &CodeInput) -> bool {
 
 /// An argument seen as an int or a float is passed unboxed if an arithmetic instruction uses it.
 fn parameter_type(input: &CodeInput, insns: &[Insn], local: u32, observed: Type) -> Type {
+    let named = input.argcount + input.kwonlyargcount;
+    if local >= named {
+        // `*args` is always a tuple, `**kwargs` a dict.
+        return if local == named && input.flags & CO_VARARGS != 0 { Type::TUPLE } else { Type::DICT };
+    }
     let cell = input.locals[local as usize].0 == LocalKind::Cell;
     if !cell && (observed == Type::INT || observed == Type::FLOAT) && wants_unboxed(insns, local, observed) {
         return if observed == Type::INT { Type::C_INT } else { Type::C_FLOAT };

@@ -64,13 +64,48 @@ pub enum Attribute {
     Generic,
 }
 
+/// The parameters of a function, in the order of its locals: positional ones, those that are given by name alone, `*args`, `**kwargs`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signature {
+    /// The names, without those of `*args` and `**kwargs`.
+    pub names: Vec<String>,
+    /// How many of them can't be given by name.
+    pub positional_only: usize,
+    /// How many of them can be given by position.
+    pub positional: usize,
+    /// Whether there is `*args`.
+    pub rest: bool,
+    /// Whether there is `**kwargs`.
+    pub others: bool,
+    /// The default value of each, where it has one that can be relied on (a constant as long as the function is unchanged).
+    pub defaults: Vec<Option<ObjRef>>,
+}
+
 /// A Python function that can be called directly.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CalleeInfo {
     /// Its entry.
     pub callee: Callee,
-    /// Default values of the last parameters (constants as long as the function is unchanged).
-    pub defaults: Vec<ObjRef>,
+    /// Its parameters.
+    pub signature: Signature,
+}
+
+/// How a function that was called at some place is recognised.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KnownBy {
+    /// It's this object.
+    Identity(ObjRef),
+    /// Its `vectorcall` is what the word at this address holds.
+    Vectorcall(u64),
+}
+
+/// What was called at some place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// How to recognise it.
+    pub known_by: KnownBy,
+    /// How to call it.
+    pub info: CalleeInfo,
 }
 
 /// What calling a class does, if it is the plain thing.
@@ -167,8 +202,11 @@ pub trait World {
     /// An attribute of a module or of a class object itself (`math.sqrt`, `Colour.RED`), if it can be relied on.
     fn static_attribute(&mut self, owner: &ObjRef, name: &ObjRef) -> Option<ObjRef>;
 
-    /// The entry of a Python function that's compiled, or can be compiled now, for direct calls with this many positional arguments.
-    fn callee(&mut self, function: &ObjRef, arguments: usize) -> Option<CalleeInfo>;
+    /// The entry of a Python function that's compiled, or can be compiled now, for direct calls.
+    fn callee(&mut self, function: &ObjRef) -> Option<CalleeInfo>;
+
+    /// The function that has, or had, this version.
+    fn function_of_version(&mut self, version: u32) -> Option<Target>;
 
     /// What calling a class does.
     fn class_call(&mut self, class: &ObjRef) -> Option<ClassCall>;

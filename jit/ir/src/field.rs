@@ -76,6 +76,8 @@ fields! {
     KeysVersion, "keys.version", U32, Type::C_WORD;
     /// `func_closure` of a function.
     FunctionClosure, "function.closure", U64, Type::NULLABLE;
+    /// `vectorcall` of a function.
+    FunctionVectorcall, "function.vectorcall", U64, Type::C_WORD;
     /// `ma_used` of a dict: its length.
     DictUsed, "dict.used", U64, Type::C_WORD;
     /// `length` of a str, in code points.

@@ -61,6 +61,16 @@ pub struct Callee {
     pub params: Vec<Type>,
     /// A stable name for dumps.
     pub label: String,
+    /// If not 0: several functions share the code. The first operand of a call, and of `params`, is the function object that is called; it's
+    /// put into the word at this address, where the callee finds it.
+    pub function_cell: u64,
+}
+
+impl Callee {
+    /// What the function's own parameters must be.
+    pub fn parameters(&self) -> &[Type] {
+        &self.params[usize::from(self.function_cell != 0)..]
+    }
 }
 
 /// What is compiled.

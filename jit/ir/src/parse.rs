@@ -207,8 +207,13 @@ impl Parser {
         self.punct("=")?;
         let label = self.string()?;
         let entry_cell = self.address(0x2000_0000, number)?;
+        let shared = self.lexer.peek_word() == Some("shared");
+        if shared {
+            self.lexer.next();
+        }
+        let function_cell = if shared { self.address(0x3000_0000, number)? } else { 0 };
         let params = self.items("(", ")", Parser::ty)?;
-        self.func.callees.push(Callee { entry_cell, params, label });
+        self.func.callees.push(Callee { entry_cell, params, label, function_cell });
         Ok(())
     }
 

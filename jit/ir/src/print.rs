@@ -75,6 +75,10 @@ impl fmt::Display for Text<'_> {
         for (index, callee) in func.callees.iter().enumerate() {
             write!(f, "  f{index} = {:?}", callee.label)?;
             self.address(f, callee.entry_cell)?;
+            if callee.function_cell != 0 {
+                f.write_str(" shared")?;
+                self.address(f, callee.function_cell)?;
+            }
             writeln!(f, " ({})", list(&callee.params))?;
         }
         let mut states = BTreeSet::new();

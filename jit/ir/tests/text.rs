@@ -96,7 +96,8 @@ fn nonsense(seed: u64) -> Function {
         let (label, ty) = (label(choices), ty(choices));
         func.objects.push(ObjRef { address: choices.word(), ty, constant, immortal: choices.below(2) == 0, label });
         let params = choices.some(3, self::ty);
-        func.callees.push(Callee { entry_cell: choices.word(), params, label: self::label(choices) });
+        let function_cell = if choices.below(2) == 0 { 0 } else { choices.word() | 1 };
+        func.callees.push(Callee { entry_cell: choices.word(), params, label: self::label(choices), function_cell });
     }
     let blocks = 1 + choices.below(5);
     func.blocks.resize_with(blocks, BlockData::default);

@@ -25,6 +25,7 @@
     F("cell.contents", PyCellObject, ob_ref, 8)                          \
     F("keys.version", PyDictKeysObject, dk_version, 4)                   \
     F("function.closure", PyFunctionObject, func_closure, 8)             \
+    F("function.vectorcall", PyFunctionObject, vectorcall, 8)            \
     F("dict.used", PyDictObject, ma_used, 8)                             \
     F("str.length", PyASCIIObject, length, 8)                            \
     F("set.used", PySetObject, used, 8)                                  \

@@ -132,6 +132,14 @@ extern uint64_t pepjit_unwinds;
  * exception that is set. Does not touch py_recursion_remaining. */
 void pepjit_pop_frame(PyThreadState *tstate, pepjit_frame *light);
 
+/* Binds the arguments of a vectorcall to the function's parameters (in the order of its locals, `*args` and `**kwargs` included) as the
+ * interpreter would: 1 and as many owned references in `out`, or 0 (nothing is set) if the call doesn't fit or only the interpreter can tell. */
+int64_t pepjit_bind(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *names, PyObject **out);
+/* Gives up so many references. */
+void pepjit_unbind(PyObject **values, int64_t count);
+/* Has the interpreter call the function with a (borrowed) value for each parameter. */
+PyObject *pepjit_call_bound(PyObject *function, PyObject *const *values);
+
 #define PEPJIT_SCRATCH 1024
 extern PyObject *pepjit_scratch[PEPJIT_SCRATCH]; /* `UnpackSequence` and `UnpackEx` of more values than this raise SystemError: don't compile them */
 extern uint64_t pepjit_quiet_breaker;            /* what eval_breaker holds when nothing is wanted */
@@ -342,6 +350,8 @@ struct pepjit_function {
     uint32_t version;
     uint32_t plain_dicts; /* globals and builtins are exact dicts */
 };
+/* The function that has this version now, as far as the interpreter remembers; borrowed or NULL. */
+PyObject *pepjit_function_of_version(uint32_t version);
 void pepjit_function_info(PyObject *function, struct pepjit_function *out);
 int64_t pepjit_tuple_size(PyObject *tuple);
 PyObject *pepjit_tuple_item(PyObject *tuple, int64_t index); /* borrowed */

@@ -207,6 +207,12 @@ void pepjit_function_info(PyObject *function, struct pepjit_function *out)
     out->plain_dicts = PyDict_CheckExact(func->func_globals) && PyDict_CheckExact(func->func_builtins);
 }
 
+PyObject *pepjit_function_of_version(uint32_t version)
+{
+    struct _func_version_cache_item *item = PyInterpreterState_Get()->func_state.func_version_cache + version % FUNC_VERSION_CACHE_SIZE;
+    return item->func != NULL && item->func->func_version == version ? (PyObject *)item->func : NULL;
+}
+
 static uint32_t table_number(const uint8_t **table)
 {
     uint32_t value = **table & 63;

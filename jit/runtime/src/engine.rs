@@ -30,6 +30,8 @@ const MAX_OVERFLOWS: u32 = 2;
 pub(crate) struct InProgress {
     pub(crate) key: Key,
     pub(crate) cell: Rc<EntryCell>,
+    pub(crate) shared: bool,
+    pub(crate) namespaces: (usize, usize),
     pub(crate) params: Vec<Type>,
     pub(crate) name: String,
     /// Units compiled meanwhile that call it.
@@ -63,6 +65,8 @@ pub(crate) struct Engine {
     pub(crate) nested: HashMap<usize, bool>,
     /// The unit of each function whose vectorcall is compiled code, and the function's version from before.
     pub(crate) hooked: HashMap<usize, (UnitId, u32)>,
+    /// The hooked function that had a version before.
+    pub(crate) versions: HashMap<u32, usize>,
     /// Functions that something is known of.
     pub(crate) known: HashSet<usize>,
     /// Code objects that functions have lost, and that code may still be running.
@@ -257,8 +261,10 @@ impl Engine {
         let shared = facts.input.shared;
         let params = if key.header.is_none() { pepjit_frontend::parameter_types(&facts.input) } else { Vec::new() };
         let name = facts.input.name.clone();
-        let cell = self.registry.cell_for(key, &params);
-        self.in_progress.push(InProgress { key, cell, params, name: name.clone(), callers: Vec::new() });
+        let namespaces = (info.globals as usize, info.builtins as usize);
+        let cell = self.registry.cell_for(key, &params, namespaces);
+        let function_cell = if shared { cell.function.as_ptr() as u64 } else { 0 };
+        self.in_progress.push(InProgress { key, cell, shared, namespaces, params, name: name.clone(), callers: Vec::new() });
 
         let start = Instant::now();
         let mut world = ProcessWorld::new(self, id, function);
@@ -281,7 +287,7 @@ impl Engine {
             check(&built.func, "the passes")?;
         }
         let start = Instant::now();
-        let words = Words::new(function, self.policy.stress_start());
+        let words = Words::new(self.policy.stress_start());
         let addresses = UnitAddresses {
             unit: id,
             function,
@@ -290,7 +296,8 @@ impl Engine {
             stress: if self.policy.stresses() { &raw const *words.stress as u64 } else { 0 },
             entries: &raw const *words.entries as u64,
             active: &raw const *words.active as u64,
-            function_cell: if shared { &raw const *words.function as u64 } else { 0 },
+            function_cell,
+            positional: facts.input.is_positional(),
             counters: self.counters.exits.as_mut_ptr(),
         };
         let limit = if key.header.is_some() || loops { policy::exit_limit } else { policy::function_exit_limit };
@@ -350,6 +357,7 @@ impl Engine {
             compiled,
             words,
             cell: mine.cell,
+            shared,
             callees: callees.into_iter().filter(|cell| called(cell)).collect(),
             assumptions,
             hooked: BTreeSet::new(),
@@ -362,7 +370,7 @@ impl Engine {
             kept,
             function,
             code: info.code,
-            namespaces: (info.globals as usize, info.builtins as usize),
+            namespaces,
         };
         let stranded = self.registry.add(id, unit);
         self.invalidate_all(stranded.into_iter().collect());
@@ -390,6 +398,19 @@ impl Engine {
         Key { owner: if shared { code } else { function } as usize, header }
     }
 
+    /// A function that has this version, or had it before it was hooked. Functions of one code object share theirs.
+    pub(crate) fn function_of_version(&self, version: u32) -> Option<usize> {
+        if version == 0 {
+            return None;
+        }
+        if let Some(function) = self.versions.get(&version) {
+            return Some(*function);
+        }
+        // SAFETY: no preconditions.
+        let function = unsafe { ffi::pepjit_function_of_version(version) };
+        (!function.is_null()).then_some(function as usize)
+    }
+
     /// Whether the functions of a code object share what is compiled: nested functions, which are made again and again.
     fn shares(&mut self, function: Object, code: usize) -> bool {
         if self.backend.name() == "reference" {
@@ -411,7 +432,9 @@ impl Engine {
         let id = self.registry.reserve();
         let params = pepjit_frontend::parameter_types(&facts.input);
         let name = facts.input.name.clone();
-        self.in_progress.push(InProgress { key, cell: Rc::default(), params, name, callers: Vec::new() });
+        let info = function_info(function);
+        let (shared, namespaces) = (facts.input.shared, (info.globals as usize, info.builtins as usize));
+        self.in_progress.push(InProgress { key, cell: Rc::default(), shared, namespaces, params, name, callers: Vec::new() });
         let mut world = ProcessWorld::new(self, id, function);
         let built = pepjit_frontend::build(&facts.input, &mut world);
         drop(world.finish());
@@ -428,9 +451,8 @@ impl Engine {
         if kind == "hir" {
             return Ok(built.func.to_string());
         }
-        let info = function_info(function);
         let mut unused = [0u64; Reason::ALL.len()];
-        let words = Words::new(function, 0);
+        let (words, function_cell) = (Words::new(0), 0u64);
         let addresses = UnitAddresses {
             unit: id,
             function,
@@ -439,7 +461,8 @@ impl Engine {
             stress: 0,
             entries: 0,
             active: 0,
-            function_cell: if facts.input.shared { &raw const *words.function as u64 } else { 0 },
+            function_cell: if shared { &raw const function_cell as u64 } else { 0 },
+            positional: facts.input.is_positional(),
             counters: unused.as_mut_ptr(),
         };
         let mut linkage = UnitLinkage::new(&self.process, addresses, policy::exit_limit);

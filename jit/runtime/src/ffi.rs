@@ -240,6 +240,9 @@ unsafe extern "C" {
     pub(crate) fn pepjit_handler_target(code: Object, offset: u32) -> i64;
     pub(crate) static mut pepjit_unwinds: u64;
     pub(crate) fn pepjit_pop_frame(tstate: ThreadState, light: Frame);
+    pub(crate) fn pepjit_bind(function: Object, args: *const Object, nargsf: usize, names: Object, out: *mut Object) -> i64;
+    pub(crate) fn pepjit_unbind(values: *mut Object, count: i64);
+    pub(crate) fn pepjit_call_bound(function: Object, values: *const Object) -> Object;
     pub(crate) static mut pepjit_scratch: [Object; 1024];
     pub(crate) static mut pepjit_quiet_breaker: u64;
     pub(crate) static mut pepjit_stack_limit: u64;
@@ -297,6 +300,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_decref(object: Object);
     pub(crate) fn pepjit_dict_get(dict: Object, key: Object) -> Object;
     pub(crate) fn pepjit_module_dict(module: Object) -> Object;
+    pub(crate) fn pepjit_function_of_version(version: u32) -> Object;
     pub(crate) fn pepjit_function_info(function: Object, out: *mut FunctionInfo);
     pub(crate) fn pepjit_tuple_size(tuple: Object) -> i64;
     pub(crate) fn pepjit_tuple_item(tuple: Object, index: i64) -> Object;

@@ -78,6 +78,9 @@ impl Engine {
         unit.hooked.insert(function as usize);
         unit.hooks += 1;
         self.hooked.insert(function as usize, (id, version));
+        if version != 0 {
+            self.versions.insert(version, function as usize);
+        }
         if let Some(before) = before.and_then(|before| self.registry.units.get_mut(&before)) {
             before.hooked.remove(&(function as usize));
         }
@@ -86,6 +89,9 @@ impl Engine {
     /// A function no longer runs compiled code. `alive`: it gets its own vectorcall back.
     fn unhook(&mut self, function: usize, alive: bool) {
         let Some((id, version)) = self.hooked.remove(&function) else { return };
+        if self.versions.get(&version) == Some(&function) {
+            self.versions.remove(&version);
+        }
         if let Some(unit) = self.registry.units.get_mut(&id) {
             unit.hooked.remove(&function);
         }

@@ -187,6 +187,8 @@ pub(crate) struct UnitAddresses {
     pub(crate) active: u64,
     /// Of shared code: the word that holds the function that runs; else 0.
     pub(crate) function_cell: u64,
+    /// Whether each parameter is a positional one.
+    pub(crate) positional: bool,
     /// The array of exit counters by reason.
     pub(crate) counters: *mut u64,
 }
@@ -208,6 +210,10 @@ impl<'a> UnitLinkage<'a> {
         let addresses = Addresses {
             exit_function: ffi::pepjit_exit_function as *const () as u64,
             exit_loop: ffi::pepjit_exit_loop as *const () as u64,
+            bind: ffi::pepjit_bind as *const () as u64,
+            unbind: ffi::pepjit_unbind as *const () as u64,
+            call_bound: ffi::pepjit_call_bound as *const () as u64,
+            positional: unit.positional,
             // SAFETY: set once by the C side's initialisation, before any compilation.
             fallback: unsafe { ffi::pepjit_fallback } as u64,
             current_tstate: ffi::pepjit_current_tstate as *const () as u64,

@@ -120,6 +120,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             in_progress: Vec::new(),
             nested: HashMap::new(),
             hooked: HashMap::new(),
+            versions: HashMap::new(),
             known: HashSet::new(),
             replaced: Vec::new(),
             patience: Patience::default(),

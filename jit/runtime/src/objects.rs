@@ -153,6 +153,7 @@ pub(crate) fn code_facts(function: Object, entry: Entry, observed: Vec<Type>, fa
             shared: false,
             closure: tuple(info.closure).into_iter().map(describe).collect(),
             argcount: code.argcount,
+            posonlyargcount: code.posonlyargcount,
             kwonlyargcount: code.kwonlyargcount,
             flags: code.flags,
             stacksize: code.stacksize,
@@ -167,6 +168,20 @@ pub(crate) fn code_facts(function: Object, entry: Entry, observed: Vec<Type>, fa
         let has_run = pepjit_frontend::has_run(&input);
         ffi::pepjit_code_release(&raw mut code);
         Some(CodeFacts { input, has_executors, has_run })
+    }
+}
+
+/// The name of a local; null if there is no such local.
+pub(crate) fn code_name(code: Object, local: usize) -> Object {
+    let mut info = std::mem::MaybeUninit::<ffi::CodeInfo>::zeroed();
+    // SAFETY: the code object is live; the arrays are released at once, the names are the code's.
+    unsafe {
+        if ffi::pepjit_code_info(code, info.as_mut_ptr()) != 0 {
+            return std::ptr::null_mut();
+        }
+        let mut info = info.assume_init();
+        ffi::pepjit_code_release(&raw mut info);
+        tuple(info.localsplusnames).get(local).copied().unwrap_or(std::ptr::null_mut())
     }
 }
 

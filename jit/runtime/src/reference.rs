@@ -150,13 +150,20 @@ pub(crate) unsafe fn call_entry(address: u64, tstate: u64, args: &[u64]) -> Pair
 /// The vectorcall entry of all functions.
 extern "C" fn vectorcall(callable: u64, args: *const u64, nargsf: u64, names: u64) -> u64 {
     let unit = functions().get(&callable).map(Arc::clone);
-    if let Some(unit) = unit
-        && let Some(words) = machine::arguments(&unit, args, nargsf, names)
-    {
-        // SAFETY: the address is that of a function without parameters.
-        let tstate: u64 = unsafe { call::words(unit.addresses.current_tstate, &[]) };
-        let result = machine::run(&unit, tstate, 0, &words);
-        return machine::box_result(&unit, result);
+    if let Some(unit) = unit {
+        let run = |words: &[u64]| {
+            // SAFETY: the address is that of a function without parameters.
+            let tstate: u64 = unsafe { call::words(unit.addresses.current_tstate, &[]) };
+            machine::box_result(&unit, machine::run(&unit, tstate, 0, words))
+        };
+        if let Some(words) = machine::arguments(&unit, args, nargsf, names) {
+            return run(&words);
+        }
+        if let Some(bound) = machine::Bound::new(&unit, callable, args, nargsf, names)
+            && let Some(words) = bound.words()
+        {
+            return run(&words);
+        }
     }
     let fallback = FALLBACK.load(Ordering::Relaxed);
     // SAFETY: the address is that of a vectorcall function, the arguments are those that it wants.

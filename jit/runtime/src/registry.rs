@@ -55,6 +55,10 @@ impl OsrProfile {
 pub(crate) struct EntryCell {
     /// A direct entry, or the fallback entry of code that has been given up. Native callers read it.
     pub(crate) target: Cell<u64>,
+    /// Of shared code: where it finds the function that it runs. Who calls it writes it.
+    pub(crate) function: Cell<u64>,
+    /// The vectorcall of the functions that run the code, or 0. Native callers compare it.
+    pub(crate) vectorcall: Cell<u64>,
     /// How many units have its address in their code.
     pub(crate) callers: Cell<usize>,
 }
@@ -63,6 +67,17 @@ impl EntryCell {
     /// The address that code has.
     pub(crate) fn address(&self) -> u64 {
         self.target.as_ptr() as u64
+    }
+
+    /// What is called through it, as the IR names it.
+    pub(crate) fn callee(&self, shared: bool, params: &[Type], name: &str) -> Callee {
+        let function = shared.then_some(Type::OBJECT);
+        Callee {
+            entry_cell: self.address(),
+            function_cell: if shared { self.function.as_ptr() as u64 } else { 0 },
+            params: function.into_iter().chain(params.iter().copied()).collect(),
+            label: name.into(),
+        }
     }
 }
 
@@ -77,20 +92,12 @@ pub(crate) struct Words {
     pub(crate) entries: Box<u64>,
     /// How much of the code is waiting where no frame tells of it.
     pub(crate) active: Box<i64>,
-    /// Where shared code finds the function that it runs.
-    pub(crate) function: Box<u64>,
 }
 
 impl Words {
     /// The words of a new unit.
-    pub(crate) fn new(function: Object, stress: u64) -> Words {
-        Words {
-            valid: Box::new(1),
-            stress: Box::new(stress),
-            entries: Box::new(0),
-            active: Box::new(0),
-            function: Box::new(function as u64),
-        }
+    pub(crate) fn new(stress: u64) -> Words {
+        Words { valid: Box::new(1), stress: Box::new(stress), entries: Box::new(0), active: Box::new(0) }
     }
 }
 
@@ -101,6 +108,8 @@ pub(crate) struct Unit {
     pub(crate) compiled: Compiled,
     pub(crate) words: Words,
     pub(crate) cell: Rc<EntryCell>,
+    /// Whether the functions of its code object share it.
+    pub(crate) shared: bool,
     /// The cells that the code calls through.
     pub(crate) callees: Vec<Rc<EntryCell>>,
     pub(crate) assumptions: Vec<Assumption>,
@@ -130,7 +139,7 @@ pub(crate) struct Unit {
 impl Unit {
     /// The unit as the IR calls it.
     pub(crate) fn callee(&self) -> Callee {
-        Callee { entry_cell: self.cell.address(), params: self.params.clone(), label: self.name.clone() }
+        self.cell.callee(self.shared, &self.params, &self.name)
     }
 
     /// Whether every assumption still holds.
@@ -158,6 +167,15 @@ pub(crate) struct History {
     pub(crate) observed: Vec<Type>,
 }
 
+/// The entry cell of a function's newest code.
+struct LastCell {
+    /// What callers pass.
+    params: Vec<Type>,
+    /// The globals and builtins of the functions that callers pass to shared code.
+    namespaces: (usize, usize),
+    cell: Rc<EntryCell>,
+}
+
 /// All units, and what is known of what has been or could be compiled.
 #[derive(Default)]
 pub(crate) struct Registry {
@@ -168,8 +186,8 @@ pub(crate) struct Registry {
     pub(crate) assumptions: Assumptions,
     /// Units that have been given up and not freed yet.
     pub(crate) dead: Vec<UnitId>,
-    /// The last entry cell of each function, with the parameters that its callers pass.
-    cells: HashMap<Key, (Vec<Type>, Rc<EntryCell>)>,
+    /// The last entry cell of each function.
+    cells: HashMap<Key, LastCell>,
     by_owner: BTreeSet<(usize, UnitId)>,
     by_function: BTreeSet<(usize, UnitId)>,
     next: UnitId,
@@ -183,9 +201,9 @@ impl Registry {
     }
 
     /// The cell for the next unit of a key: its callers' one if they can call that unit too.
-    pub(crate) fn cell_for(&mut self, key: Key, params: &[Type]) -> Rc<EntryCell> {
+    pub(crate) fn cell_for(&mut self, key: Key, params: &[Type], namespaces: (usize, usize)) -> Rc<EntryCell> {
         match self.cells.get(&key) {
-            Some((known, cell)) if known == params => Rc::clone(cell),
+            Some(last) if last.params == params && last.namespaces == namespaces => Rc::clone(&last.cell),
             _ => Rc::default(),
         }
     }
@@ -194,6 +212,7 @@ impl Registry {
     pub(crate) fn add(&mut self, id: UnitId, unit: Unit) -> Vec<UnitId> {
         let key = unit.key;
         unit.cell.target.set(unit.compiled.entry);
+        unit.cell.vectorcall.set(unit.compiled.vectorcall);
         for callee in &unit.callees {
             callee.callers.set(callee.callers.get() + 1);
         }
@@ -205,8 +224,9 @@ impl Registry {
         self.current.insert(key, id);
         let mut stranded = Vec::new();
         if key.header.is_none() {
-            let old = self.cells.insert(key, (unit.params.clone(), Rc::clone(&unit.cell)));
-            if let Some((_, old)) = old.filter(|(_, old)| !Rc::ptr_eq(old, &unit.cell) && old.callers.get() > 0) {
+            let last = LastCell { params: unit.params.clone(), namespaces: unit.namespaces, cell: Rc::clone(&unit.cell) };
+            let old = self.cells.insert(key, last).map(|last| last.cell);
+            if let Some(old) = old.filter(|old| !Rc::ptr_eq(old, &unit.cell) && old.callers.get() > 0) {
                 let calls = |other: &Unit| other.callees.iter().any(|callee| Rc::ptr_eq(callee, &old));
                 stranded.extend(self.units.iter().filter(|(_, other)| calls(other)).map(|(id, _)| *id));
             }
@@ -286,6 +306,7 @@ impl Registry {
         *unit.words.valid = 0;
         if unit.cell.target.get() == unit.compiled.entry {
             unit.cell.target.set(unit.compiled.fallback);
+            unit.cell.vectorcall.set(0);
         }
         if self.current.get(&unit.key) == Some(&id) {
             self.current.remove(&unit.key);

@@ -3,9 +3,12 @@
 use crate::assumptions::Assumption;
 use crate::engine::Engine;
 use crate::ffi::{self, Object};
-use crate::objects::{code_facts, describe, function_info, text, tuple, type_of_bit};
+use crate::objects::{CodeFacts, code_facts, code_name, describe, function_info, text, tuple, type_of_bit};
 use crate::registry::{EntryCell, UnitId};
-use pepjit_frontend::{Attribute, Builtin, CalleeInfo, ClassCall, Convention, Entry, Native, Shadow, World};
+use pepjit_frontend::input::{CO_VARARGS, CO_VARKEYWORDS};
+use pepjit_frontend::{
+    Attribute, Builtin, CalleeInfo, ClassCall, CodeInput, Convention, Entry, KnownBy, Native, Shadow, Signature, Target, World,
+};
 use pepjit_ir::{Callee, ObjRef, Type};
 use std::rc::Rc;
 
@@ -99,6 +102,71 @@ impl<'a> ProcessWorld<'a> {
     fn rely_on_class_object(&mut self, class: Object) -> bool {
         // SAFETY: `class` is a live class.
         self.rely_on_class(class) && self.rely_on_class(unsafe { ffi::pepjit_type_of(class) })
+    }
+
+    /// How a function is called directly, and the address of the word with its vectorcall; it's compiled if it isn't yet.
+    fn entry(&mut self, function: Object, facts: &CodeFacts) -> Option<(Callee, u64)> {
+        let key = self.engine.key(function, None);
+        let info = function_info(function);
+        let namespaces = (info.globals as usize, info.builtins as usize);
+        let (callee, cell) = if let Some(pending) = self.engine.in_progress.iter().find(|pending| pending.key == key) {
+            (pending.namespaces == namespaces)
+                .then(|| (pending.cell.callee(pending.shared, &pending.params, &pending.name), Rc::clone(&pending.cell)))?
+        } else {
+            if self.engine.registry.find(key).is_none() {
+                // Code that has never run has nothing to specialise on.
+                if !facts.has_run && !self.engine.policy.force {
+                    return None;
+                }
+                let observed =
+                    self.engine.calls.get(&(info.code as usize)).map_or_else(Vec::new, |profile| profile.observed.clone());
+                self.engine.known.insert(function as usize);
+                self.engine.compile(function, Entry::Function, observed).ok()?;
+            }
+            let unit = self.engine.registry.find(key).filter(|unit| unit.namespaces == namespaces)?;
+            (unit.callee(), Rc::clone(&unit.cell))
+        };
+        let vectorcall = cell.vectorcall.as_ptr() as u64;
+        if !self.callees.iter().any(|known| Rc::ptr_eq(known, &cell)) {
+            self.callees.push(cell);
+        }
+        Some((callee, vectorcall))
+    }
+
+    /// The parameters of a function; the defaults are those of this very function.
+    fn signature(&mut self, function: Object, input: &CodeInput, with_defaults: bool) -> Signature {
+        let info = function_info(function);
+        let (positional, named) = (input.argcount as usize, input.kwonlyargcount as usize);
+        let names: Vec<String> = input.locals[..positional + named].iter().map(|(_, name)| name.clone()).collect();
+        let mut defaults = vec![None; positional + named];
+        if with_defaults {
+            let given = tuple(info.defaults);
+            let first = positional.saturating_sub(given.len());
+            for (place, value) in defaults[first..positional].iter_mut().zip(&given[given.len() - (positional - first)..]) {
+                *place = Some(describe(*value));
+            }
+            for position in positional..positional + named {
+                defaults[position] = self.keyword_default(info.kwdefaults, code_name(info.code, position), &names[position]);
+            }
+        }
+        Signature {
+            names,
+            positional_only: input.posonlyargcount as usize,
+            positional,
+            rest: input.flags & CO_VARARGS != 0,
+            others: input.flags & CO_VARKEYWORDS != 0,
+            defaults,
+        }
+    }
+
+    /// The default of a parameter that is given by name alone. Nobody tells when such a dict changes, but the dict itself.
+    fn keyword_default(&mut self, dict: Object, name: Object, text: &str) -> Option<ObjRef> {
+        if dict.is_null() || name.is_null() {
+            return None;
+        }
+        // SAFETY: a live dict (held by the function) and a live str (held by its code).
+        let value = Self::known(unsafe { ffi::pepjit_dict_get(dict, name) })?;
+        self.rely_on_name(dict, text).then_some(value)
     }
 
     fn shadow(info: &ffi::AttributeInfo) -> Shadow {
@@ -204,51 +272,31 @@ impl World for ProcessWorld<'_> {
         None
     }
 
-    fn callee(&mut self, function: &ObjRef, arguments: usize) -> Option<CalleeInfo> {
+    fn callee(&mut self, function: &ObjRef) -> Option<CalleeInfo> {
         let object = function.address as Object;
         // SAFETY: a live object.
         if unsafe { ffi::pepjit_is_function(object) } == 0 {
             return None;
         }
-        let info = function_info(object);
-        if !info.kwdefaults.is_null() {
-            return None;
-        }
-        let defaults: Vec<ObjRef> = tuple(info.defaults).into_iter().map(describe).collect();
-        let key = self.engine.key(object, None);
-        if key.owner != object as usize {
-            // Shared code learns which function it runs from the vectorcall entry alone.
-            return None;
-        }
-        let position = self.engine.in_progress.iter().position(|pending| pending.key == key);
-        let (callee, cell) = if let Some(position) = position {
-            let pending = &self.engine.in_progress[position];
-            let cell = Rc::clone(&pending.cell);
-            (Callee { entry_cell: cell.address(), params: pending.params.clone(), label: pending.name.clone() }, cell)
-        } else if let Some(unit) = self.engine.registry.find(key) {
-            (unit.callee(), Rc::clone(&unit.cell))
-        } else {
-            let observed = self.engine.calls.get(&(info.code as usize)).map_or_else(Vec::new, |profile| profile.observed.clone());
-            self.engine.known.insert(object as usize);
-            let facts = code_facts(object, Entry::Function, observed.clone(), Vec::new())?;
-            // Code that has never run has nothing to specialise on.
-            if !facts.has_run && !self.engine.policy.force {
-                return None;
-            }
-            let wanted = facts.input.argcount as usize;
-            if arguments > wanted || wanted - arguments > defaults.len() {
-                return None;
-            }
-            let id = self.engine.compile(object, Entry::Function, observed).ok()?;
-            let unit = self.engine.registry.units.get(&id)?;
-            (unit.callee(), Rc::clone(&unit.cell))
-        };
-        if !self.callees.iter().any(|known| Rc::ptr_eq(known, &cell)) {
-            self.callees.push(cell);
-        }
+        let facts = code_facts(object, Entry::Function, Vec::new(), Vec::new())?;
+        let (callee, _) = self.entry(object, &facts)?;
+        let signature = self.signature(object, &facts.input, true);
         self.engine.known.insert(object as usize);
         self.assume(Assumption::Function(object as usize));
-        Some(CalleeInfo { callee, defaults })
+        Some(CalleeInfo { callee, signature })
+    }
+
+    fn function_of_version(&mut self, version: u32) -> Option<Target> {
+        let function = self.engine.function_of_version(version)? as Object;
+        let described = describe(function);
+        if self.engine.key(function, None).owner == function as usize {
+            let info = self.callee(&described)?;
+            return Some(Target { known_by: KnownBy::Identity(described), info });
+        }
+        let facts = code_facts(function, Entry::Function, Vec::new(), Vec::new())?;
+        let (callee, vectorcall) = self.entry(function, &facts)?;
+        let signature = self.signature(function, &facts.input, false);
+        Some(Target { known_by: KnownBy::Vectorcall(vectorcall), info: CalleeInfo { callee, signature } })
     }
 
     fn class_call(&mut self, class: &ObjRef) -> Option<ClassCall> {

@@ -275,7 +275,7 @@ impl Translator<'_> {
     }
 
     /// Goes on if the condition holds, else in a block without parameters.
-    fn otherwise(&mut self, condition: Value, block: Block) {
+    pub(super) fn otherwise(&mut self, condition: Value, block: Block) {
         let (then, not) = self.fork(condition);
         self.block = not;
         self.join(block, Vec::new());
@@ -328,19 +328,7 @@ impl Translator<'_> {
 
     fn property_is_direct(&mut self, attribute: &Attribute) -> bool {
         let Attribute::Property { getter } = attribute else { return false };
-        self.world.callee(getter, 1).is_some()
-    }
-
-    fn call_getter(&mut self, getter: &ObjRef, method: bool) -> Step {
-        let owner = self.pop()?;
-        let getter = self.object(getter.clone());
-        self.push(Entry::Const(getter));
-        self.push(owner);
-        self.call_function(0)?;
-        if method {
-            self.push(Entry::Null);
-        }
-        Ok(())
+        self.world.callee(getter).is_some()
     }
 
     fn generic_attribute(&mut self, name: &ObjRef, method: bool) -> Step {

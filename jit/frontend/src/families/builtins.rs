@@ -106,8 +106,8 @@ impl Translator<'_> {
     /// The unchecked result of a function in C with the operands on the stack.
     fn native_result(&mut self, native: &Native, count: usize) -> Step<Option<Value>> {
         let receiver = self.peek(count)?;
-        let ty = self.ty(receiver);
-        if native.method && ty.may_be_null() || !native.method && receiver != Entry::Null {
+        let doubtful = receiver == Entry::Null || self.may_be_null(receiver);
+        if native.method && doubtful || !native.method && receiver != Entry::Null {
             return Ok(None);
         }
         let helper = match (native.convention, count) {

@@ -3,22 +3,16 @@
 use crate::input::PyVersion;
 use crate::state::{Entry, Owner};
 use crate::translate::{Step, Translator, unsupported};
-use crate::world::{Builtin, CalleeInfo};
+use crate::world::Builtin;
 use pepjit_ir::{Cond, Constant, Field, Helper, Imm, ObjRef, Op, Type, Value};
 
 impl Translator<'_> {
     pub(super) fn call(&mut self, arg: u32) -> Step {
         let count = arg as usize;
         let callable = self.peek(count + 1)?;
-        let Some(object) = self.constant(callable) else {
-            return match callable {
-                Entry::Value(value, _) if self.candidates.contains_key(&value) && !self.failed() => {
-                    self.call_one_of(value, count)
-                }
-                _ => self.call_object(count),
-            };
-        };
-        if let Some(builtin) = self.world.builtin(&object) {
+        if let Some(object) = self.constant(callable)
+            && let Some(builtin) = self.world.builtin(&object)
+        {
             if builtin == Builtin::LooksAtFrame {
                 return unsupported("call of a builtin that looks at the frame");
             }
@@ -34,23 +28,28 @@ impl Translator<'_> {
             if !self.failed() && self.call_native(&object, count)? {
                 return Ok(());
             }
-            return self.call_object(count);
+            return self.generic_op(Helper::CallObject, count + 2, &[]);
         }
-        if object.ty == Type::FUNCTION {
-            return self.call_function(count);
-        }
-        if self.world.class_call(&object).is_some() && !self.failed() {
-            return self.call_class(&object, count);
-        }
-        if !self.failed() && self.call_native(&object, count)? {
-            return Ok(());
-        }
-        self.call_object(count)
+        let site = self.site(count, None)?;
+        self.call_site(&site)
     }
 
-    /// Calls whatever is on the stack, through the interpreter's own protocol.
-    fn call_object(&mut self, count: usize) -> Step {
-        self.generic_op(Helper::CallObject, count + 2, &[])
+    pub(super) fn call_keywords(&mut self, arg: u32) -> Step {
+        let names = self.peek(0)?;
+        let names = self.constant(names).and_then(|names| self.world.tuple_items(&names));
+        let callable = self.peek(arg as usize + 2)?;
+        if let Some(object) = self.constant(callable)
+            && self.world.builtin(&object) == Some(Builtin::LooksAtFrame)
+        {
+            return unsupported("call of a builtin that looks at the frame");
+        }
+        match names {
+            Some(names) => {
+                let site = self.site(arg as usize, Some(names))?;
+                self.call_site(&site)
+            }
+            None => self.generic_op(Helper::CallKeywords, arg as usize + 3, &[]),
+        }
     }
 
     /// The arguments of a call with `count` of them on the stack: the receiver first, if there is one.
@@ -66,189 +65,11 @@ impl Translator<'_> {
         Ok(entries)
     }
 
-    /// Each argument as the callee wants it, or none if one can't be.
-    fn pass(&mut self, info: &CalleeInfo, arguments: &[Entry]) -> Option<Vec<Value>> {
-        let given = arguments.len();
-        let wanted = info.callee.params.len();
-        if given > wanted || wanted - given > info.defaults.len() {
-            return None;
-        }
-        let defaults = info.defaults[info.defaults.len() - (wanted - given)..].to_vec();
-        let mut entries = arguments.to_vec();
-        for default in defaults {
-            let object = self.object(default);
-            entries.push(Entry::Const(object));
-        }
-        for (entry, ty) in entries.iter().zip(&info.callee.params) {
-            let ty = ty.boxed();
-            if ty != Type::OBJECT && self.ty(*entry).intersect(ty).is_empty() {
-                return None;
-            }
-        }
-        let mut values = Vec::new();
-        for (entry, ty) in entries.into_iter().zip(info.callee.params.clone()) {
-            let value = self.value(entry);
-            values.push(match ty {
-                Type::C_INT => self.checked(Op::UnboxInt, &[value]),
-                Type::C_FLOAT => self.checked(Op::UnboxFloat, &[value]),
-                _ => value,
-            });
-        }
-        Some(values)
-    }
-
-    /// Calls the Python function under the arguments directly, if it's compiled.
-    pub(super) fn call_function(&mut self, count: usize) -> Step {
-        let callable = self.peek(count + 1)?;
-        let Some(function) = self.constant(callable) else { return self.call_object(count) };
-        let receiver = self.peek(count)?;
-        if receiver != Entry::Null && self.may_be_null(receiver) || self.failed() {
-            return self.call_object(count);
-        }
-        let arguments = self.arguments(count)?;
-        let Some(info) = self.world.callee(&function, arguments.len()) else { return self.call_object(count) };
-        let Some(values) = self.pass(&info, &arguments) else { return self.call_object(count) };
-        self.guard_valid();
-        self.specialised += 1;
-        let callee = self.func.add_callee(info.callee);
-        self.before_call();
-        let pair = self.build().call_direct(callee, &values);
-        self.drop_operands(count + 2)?;
-        let failed = self.op(Op::PairFailed, &[pair]);
-        self.throw_if(failed);
-        let result = self.op(Op::PairToObject, &[pair]);
-        self.push_owned(result);
-        Ok(())
-    }
-
-    /// Whether the callee can take the arguments without a check of their classes.
-    fn is_passable(&self, info: &CalleeInfo, arguments: &[Entry]) -> bool {
-        let (given, wanted) = (arguments.len(), info.callee.params.len());
-        let takes = |(entry, ty): (&Entry, &Type)| *ty == Type::OBJECT || self.ty(*entry) == ty.boxed();
-        given == wanted && arguments.iter().zip(&info.callee.params).all(takes)
-    }
-
-    /// Calls the method that was found for one of several classes: directly if it's one of the functions that are known.
-    fn call_one_of(&mut self, callable: Value, count: usize) -> Step {
-        let functions = self.candidates[&callable].clone();
-        let arguments = self.arguments(count)?;
-        let mut known: Vec<(ObjRef, CalleeInfo)> = Vec::new();
-        for function in functions {
-            if known.iter().any(|(other, _)| other.address == function.address) || function.ty != Type::FUNCTION {
-                continue;
-            }
-            if let Some(info) = self.world.callee(&function, arguments.len())
-                && self.is_passable(&info, &arguments)
-            {
-                known.push((function, info));
-            }
-        }
-        if known.is_empty() {
-            return self.call_object(count);
-        }
-        self.guard_valid();
-        self.specialised += 1;
-        self.before_call();
-        let frame = self.frame.clone();
-        let join = self.func.add_block();
-        let result = self.func.add_param(join, Type::OBJECT, true);
-        let slow = self.func.add_block();
-        let receiver = self.peek(count)?;
-        let receiver = self.value(receiver);
-        let unbound = self.op(Op::IsNull, &[receiver]);
-        let (not, bound) = self.fork(unbound);
-        self.block = not;
-        self.join(slow, Vec::new());
-        self.block = bound;
-        for (function, info) in known {
-            let function = self.object(function);
-            let function = self.build().object(function);
-            let right = self.op(Op::IsSame, &[callable, function]);
-            let (found, next) = self.fork(right);
-            self.block = found;
-            let Some(values) = self.pass(&info, &arguments) else { return unsupported("arguments") };
-            let callee = self.func.add_callee(info.callee);
-            let pair = self.build().call_direct(callee, &values);
-            self.drop_operands(count + 2)?;
-            let failed = self.op(Op::PairFailed, &[pair]);
-            self.throw_if(failed);
-            let object = self.op(Op::PairToObject, &[pair]);
-            self.join(join, vec![object]);
-            self.frame = frame.clone();
-            self.block = next;
-        }
-        self.join(slow, Vec::new());
-        self.block = slow;
-        let operands: Vec<Entry> = self.frame.stack[self.frame.stack.len() - count - 2..].to_vec();
-        let values: Vec<Value> = operands.into_iter().map(|entry| self.value(entry)).collect();
-        let object = self.build().call(Helper::CallObject, &values);
-        self.drop_operands(count + 2)?;
-        let failed = self.op(Op::IsNull, &[object]);
-        self.throw_if(failed);
-        self.func.values[object.index()].ty = Type::OBJECT;
-        self.join(join, vec![object]);
-        self.block = join;
-        self.push_owned(result);
-        Ok(())
-    }
-
     pub(super) fn drop_operands(&mut self, count: usize) -> Step {
         for _ in 0..count {
             let entry = self.pop()?;
             self.release(entry);
         }
-        Ok(())
-    }
-
-    /// Makes an instance and calls its `__init__` directly.
-    fn call_class(&mut self, class: &ObjRef, count: usize) -> Step {
-        let Some(call) = self.world.class_call(class) else { return self.call_object(count) };
-        if self.peek(count)? != Entry::Null {
-            return self.call_object(count);
-        }
-        let init = match &call.init {
-            None if count == 0 => None,
-            None => return self.call_object(count),
-            Some(init) => match self.world.callee(init, count + 1) {
-                None => return self.call_object(count),
-                Some(info) if info.callee.params.first().is_some_and(|ty| *ty != Type::OBJECT) => return self.call_object(count),
-                Some(info) => Some(info),
-            },
-        };
-        // The arguments are converted before anything happens; the instance takes the first place.
-        let mut arguments = self.arguments(count)?;
-        let class_id = self.object(class.clone());
-        arguments.insert(0, Entry::Const(class_id));
-        let values = match &init {
-            None => Vec::new(),
-            Some(info) => match self.pass(info, &arguments) {
-                None => return self.call_object(count),
-                Some(values) => values,
-            },
-        };
-        self.guard_valid();
-        self.specialised += 1;
-        self.before_call();
-        let class_value = self.build().object(class_id);
-        let instance = self.build().call(Helper::NewInstance, &[class_value]);
-        let failed = self.op(Op::IsNull, &[instance]);
-        // The operands are still on the stack: the interpreter gives them up.
-        self.throw_if(failed);
-        self.func.values[instance.index()].ty = Type::OTHER;
-        if let Some(info) = init {
-            let mut values = values;
-            values[0] = instance;
-            let callee = self.func.add_callee(info.callee);
-            let pair = self.build().call_direct(callee, &values);
-            self.drop_operands(count + 2)?;
-            let failed = self.op(Op::PairFailed, &[pair]);
-            self.throw_if_holding(failed, instance);
-            // `class_call` vouches for `__init__` returning None.
-            self.build().effect(Op::PairDrop, &[pair], Imm::None);
-        } else {
-            self.drop_operands(count + 2)?;
-        }
-        self.push_owned(instance);
         Ok(())
     }
 
@@ -405,10 +226,6 @@ impl Translator<'_> {
         self.check_status(status);
         self.join(done, Vec::new());
         self.block = done;
-    }
-
-    pub(super) fn call_keywords(&mut self, arg: u32) -> Step {
-        self.generic_op(Helper::CallKeywords, arg as usize + 3, &[])
     }
 
     pub(super) fn call_ex(&mut self, arg: u32) -> Step {

@@ -6,6 +6,7 @@ mod builtins;
 mod calls;
 mod containers;
 mod exceptions;
+mod functions;
 mod iteration;
 mod locals;
 mod names;

@@ -32,20 +32,58 @@ pub(super) fn call_interpreter(unit: &Unit, args: &[u64]) -> Pair {
     }
     let array = objects.as_ptr().expose_provenance() as u64;
     let words = [unit.addresses.function, array, objects.len() as u64, 0];
-    // SAFETY: the original vectorcall, with an array of arguments and its length.
-    let payload = unsafe { call::words(unit.addresses.fallback, &words) };
+    let payload = if unit.addresses.positional {
+        // SAFETY: the original vectorcall, with an array of arguments and its length.
+        unsafe { call::words(unit.addresses.fallback, &words) }
+    } else {
+        // SAFETY: a value for each parameter.
+        unsafe { call::words(unit.addresses.call_bound, &words[..2]) }
+    };
     for object in boxes {
         machine.dec_ref(object);
     }
     Pair { payload, tag: TAG_OBJECT }
 }
 
-/// The arguments of a vectorcall as the function's parameters, if the call fits them and the function is still valid.
+/// The arguments of a vectorcall bound to the function's parameters; they hold references until they are dropped.
+pub(super) struct Bound<'a> {
+    unit: &'a Unit,
+    values: Vec<u64>,
+}
+
+impl Drop for Bound<'_> {
+    fn drop(&mut self) {
+        let words = [self.values.as_ptr().expose_provenance() as u64, self.values.len() as u64];
+        // SAFETY: `bind` has left a reference for each.
+        unsafe { call::words::<()>(self.unit.addresses.unbind, &words) };
+    }
+}
+
+impl Bound<'_> {
+    /// Binds them, if the call fits the function and it's still valid.
+    pub(super) fn new(unit: &Unit, callable: u64, args: *const u64, nargsf: u64, names: u64) -> Option<Bound<'_>> {
+        let mut machine = Process { unit, tstate: 0, frame: 0 };
+        let mut values = vec![0; unit.params.len().max(1)];
+        let words = [callable, args.expose_provenance() as u64, nargsf, names, values.as_mut_ptr().expose_provenance() as u64];
+        // SAFETY: the vectorcall's own arguments, and room for each parameter.
+        let fits = machine.is_valid() && unsafe { call::words::<i64>(unit.addresses.bind, &words) } != 0;
+        values.truncate(unit.params.len());
+        fits.then(|| Bound { unit, values })
+    }
+
+    /// As the function's entry takes them.
+    pub(super) fn words(&self) -> Option<Vec<u64>> {
+        let mut machine = Process { unit: self.unit, tstate: 0, frame: 0 };
+        self.values.iter().zip(&self.unit.params).map(|(object, ty)| machine.argument(*object, *ty)).collect()
+    }
+}
+
+/// The arguments of a vectorcall as the function's parameters, if the call fits them as it is and the function is still valid.
 pub(super) fn arguments(unit: &Unit, args: *const u64, nargsf: u64, names: u64) -> Option<Vec<u64>> {
     // All bits but `PY_VECTORCALL_ARGUMENTS_OFFSET`.
     let count = nargsf & (u64::MAX >> 1);
     let mut machine = Process { unit, tstate: 0, frame: 0 };
-    if count != unit.params.len() as u64 || names != 0 || !machine.is_valid() {
+    if !unit.addresses.positional || count != unit.params.len() as u64 || names != 0 || !machine.is_valid() {
         return None;
     }
     // SAFETY: the vectorcall protocol: so many arguments.

@@ -55,7 +55,7 @@ fn unsupported(what: String) -> BackendError {
 
 /// Whether an entry can be given a value of this type: of a function what the vectorcall entry can check, of a loop a word.
 fn is_passable(ty: Type, kind: FunctionKind) -> bool {
-    let checked = [Type::C_INT, Type::INT, Type::C_FLOAT, Type::FLOAT, Type::NONE, Type::BOOL];
+    let checked = [Type::C_INT, Type::INT, Type::C_FLOAT, Type::FLOAT, Type::NONE, Type::BOOL, Type::TUPLE, Type::DICT];
     match kind {
         FunctionKind::Entry => checked.contains(&ty) || Type::OBJECT.is_subtype(ty),
         FunctionKind::Loop { .. } => ty.is_object() || ty == Type::C_WORD || ty == Type::C_INT,

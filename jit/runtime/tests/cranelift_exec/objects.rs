@@ -433,6 +433,41 @@ fn vectorcall_checks_everything() {
 }
 
 #[test]
+fn vectorcall_binds_what_does_not_fit() {
+    let text = "function \"f\" entry, locals 1, stack 1, traceable 0 {\n  b0(v0: CInt):\n    return_int v0\n}\n";
+    let value = new_int(70_000).address();
+    for collections in [false, true] {
+        let process = Process::new();
+        let mut process = if collections { process.with_collections() } else { process };
+        let compiled = process.compile_text(text);
+        log(|log| log.bound = vec![value]);
+        assert_ne!(vectorcall(&compiled, &[], 0, 0), 0xfa11, "a default");
+        assert_ne!(vectorcall(&compiled, &[value], 0, 0x4000), 0xfa11, "a keyword");
+        assert_eq!(log(|log| std::mem::take(&mut log.unbound)), [value, value]);
+        assert_ne!(vectorcall(&compiled, &[value], 0, 0), 0xfa11);
+        assert_eq!(log(|log| std::mem::take(&mut log.unbound)).len(), usize::from(collections), "only what was bound");
+        // What is bound must be of the parameter's class.
+        let other = small_int(3);
+        let [none, ..] = singletons();
+        log(|log| log.bound = vec![none]);
+        assert_eq!(vectorcall(&compiled, &[], 0, 0), 0xfa11);
+        assert_eq!(log(|log| std::mem::take(&mut log.unbound)), [none]);
+        log(|log| log.bound.clear());
+        assert_eq!(vectorcall(&compiled, &[other, other], 0, 0), 0xfa11);
+        assert_eq!(log(|log| log.unbound.len()), 0);
+    }
+}
+
+#[test]
+fn fallback_of_bound_values() {
+    let mut process = Process::new().with_collections();
+    let text = "function \"f\" entry, locals 3, stack 1, traceable 0 {\n  b0(v0: CInt, v1: CFloat, v2: Object borrowed):\n    return_int v0\n}\n";
+    let compiled = process.compile_text(text);
+    assert_eq!(process.call_fallback(&compiled, 3, 0.25, small_int(1)), Pair { payload: 0xb0d, tag: 1 });
+    assert_eq!(log(|log| log.bound_calls.pop()), Some((function(), small_int(3))));
+}
+
+#[test]
 fn vectorcall_boxes_ints() {
     let mut process = Process::new();
     let compiled = process.compile_text(&unary("v1 = unbox_int v0 ! s0\n return_int v1"));

@@ -134,6 +134,12 @@ pub(crate) struct Log {
     pub(crate) boxed_ints: usize,
     /// What `current_tstate` answers.
     pub(crate) thread: u64,
+    /// What `bind` binds; nothing: the call doesn't fit.
+    pub(crate) bound: Vec<u64>,
+    /// What `unbind` was given.
+    pub(crate) unbound: Vec<u64>,
+    /// Calls of `call_bound`: callable and first value.
+    pub(crate) bound_calls: Vec<(u64, u64)>,
 }
 
 thread_local! {
@@ -279,6 +285,26 @@ extern "C" fn fallback(callable: u64, args: *const u64, nargsf: u64, names: u64)
     0xfa11
 }
 
+extern "C" fn bind(_callable: u64, _args: *const u64, _nargsf: u64, _names: u64, out: *mut u64) -> i64 {
+    let bound = log(|log| log.bound.clone());
+    // SAFETY: there is room for each parameter, and a test binds as many.
+    unsafe { std::ptr::copy_nonoverlapping(bound.as_ptr(), out, bound.len()) };
+    i64::from(!bound.is_empty())
+}
+
+extern "C" fn unbind(values: *const u64, count: i64) {
+    // SAFETY: as many values as parameters.
+    let values = unsafe { std::slice::from_raw_parts(values, count as usize) }.to_vec();
+    log(|log| log.unbound.extend(values));
+}
+
+extern "C" fn call_bound(callable: u64, values: *const u64) -> u64 {
+    // SAFETY: a function with parameters.
+    let first = unsafe { *values };
+    log(|log| log.bound_calls.push((callable, first)));
+    0xb0d
+}
+
 extern "C" fn current_tstate() -> u64 {
     log(|log| log.thread)
 }
@@ -394,6 +420,10 @@ impl Process {
             exit_function: exit as *const () as u64,
             exit_loop: exit as *const () as u64,
             fallback: fallback as *const () as u64,
+            bind: bind as *const () as u64,
+            unbind: unbind as *const () as u64,
+            call_bound: call_bound as *const () as u64,
+            positional: true,
             current_tstate: current_tstate as *const () as u64,
             dealloc: dealloc as *const () as u64,
             dealloc_plain: dealloc as *const () as u64,
@@ -441,6 +471,12 @@ impl Process {
         let [head, count, tracer] = words.each_mut().map(|word| std::ptr::from_mut(word) as u64);
         self.layout.float_list = FreeList { head, count, count_bytes: 8, link: 0, most: 2 };
         self.layout.ref_tracer = tracer;
+        self
+    }
+
+    /// As for a function with `*args`, `**kwargs` or parameters that are given by name alone.
+    pub(crate) fn with_collections(mut self) -> Process {
+        self.addresses.positional = false;
         self
     }
 

@@ -44,6 +44,10 @@ impl Process {
         Process { base: self.base.with_stress(guards), ..self }
     }
 
+    pub(crate) fn with_collections(self) -> Process {
+        Process { base: self.base.with_collections(), ..self }
+    }
+
     /// There is nothing to switch off.
     pub(crate) fn without_optimiser(self) -> Process {
         self

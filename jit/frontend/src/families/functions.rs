@@ -1,0 +1,473 @@
+//! Calls of Python functions and classes: arguments are bound to parameters when compiling, and the callee's code is called directly.
+
+use crate::state::Entry;
+use crate::translate::{Step, Translator};
+use crate::world::{CalleeInfo, KnownBy, Signature, Target};
+use pepjit_ir::op::Reason;
+use pepjit_ir::{Block, Cond, Field, Helper, Imm, ObjRef, Op, Type, Value};
+
+/// A call whose operands are on the stack.
+pub(super) struct Site {
+    /// What is called.
+    callable: Entry,
+    /// The receiver, if there is one, and the positional arguments.
+    positional: Vec<Entry>,
+    /// Names and values.
+    keywords: Vec<(ObjRef, Entry)>,
+    /// How many stack entries the call takes.
+    operands: usize,
+    /// Whether there is no telling if there's a receiver.
+    doubtful: bool,
+}
+
+/// What a parameter is given.
+#[derive(Clone, Debug)]
+enum Argument {
+    /// This.
+    Plain(Entry),
+    /// `*args`: a tuple of these.
+    Rest(Vec<Entry>),
+    /// `**kwargs`: a dict of these.
+    Others(Vec<(ObjRef, Entry)>),
+}
+
+/// The same, converted to what the callee takes.
+enum Passed {
+    Value(Value),
+    Rest(Vec<Entry>),
+    Others(Vec<(ObjRef, Entry)>),
+}
+
+impl Translator<'_> {
+    /// The call with `count` arguments on the stack, the last of which have these names (whose tuple is on top).
+    pub(super) fn site(&self, count: usize, names: Option<Vec<ObjRef>>) -> Step<Site> {
+        let over = usize::from(names.is_some());
+        let operands = count + 2 + over;
+        let (callable, receiver) = (self.peek(operands - 1)?, self.peek(operands - 2)?);
+        let mut positional = Vec::new();
+        if receiver != Entry::Null {
+            positional.push(receiver);
+        }
+        for depth in (over..count + over).rev() {
+            positional.push(self.peek(depth)?);
+        }
+        let names = names.unwrap_or_default();
+        let values = positional.split_off(positional.len() - names.len());
+        let doubtful = receiver != Entry::Null && self.may_be_null(receiver);
+        Ok(Site { callable, positional, keywords: names.into_iter().zip(values).collect(), operands, doubtful })
+    }
+
+    /// Calls what isn't a known builtin.
+    pub(super) fn call_site(&mut self, site: &Site) -> Step {
+        let Some(object) = self.constant(site.callable) else {
+            let Entry::Value(callable, _) = site.callable else { return self.call_generic(site) };
+            let targets = self.targets(callable, site);
+            return self.call_one_of(callable, &targets, site);
+        };
+        if self.failed() || site.doubtful {
+            return self.call_generic(site);
+        }
+        if object.ty == Type::FUNCTION {
+            return self.call_function(&object, site);
+        }
+        if self.world.class_call(&object).is_some() {
+            return self.call_class(&object, site);
+        }
+        if site.keywords.is_empty() && self.call_native(&object, site.operands - 2)? {
+            return Ok(());
+        }
+        self.call_generic(site)
+    }
+
+    /// Calls whatever is on the stack, through the interpreter's own protocol.
+    fn call_generic(&mut self, site: &Site) -> Step {
+        self.generic_op(generic_helper(site), site.operands, &[])
+    }
+
+    /// Calls a getter with its owner, which is on the stack.
+    pub(super) fn call_getter(&mut self, getter: &ObjRef, method: bool) -> Step {
+        let owner = self.pop()?;
+        let getter = self.object(getter.clone());
+        self.push(Entry::Const(getter));
+        self.push(owner);
+        let site = self.site(0, None)?;
+        self.call_site(&site)?;
+        if method {
+            self.push(Entry::Null);
+        }
+        Ok(())
+    }
+
+    /// What each parameter is given; none if the call doesn't fit: the interpreter raises.
+    fn bind(&mut self, signature: &Signature, positional: &[Entry], keywords: &[(ObjRef, Entry)]) -> Option<Vec<Argument>> {
+        let mut bound: Vec<Option<Entry>> = vec![None; signature.names.len()];
+        let plain = positional.len().min(signature.positional);
+        if positional.len() > plain && !signature.rest {
+            return None;
+        }
+        for (place, entry) in bound.iter_mut().zip(&positional[..plain]) {
+            *place = Some(*entry);
+        }
+        let mut others = Vec::new();
+        for (name, entry) in keywords {
+            let named = |known: &String| *known == name.label;
+            match signature.names[signature.positional_only..].iter().position(named) {
+                Some(at) if bound[signature.positional_only + at].is_none() => {
+                    bound[signature.positional_only + at] = Some(*entry);
+                }
+                None if signature.others => others.push((name.clone(), *entry)),
+                _ => return None,
+            }
+        }
+        let mut arguments = Vec::new();
+        for (place, default) in bound.into_iter().zip(&signature.defaults) {
+            let entry = match (place, default) {
+                (Some(entry), _) => entry,
+                (None, Some(default)) => Entry::Const(self.object(default.clone())),
+                (None, None) => return None,
+            };
+            arguments.push(Argument::Plain(entry));
+        }
+        if signature.rest {
+            arguments.push(Argument::Rest(positional[plain..].to_vec()));
+        }
+        if signature.others {
+            arguments.push(Argument::Others(others));
+        }
+        Some(arguments)
+    }
+
+    /// Each argument as the callee wants it, or none if one can't be.
+    fn pass(&mut self, info: &CalleeInfo, arguments: Vec<Argument>) -> Option<Vec<Passed>> {
+        let parameters = info.callee.parameters().to_vec();
+        let impossible = |(argument, ty): (&Argument, &Type)| match argument {
+            Argument::Plain(entry) => self.ty(*entry).intersect(ty.boxed()).is_empty(),
+            _ => false,
+        };
+        if arguments.len() != parameters.len() || arguments.iter().zip(&parameters).any(impossible) {
+            return None;
+        }
+        let mut passed = Vec::new();
+        for (argument, ty) in arguments.into_iter().zip(parameters) {
+            passed.push(match argument {
+                Argument::Rest(entries) => Passed::Rest(entries),
+                Argument::Others(entries) => Passed::Others(entries),
+                Argument::Plain(entry) => {
+                    let value = self.value(entry);
+                    Passed::Value(match ty {
+                        Type::C_INT => self.checked(Op::UnboxInt, &[value]),
+                        Type::C_FLOAT => self.checked(Op::UnboxFloat, &[value]),
+                        _ => value,
+                    })
+                }
+            });
+        }
+        Some(passed)
+    }
+
+    /// Whether the callee can take the arguments without a check of their classes.
+    fn is_passable(&self, info: &CalleeInfo, arguments: &[Argument]) -> bool {
+        arguments.iter().zip(info.callee.parameters()).all(|(argument, ty)| match argument {
+            Argument::Plain(entry) => *ty == Type::OBJECT || self.ty(*entry) == ty.boxed(),
+            _ => true,
+        })
+    }
+
+    /// Makes the tuple and the dict that parameters are given: the values to pass, and those to give up afterwards. `held` is given up as well
+    /// if that fails.
+    fn collect(&mut self, passed: Vec<Passed>, held: Option<Value>) -> (Vec<Value>, Vec<Value>) {
+        let (mut values, mut made) = (Vec::new(), Vec::new());
+        for argument in passed {
+            let (helper, items) = match argument {
+                Passed::Value(value) => {
+                    values.push(value);
+                    continue;
+                }
+                Passed::Rest(entries) => {
+                    let mut items = Vec::new();
+                    for entry in entries {
+                        let item = self.value(entry);
+                        self.op_effect(Op::IncRef, item);
+                        items.push(item);
+                    }
+                    (Helper::BuildTuple, items)
+                }
+                Passed::Others(entries) => {
+                    let mut items = Vec::new();
+                    for (name, entry) in entries {
+                        let name = self.object(name);
+                        items.push(self.build().object(name));
+                        items.push(self.value(entry));
+                    }
+                    (Helper::BuildMap, items)
+                }
+            };
+            let collection = self.build().call(helper, &items);
+            let failed = self.op(Op::IsNull, &[collection]);
+            // The operands are still on the stack: the interpreter gives them up.
+            let held: Vec<Value> = made.iter().copied().chain(held).collect();
+            self.throw_with(failed, &held);
+            let ty = if helper == Helper::BuildTuple { Type::TUPLE } else { Type::DICT };
+            self.func.values[collection.index()].ty = ty;
+            values.push(collection);
+            made.push(collection);
+        }
+        (values, made)
+    }
+
+    fn op_effect(&mut self, op: Op, value: Value) {
+        self.build().effect(op, &[value], Imm::None);
+    }
+
+    /// The direct call itself, after `before_call`; gives up what was made for it and the call's operands. The result is a pair.
+    fn invoke(
+        &mut self,
+        info: CalleeInfo,
+        function: Value,
+        passed: Vec<Passed>,
+        first: Option<Value>,
+        site: &Site,
+    ) -> Step<Value> {
+        let (mut values, made) = self.collect(passed, first);
+        if let Some(first) = first {
+            values[0] = first;
+        }
+        if info.callee.function_cell != 0 {
+            values.insert(0, function);
+        }
+        let callee = self.func.add_callee(info.callee);
+        let pair = self.build().call_direct(callee, &values);
+        for collection in made {
+            self.op_effect(Op::DecRef, collection);
+        }
+        self.drop_operands(site.operands)?;
+        Ok(pair)
+    }
+
+    /// Calls a Python function that is known, if it's compiled.
+    fn call_function(&mut self, function: &ObjRef, site: &Site) -> Step {
+        let Some(info) = self.world.callee(function) else { return self.call_generic(site) };
+        let Some(arguments) = self.bind(&info.signature, &site.positional, &site.keywords) else {
+            return self.call_generic(site);
+        };
+        let Some(passed) = self.pass(&info, arguments) else { return self.call_generic(site) };
+        self.guard_valid();
+        self.specialised += 1;
+        self.before_call();
+        let function = self.value(site.callable);
+        let pair = self.invoke(info, function, passed, None, site)?;
+        self.push_pair(pair);
+        Ok(())
+    }
+
+    /// Throws if a direct call failed, else pushes its result.
+    fn push_pair(&mut self, pair: Value) {
+        let failed = self.op(Op::PairFailed, &[pair]);
+        self.throw_if(failed);
+        let result = self.op(Op::PairToObject, &[pair]);
+        self.push_owned(result);
+    }
+
+    /// The functions that a call may be of, as far as they can be called directly.
+    fn targets(&mut self, callable: Value, site: &Site) -> Vec<Target> {
+        let mut targets: Vec<Target> = Vec::new();
+        if self.failed() && self.candidates.contains_key(&callable) || site.callable == Entry::Null {
+            return targets;
+        }
+        for function in self.candidates.get(&callable).cloned().unwrap_or_default() {
+            let known_by = KnownBy::Identity(function.clone());
+            if function.ty == Type::FUNCTION
+                && targets.iter().all(|known| known.known_by != known_by)
+                && let Some(info) = self.world.callee(&function)
+            {
+                targets.push(Target { known_by, info });
+            }
+        }
+        if targets.is_empty()
+            && let Some(version) = self.cached_function()
+            && let Some(target) = self.world.function_of_version(version)
+        {
+            targets.push(target);
+        }
+        targets
+    }
+
+    /// The version of the function that the interpreter has specialised the call for.
+    fn cached_function(&self) -> Option<u32> {
+        let specialised =
+            matches!(self.insn.spec, "CALL_PY_EXACT_ARGS" | "CALL_PY_GENERAL" | "CALL_KW_PY" | "CALL_PY_WITH_DEFAULTS");
+        let at = self.insn.unit as usize + 2;
+        let (low, high) = (self.input.adaptive.get(at)?, self.input.adaptive.get(at + 1)?);
+        specialised.then(|| u32::from(*low) | u32::from(*high) << 16)
+    }
+
+    /// Whether the callable is the target.
+    fn is_target(&mut self, callable: Value, known_by: &KnownBy) -> Step<Value> {
+        match known_by {
+            KnownBy::Identity(function) => {
+                let function = self.object(function.clone());
+                let function = self.build().object(function);
+                Ok(self.op(Op::IsSame, &[callable, function]))
+            }
+            KnownBy::Vectorcall(cell) => {
+                let entry = self.op_imm(Op::LoadField, &[callable], Imm::Field(Field::FunctionVectorcall));
+                let cell = self.build().word(cell.cast_signed());
+                let expected = self.op_imm(Op::LoadU64, &[cell], Imm::Int(0));
+                Ok(self.op_imm(Op::IntCmp, &[entry, expected], Imm::Cond(Cond::Eq)))
+            }
+        }
+    }
+
+    /// Goes on if the callable is the target, else in another block.
+    fn unless_target(&mut self, callable: Value, known_by: &KnownBy, otherwise: Block) -> Step {
+        if matches!(known_by, KnownBy::Vectorcall(_)) {
+            let class = self.well_known(Type::FUNCTION)?;
+            let plain = self.op_imm(Op::IsClass, &[callable], Imm::Obj(class));
+            self.otherwise(plain, otherwise);
+        }
+        let right = self.is_target(callable, known_by)?;
+        self.otherwise(right, otherwise);
+        Ok(())
+    }
+
+    /// Calls one of several functions directly, or whatever else it is.
+    fn call_one_of(&mut self, callable: Value, targets: &[Target], site: &Site) -> Step {
+        if let [target] = targets
+            && !self.failed()
+            && !site.doubtful
+        {
+            return self.call_expected(callable, target, site);
+        }
+        let mut known = Vec::new();
+        for target in targets {
+            if let Some(arguments) = self.bind(&target.info.signature, &site.positional, &site.keywords)
+                && self.is_passable(&target.info, &arguments)
+            {
+                known.push((target.clone(), arguments));
+            }
+        }
+        if known.is_empty() {
+            return self.call_generic(site);
+        }
+        self.guard_valid();
+        self.specialised += 1;
+        self.before_call();
+        let frame = self.frame.clone();
+        let join = self.func.add_block();
+        let result = self.func.add_param(join, Type::OBJECT, true);
+        let slow = self.func.add_block();
+        if site.doubtful {
+            let receiver = self.peek(site.operands - 2)?;
+            let receiver = self.value(receiver);
+            let unbound = self.op(Op::IsNull, &[receiver]);
+            let bound = self.op(Op::BoolNot, &[unbound]);
+            self.otherwise(bound, slow);
+        }
+        for (target, arguments) in known {
+            let next = self.func.add_block();
+            self.unless_target(callable, &target.known_by, next)?;
+            let Some(passed) = self.pass(&target.info, arguments) else { return crate::translate::unsupported("arguments") };
+            let pair = self.invoke(target.info, callable, passed, None, site)?;
+            let failed = self.op(Op::PairFailed, &[pair]);
+            self.throw_if(failed);
+            let object = self.op(Op::PairToObject, &[pair]);
+            self.join(join, vec![object]);
+            self.frame = frame.clone();
+            self.block = next;
+        }
+        self.join(slow, Vec::new());
+        self.block = slow;
+        let operands: Vec<Entry> = self.frame.stack[self.frame.stack.len() - site.operands..].to_vec();
+        let values: Vec<Value> = operands.into_iter().map(|entry| self.value(entry)).collect();
+        let object = self.build().call(generic_helper(site), &values);
+        self.drop_operands(site.operands)?;
+        let failed = self.op(Op::IsNull, &[object]);
+        self.throw_if(failed);
+        self.func.values[object.index()].ty = Type::OBJECT;
+        self.join(join, vec![object]);
+        self.block = join;
+        self.push_owned(result);
+        Ok(())
+    }
+
+    /// Calls the function that was called here before, and leaves if it's another one.
+    fn call_expected(&mut self, callable: Value, target: &Target, site: &Site) -> Step {
+        let info = target.info.clone();
+        let Some(arguments) = self.bind(&info.signature, &site.positional, &site.keywords) else {
+            return self.call_generic(site);
+        };
+        let impossible = |(argument, ty): (&Argument, &Type)| match argument {
+            Argument::Plain(entry) => self.ty(*entry).intersect(ty.boxed()).is_empty(),
+            _ => false,
+        };
+        if arguments.iter().zip(info.callee.parameters()).any(impossible) {
+            return self.call_generic(site);
+        }
+        if matches!(target.known_by, KnownBy::Vectorcall(_)) {
+            self.guard_type(site.callable, Type::FUNCTION)?;
+        }
+        let right = self.is_target(callable, &target.known_by)?;
+        self.guard(Op::Guard, &[right], Imm::Reason(Reason::Callee));
+        let Some(passed) = self.pass(&info, arguments) else { return self.call_generic(site) };
+        self.guard_valid();
+        self.specialised += 1;
+        self.before_call();
+        let pair = self.invoke(info, callable, passed, None, site)?;
+        self.push_pair(pair);
+        Ok(())
+    }
+
+    /// Makes an instance and calls its `__init__` directly.
+    fn call_class(&mut self, class: &ObjRef, site: &Site) -> Step {
+        let Some(call) = self.world.class_call(class) else { return self.call_generic(site) };
+        if self.peek(site.operands - 2)? != Entry::Null {
+            return self.call_generic(site);
+        }
+        let class_id = self.object(class.clone());
+        // The arguments are converted before anything happens; the instance takes the first place.
+        let init = match &call.init {
+            None if site.operands == 2 => None,
+            None => return self.call_generic(site),
+            Some(init) => {
+                let Some(info) = self.world.callee(init) else { return self.call_generic(site) };
+                if info.callee.parameters().first() != Some(&Type::OBJECT) || info.signature.positional == 0 {
+                    return self.call_generic(site);
+                }
+                let mut positional = site.positional.clone();
+                positional.insert(0, Entry::Const(class_id));
+                let Some(arguments) = self.bind(&info.signature, &positional, &site.keywords) else {
+                    return self.call_generic(site);
+                };
+                let Some(passed) = self.pass(&info, arguments) else { return self.call_generic(site) };
+                let function = self.object(init.clone());
+                Some((info, function, passed))
+            }
+        };
+        self.guard_valid();
+        self.specialised += 1;
+        self.before_call();
+        let class_value = self.build().object(class_id);
+        let instance = self.build().call(Helper::NewInstance, &[class_value]);
+        let failed = self.op(Op::IsNull, &[instance]);
+        // The operands are still on the stack: the interpreter gives them up.
+        self.throw_if(failed);
+        self.func.values[instance.index()].ty = Type::OTHER;
+        if let Some((info, function, passed)) = init {
+            let function = self.build().object(function);
+            let pair = self.invoke(info, function, passed, Some(instance), site)?;
+            let failed = self.op(Op::PairFailed, &[pair]);
+            self.throw_if_holding(failed, instance);
+            // `class_call` vouches for `__init__` returning None.
+            self.op_effect(Op::PairDrop, pair);
+        } else {
+            self.drop_operands(site.operands)?;
+        }
+        self.push_owned(instance);
+        Ok(())
+    }
+}
+
+/// The helper that does a call in the interpreter's way.
+fn generic_helper(site: &Site) -> Helper {
+    if site.keywords.is_empty() { Helper::CallObject } else { Helper::CallKeywords }
+}
