@@ -6,6 +6,7 @@
 pub mod analysis;
 pub mod build;
 pub mod calibrate;
+pub mod criteria;
 pub mod gate;
 pub mod interpreters;
 pub mod machine;

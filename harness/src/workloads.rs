@@ -17,6 +17,9 @@ pub const BUILT_IN: &str = "built-in";
 /// The name of the suite for a first look.
 pub const QUICK: &str = "quick";
 
+/// The name of the suite that measures how long interpreters take to start.
+pub const START_UP: &str = "start-up";
+
 /// Why a suite or a workload can't be had.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each variant's message says all")]
@@ -89,6 +92,10 @@ impl Suite {
         if name.contains('/') || Path::new(name).extension().is_some_and(|extension| extension == "toml") {
             return Ok(Self { name: name.to_owned(), workloads: read(Path::new(name))?.1 });
         }
+        if name == START_UP {
+            let path = root.join("benchmarks/start_up/suite.toml");
+            return Ok(Self { name: name.to_owned(), workloads: read(&path)?.1 });
+        }
         let path = root.join("benchmarks/MANIFEST.toml");
         let (suites, workloads) = read(&path)?;
         let mut suite = Self { name: name.to_owned(), workloads };
@@ -102,7 +109,7 @@ impl Suite {
                 let tags = suite.tags();
                 suite.workloads.retain(|workload| workload.tags.iter().any(|tag| tag == name));
                 if suite.workloads.is_empty() {
-                    let known = suites.keys().map(String::as_str).chain([BUILT_IN]).collect::<Vec<_>>().join(", ");
+                    let known = suites.keys().map(String::as_str).chain([BUILT_IN, START_UP]).collect::<Vec<_>>().join(", ");
                     return Err(WorkloadError::UnknownSuite { name: name.to_owned(), known, tags });
                 }
             }

@@ -1,96 +1,94 @@
-//! pep-draft/criteria.toml, and what it says of ci/gate.toml.
+//! pep-draft/criteria.toml, what it says of ci/gate.toml, and what runs say about criteria.
 
-use std::collections::BTreeSet;
+#[path = "support/fixture.rs"]
+mod fixture;
+
 use std::path::Path;
+use std::sync::OnceLock;
 
+use pepjit_harness::analysis::RunData;
+use pepjit_harness::criteria::{Assessment, Criteria, Status, Threshold, assess};
 use pepjit_harness::gate::{Requirement, Thresholds};
 use pepjit_harness::tiers::BASELINE;
-use serde::Deserialize;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    schema_version: u32,
-    #[serde(rename = "criterion")]
-    criteria: Vec<Criterion>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Criterion {
-    id: String,
-    source: String,
-    metric: String,
-    tier: String,
-    baseline: Option<String>,
-    platforms: Vec<String>,
-    threshold: Threshold,
-    confidence: Option<f64>,
-    deadline: Option<String>,
-    judged_by: Option<String>,
-    needs: Option<String>,
-    meaning: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-enum Threshold {
-    AtLeast { value: f64, unit: String, workloads: Option<usize> },
-    AtMost { value: f64, unit: String },
-    Above { value: f64, unit: String },
-    Within { value: f64, unit: String },
-    Reported { value: f64, unit: String },
-    Yes,
-    Unstated,
-}
-
-impl Threshold {
-    fn bound(&self) -> Option<(f64, &str)> {
-        match self {
-            Self::AtLeast { value, unit, .. }
-            | Self::AtMost { value, unit }
-            | Self::Above { value, unit }
-            | Self::Within { value, unit }
-            | Self::Reported { value, unit } => Some((*value, unit)),
-            Self::Yes | Self::Unstated => None,
-        }
-    }
-}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project")
 }
 
-fn criteria() -> Vec<Criterion> {
-    let text = std::fs::read_to_string(root().join("pep-draft/criteria.toml")).expect("the file");
-    let file: File = toml::from_str(&text).expect("criteria");
-    assert_eq!(file.schema_version, 1);
-    file.criteria
+fn criteria() -> Criteria {
+    Criteria::load(&root().join("pep-draft/criteria.toml")).expect("criteria")
 }
 
 #[test]
-fn each_criterion_is_complete_and_has_a_name_of_its_own() {
-    let mut seen = BTreeSet::new();
-    for criterion in criteria() {
+fn each_criterion_is_complete() {
+    for criterion in criteria().all {
         let id = &criterion.id;
-        assert!(seen.insert(id.clone()), "{id} is there twice");
         assert!(!criterion.source.is_empty() && !criterion.tier.is_empty() && !criterion.platforms.is_empty(), "{id}");
         assert!(criterion.metric.split_once('/').is_some_and(|(family, what)| !family.is_empty() && !what.is_empty()), "{id}");
         assert!(criterion.meaning.ends_with('.') || criterion.meaning.ends_with(')'), "{id}: {}", criterion.meaning);
         assert!(criterion.deadline.is_none_or(|deadline| !deadline.is_empty()), "{id}");
-        assert!(criterion.confidence.is_none_or(|share| (0.5..1.0).contains(&share)), "{id}");
-        assert_eq!(criterion.judged_by.is_some(), criterion.needs.is_none(), "{id} is either judged or needs something");
-        if let Some((value, unit)) = criterion.threshold.bound() {
-            assert!(value.is_finite() && value >= 0.0, "{id}");
+        if let Some((_, unit)) = criterion.threshold.bound() {
             assert!(["ratio", "share", "count", "iterations"].contains(&unit), "{id}: {unit}");
         }
     }
 }
 
 #[test]
+fn every_source_has_its_numbers() {
+    let all = criteria().all;
+    // Source, metric, number: the criteria that were stated or reported.
+    for (source, metric, value) in [
+        ("PEP 744", "speed/geometric-mean", 1.05_f64),
+        ("PEP 744", "memory/geometric-mean", 1.2),
+        ("139038, must", "speed/geometric-mean", 1.05),
+        ("139038, must", "speed/best", 1.5),
+        ("139038, must", "speed/worst", 0.9),
+        ("139038, must", "coverage/time-in-native-code", 0.8),
+        ("139038, nice", "speed/geometric-mean", 1.1),
+        ("139038, nice", "speed/best", 2.0),
+        ("139038, nice", "speed/worst", 0.99),
+        ("139038, nice", "coverage/time-in-native-code", 0.9),
+        ("PEP 836, year 1", "speed/geometric-mean", 1.05),
+        ("PEP 836, year 1", "distribution/llvm-versions", 2.0),
+        ("PEP 836, year 2", "speed/geometric-mean", 1.2),
+        ("PEP 836, Platform", "platforms/supported", 4.0),
+        ("PEP 836, Tooling", "tooling/regressions", 0.0),
+        ("PEP 836, Maintenance", "maintenance/active-per-stage", 1.0),
+        ("PEP 836, Appendix", "speed/geometric-mean", 1.126),
+        ("PEP 836, Appendix", "speed/geometric-mean", 1.073),
+        ("PEP 836, Appendix", "speed/geometric-mean", 1.069),
+        ("PEP 836, Appendix", "speed/geometric-mean", 1.047),
+        ("PEP 779", "speed/geometric-mean", 0.85),
+        ("PEP 779", "memory/geometric-mean", 1.2),
+        ("PEP 3146", "speed/geometric-mean", 5.0),
+        ("PEP 3146", "memory/ratio", 7.92),
+        ("PEP 3146", "start-up/ratio", 2.5),
+        ("PEP 3146", "distribution/binary-size", 7.5),
+    ] {
+        let found = all.iter().any(|c| {
+            c.source.contains(source)
+                && c.metric == metric
+                && c.threshold.bound().is_some_and(|(v, _)| v.to_bits() == value.to_bits())
+        });
+        assert!(found, "{source}, {metric}: {value}");
+    }
+    for metric in ["memory/geometric-mean", "start-up/ratio", "warm-up/break-even-iterations", "distribution/binary-size"] {
+        let omitted =
+            all.iter().any(|c| c.source.contains("omission") && c.metric == metric && c.threshold == Threshold::Unstated);
+        assert!(omitted, "PEP 836 gives no number for {metric}");
+    }
+    for metric in
+        ["memory/geometric-mean", "start-up/ratio", "warm-up/break-even-iterations", "speed/worst", "speed/share-slower"]
+    {
+        let ours = all.iter().any(|c| c.source == "this project" && c.metric == metric && c.threshold.bound().is_some());
+        assert!(ours, "this project states one for {metric}");
+    }
+}
+
+#[test]
 fn what_the_gate_judges_is_what_the_criteria_say() {
     let gate = Thresholds::load(&root().join("ci/gate.toml")).expect("thresholds");
-    let criteria = criteria();
+    let criteria = criteria().all;
     for criterion in &criteria {
         let Some(name) = &criterion.judged_by else { continue };
         let id = &criterion.id;
@@ -118,4 +116,113 @@ fn what_the_gate_judges_is_what_the_criteria_say() {
         let listed = criteria.iter().any(|criterion| criterion.judged_by.as_ref() == Some(&judged.name));
         assert!(listed, "pep-draft/criteria.toml does not list {:?} of ci/gate.toml", judged.name);
     }
+}
+
+fn made_up(rounds: u32) -> &'static RunData {
+    static RUNS: [OnceLock<RunData>; 2] = [OnceLock::new(), OnceLock::new()];
+    RUNS[usize::from(rounds == 5)].get_or_init(|| {
+        let runs = tempfile::tempdir().expect("a temporary folder");
+        RunData::load(fixture::write(runs.path(), rounds).root()).expect("a run")
+    })
+}
+
+/// What a made-up run says about one criterion: pepjit at 2.361 [2.358, 2.363], its best at 8, properties at 0.90, memory
+/// at 1.25, break-even after 5 iterations in four of six workloads.
+fn said(rounds: u32, keys: &str) -> Assessment {
+    let text = format!(
+        "schema_version = 2\n[[criterion]]\nid = \"it\"\nsource = \"here\"\nplatforms = [\"any\"]\nmeaning = \"It.\"\n\
+         baseline = \"interp\"\n{keys}\n"
+    );
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("criteria.toml");
+    std::fs::write(&path, text).expect("writable");
+    assess(&Criteria::load(&path).expect("valid"), made_up(rounds)).expect("assessed").remove(0)
+}
+
+#[track_caller]
+fn is(status: Status, metric: &str, threshold: &str) -> Assessment {
+    let keys = format!("tier = \"pepjit\"\nmetric = \"{metric}\"\nthreshold = {{ {threshold} }}");
+    let assessment = said(5, &keys);
+    assert_eq!(assessment.status, status, "{}", assessment.finding);
+    assessment
+}
+
+#[test]
+fn a_run_meets_a_criterion_or_does_not() {
+    is(Status::Met, "speed/geometric-mean", "kind = \"at-least\", value = 2.3, unit = \"ratio\"");
+    is(Status::NotMet, "speed/geometric-mean", "kind = \"at-least\", value = 2.5, unit = \"ratio\"");
+    is(Status::Met, "speed/best", "kind = \"at-least\", value = 2.0, unit = \"ratio\"");
+    is(Status::NotMet, "speed/worst", "kind = \"at-least\", value = 0.99, unit = \"ratio\"");
+    is(Status::Met, "speed/count", "kind = \"at-least\", value = 5.0, unit = \"ratio\", workloads = 2");
+    is(Status::Met, "memory/geometric-mean", "kind = \"at-most\", value = 1.3, unit = \"ratio\"");
+    is(Status::NotMet, "memory/geometric-mean", "kind = \"at-most\", value = 1.2, unit = \"ratio\"");
+    is(Status::NotMet, "speed/share-slower", "kind = \"at-most\", value = 0.05, unit = \"share\"");
+    is(Status::Met, "speed/share-slower", "kind = \"at-most\", value = 0.5, unit = \"share\"");
+}
+
+#[test]
+fn an_open_one_says_what_would_decide_it() {
+    let open = is(Status::Inconclusive, "speed/geometric-mean", "kind = \"at-least\", value = 2.362, unit = \"ratio\"");
+    assert!(open.rounds_to_decide.is_some_and(|rounds| rounds > 5));
+    // Two of six never break even, so that the median's interval has no end.
+    let open =
+        is(Status::Inconclusive, "warm-up/break-even-iterations", "kind = \"at-most\", value = 9.0, unit = \"iterations\"");
+    assert!(open.finding.contains("never"), "{}", open.finding);
+}
+
+#[test]
+fn what_states_no_limit_gets_its_figure() {
+    let figure = is(Status::NoLimit, "memory/geometric-mean", "kind = \"unstated\"");
+    assert!(figure.finding.starts_with("1.25"), "{}", figure.finding);
+    is(Status::NoLimit, "speed/geometric-mean", "kind = \"reported\", value = 1.1, unit = \"ratio\"");
+}
+
+#[test]
+fn what_was_not_measured_says_which_command_would() {
+    let bound = "threshold = { kind = \"at-least\", value = 1.05, unit = \"ratio\" }\nmetric = \"speed/geometric-mean\"";
+    let absent = said(5, &format!("tier = \"cinderx\"\n{bound}"));
+    assert_eq!(absent.status, Status::NotMeasured);
+    assert_eq!(absent.command.as_deref(), Some("cargo xtask measure --tiers interp,interp-aa,cinderx"));
+    let suite = said(5, &format!("tier = \"pepjit\"\nsuite = \"pyperformance\"\n{bound}"));
+    assert_eq!(suite.command.as_deref(), Some("cargo xtask measure --suite pyperformance --tiers interp,interp-aa,pepjit"));
+    assert!(suite.finding.contains("which gives 2.36"), "{}", suite.finding);
+    let start = said(5, "tier = \"pepjit\"\nmetric = \"start-up/ratio\"\nthreshold = { kind = \"unstated\" }");
+    assert!(start.command.is_some_and(|c| c.contains("--suite start-up")));
+    let elsewhere =
+        said(5, "tier = \"pepjit\"\nmetric = \"tooling/tests\"\nthreshold = { kind = \"yes\" }\nby = \"the tool matrix\"");
+    assert_eq!((elsewhere.status, elsewhere.command), (Status::NotMeasured, None));
+    assert_eq!(elsewhere.finding, "decided by the tool matrix");
+}
+
+#[test]
+fn the_projects_criteria_are_all_answered() {
+    let assessments = assess(&criteria(), made_up(5)).expect("assessed");
+    assert_eq!(assessments.len(), criteria().all.len());
+    for a in &assessments {
+        let helped = a.status != Status::NotMeasured || a.command.is_some() || a.criterion.by.is_some();
+        assert!(helped, "{} isn't measured, and nothing says how", a.criterion.id);
+    }
+    let control = assessments.iter().find(|a| a.criterion.id == "pepjit-control").expect("listed");
+    assert_eq!(control.status, Status::Met);
+}
+
+#[test]
+fn bad_criteria_are_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("criteria.toml");
+    let good = "schema_version = 2\n[[criterion]]\nid = \"a\"\nsource = \"s\"\nmetric = \"speed/worst\"\ntier = \"t\"\n\
+                platforms = [\"any\"]\nthreshold = { kind = \"at-least\", value = 0.9, unit = \"ratio\" }\nmeaning = \"M.\"\n";
+    for (text, cause) in [
+        (good.replace("= 2\n", "= 1\n"), "schema_version is 1"),
+        (format!("{good}{}", good.split_once('\n').expect("two lines").1), "a is there twice"),
+        (good.replace("speed/worst", "beauty/worst"), "has to say by what"),
+        (good.replace("0.9", "-0.9"), "not a number from 0 on"),
+        (good.replace("meaning", "confidence = 95.0\nmeaning"), "confidence"),
+        (good.replace("tier", "tear"), "tear"),
+    ] {
+        std::fs::write(&path, text).expect("writable");
+        let error = Criteria::load(&path).expect_err("refused").to_string();
+        assert!(error.contains(cause), "{error:?} lacks {cause:?}");
+    }
+    assert!(criteria().select(&["nope".to_owned()]).is_err());
 }

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use pepjit_harness::criteria::Status;
 use pepjit_harness::gate::{Answer, Judgement};
 
+use crate::criteria::{counts, symbol, words};
 use crate::view::answer_symbol;
 
 /// Failures shown in full.
@@ -29,6 +31,9 @@ pub fn judgement(judgement: &Judgement) -> String {
             let _ = writeln!(out, "  ... and {} more", judgement.broken.len() - BROKEN_SHOWN);
         }
     }
+    if !judgement.criteria.is_empty() {
+        let _ = write!(out, "\n{}", crate::criteria::criteria(&judgement.criteria, true));
+    }
     let _ = write!(out, "\n{}: {}", judgement.run_id, judgement.answer.word());
     if let (Answer::Inconclusive, Some(rounds)) = (judgement.answer, judgement.rounds_to_decide) {
         let _ =
@@ -49,6 +54,14 @@ pub fn judgement_markdown(judgement: &Judgement) -> String {
     }
     for line in &judgement.broken {
         let _ = writeln!(out, "\n✗ {}", cell(line));
+    }
+    if !judgement.criteria.is_empty() {
+        let _ = writeln!(out, "\nCriteria of the PEPs: {}\n", counts(&judgement.criteria));
+        out.push_str("| criterion | deadline | answer | finding |\n|---|---|---|---|\n");
+        for a in judgement.criteria.iter().filter(|a| a.status != Status::NotMeasured) {
+            let (id, deadline) = (&a.criterion.id, a.criterion.deadline.as_deref().unwrap_or("-"));
+            let _ = writeln!(out, "| {id} | {deadline} | {} {} | {} |", symbol(a.status), words(a), cell(&a.finding));
+        }
     }
     out
 }

@@ -4,6 +4,7 @@
 //! raw files of its run at any time.
 
 mod calibration;
+mod criteria;
 mod document;
 pub mod format;
 mod judgement;
@@ -13,6 +14,7 @@ mod terminal;
 mod view;
 
 pub use calibration::calibration;
+pub use criteria::criteria;
 pub use document::{Evidence, ReportError, html, markdown, write};
 pub use judgement::{judgement, judgement_junit, judgement_markdown};
 pub use terminal::terminal;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use pepjit_harness::analysis::{Analysis, TierResult, Verdict, WorkloadResult};
+use pepjit_harness::criteria::{Assessment, Status};
 use pepjit_harness::gate::{Answer, Judgement};
 use pepjit_harness::model::DesignKind;
 use pepjit_harness::stats::paired::Paired;
@@ -43,6 +44,8 @@ pub(crate) struct RunView {
     pub(crate) claims: Vec<Claim>,
     pub(crate) criteria: Vec<Criterion>,
     pub(crate) gate: Option<String>,
+    pub(crate) pep_criteria: Vec<PepCriterion>,
+    pub(crate) pep_counts: String,
     pub(crate) health: Vec<String>,
     pub(crate) proofs: Vec<String>,
     pub(crate) failures: Vec<FailureRow>,
@@ -60,6 +63,20 @@ pub(crate) struct Criterion {
     pub(crate) class: &'static str,
     pub(crate) finding: String,
     pub(crate) mde: String,
+}
+
+/// One criterion of the PEPs.
+#[derive(Debug, Serialize)]
+pub(crate) struct PepCriterion {
+    pub(crate) id: String,
+    pub(crate) source: String,
+    pub(crate) meaning: String,
+    pub(crate) deadline: String,
+    pub(crate) symbol: &'static str,
+    pub(crate) word: String,
+    pub(crate) class: &'static str,
+    pub(crate) finding: String,
+    pub(crate) command: String,
 }
 
 /// One failed process.
@@ -202,6 +219,8 @@ impl RunView {
             claims,
             criteria: evidence.judgement.as_ref().map(criteria).unwrap_or_default(),
             gate: evidence.judgement.as_ref().map(gate_line),
+            pep_criteria: evidence.judgement.iter().flat_map(|j| &j.criteria).map(PepCriterion::new).collect(),
+            pep_counts: evidence.judgement.as_ref().map(|j| crate::criteria::counts(&j.criteria)).unwrap_or_default(),
             health: health(a),
             proofs: a.tiers.iter().filter(|t| t.proof.needed).map(terminal::proof).collect(),
             failures: failures.collect(),
@@ -209,6 +228,26 @@ impl RunView {
             facts: facts(a),
             interpreters: interpreters(a),
         })
+    }
+}
+
+impl PepCriterion {
+    fn new(a: &Assessment) -> Self {
+        Self {
+            id: a.criterion.id.clone(),
+            source: a.criterion.source.clone(),
+            meaning: a.criterion.meaning.clone(),
+            deadline: a.criterion.deadline.clone().unwrap_or_else(|| "-".to_owned()),
+            symbol: crate::criteria::symbol(a.status),
+            word: crate::criteria::words(a),
+            class: match a.status {
+                Status::Met => "faster",
+                Status::NotMet => "slower",
+                Status::Inconclusive | Status::NoLimit | Status::NotMeasured => "neutral",
+            },
+            finding: a.finding.clone(),
+            command: a.command.clone().unwrap_or_default(),
+        }
     }
 }
 

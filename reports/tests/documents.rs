@@ -3,7 +3,10 @@
 #[path = "../../harness/tests/support/fixture.rs"]
 mod fixture;
 
+use std::fmt::Write as _;
+
 use pepjit_harness::analysis::{Analysis, Options, RunData};
+use pepjit_harness::criteria::{Criteria, assess};
 use pepjit_harness::gate::{self, Thresholds};
 use pepjit_harness::model::{FailureKind, RunDir};
 use pepjit_reports::Evidence;
@@ -37,16 +40,37 @@ fn terminal_table_lists_failures() {
     insta::assert_snapshot!(pepjit_reports::terminal(&a));
 }
 
+/// One criterion of each answer.
+fn criteria() -> Criteria {
+    let mut text = "schema_version = 2\n".to_owned();
+    for (id, tier, metric, threshold) in [
+        ("fast-enough", "pepjit", "speed/geometric-mean", "kind = \"at-least\", value = 2.0, unit = \"ratio\""),
+        ("never-slower", "pepjit", "speed/worst", "kind = \"at-least\", value = 0.99, unit = \"ratio\""),
+        ("close-call", "pepjit", "speed/geometric-mean", "kind = \"at-least\", value = 2.362, unit = \"ratio\""),
+        ("memory-told", "pepjit", "memory/geometric-mean", "kind = \"unstated\""),
+        ("another-tier", "cinderx", "speed/geometric-mean", "kind = \"at-least\", value = 1.05, unit = \"ratio\""),
+    ] {
+        let _ = write!(
+            text,
+            "[[criterion]]\nid = \"{id}\"\nsource = \"PEP 1, Somewhere\"\nmetric = \"{metric}\"\ntier = \"{tier}\"\n\
+             platforms = [\"any\"]\nthreshold = {{ {threshold} }}\ndeadline = \"3.16 beta 1\"\nmeaning = \"What {id} means.\"\n"
+        );
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("criteria.toml");
+    std::fs::write(&path, text).expect("writable");
+    Criteria::load(&path).expect("valid")
+}
+
 fn evidence(rounds: u32, change: impl FnOnce(&RunDir)) -> Vec<Evidence> {
     let runs = tempfile::tempdir().expect("a temporary folder");
     let dir = fixture::write(runs.path(), rounds);
     change(&dir);
     let data = RunData::load(dir.root()).expect("a run");
     let thresholds = Thresholds::parse(include_str!("../../ci/gate.toml")).expect("our own thresholds");
-    vec![Evidence {
-        analysis: data.analyse(Options::default()).expect("an analysis"),
-        judgement: Some(gate::judge(&data, &thresholds).expect("a judgement")),
-    }]
+    let mut judgement = gate::judge(&data, &thresholds).expect("a judgement");
+    judgement.add(assess(&criteria(), &data).expect("assessed"), &[]);
+    vec![Evidence { analysis: data.analyse(Options::default()).expect("an analysis"), judgement: Some(judgement) }]
 }
 
 fn some_failures(dir: &RunDir) {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use pepjit_harness::analysis::{AnalysisError, RunData};
+use pepjit_harness::criteria::{self, Criteria, CriteriaError};
 use pepjit_harness::gate::{self, Answer, GateError, Judgement, Thresholds};
 use pepjit_harness::model::RunDir;
 use pepjit_harness::store::StoreError;
@@ -26,13 +27,20 @@ const USAGE: u8 = 2;
 Examples:
   cargo xtask gate                             the latest run under runs/
   cargo xtask gate runs/20260102T030405Z-00002a --json
-  cargo xtask gate --thresholds my-criteria.toml")]
+  cargo xtask gate --thresholds my-criteria.toml
+  cargo xtask gate --require pep836-year1-geomean,pepjit-memory")]
 pub(crate) struct Args {
     /// Run directory, or a name under runs/; the latest when none is given
     run: Option<PathBuf>,
     /// The criteria [default: ci/gate.toml]
     #[arg(long, value_name = "FILE")]
     thresholds: Option<PathBuf>,
+    /// The criteria of the PEPs, each of which is said to be met or not [default: pep-draft/criteria.toml]
+    #[arg(long, value_name = "FILE")]
+    criteria_file: Option<PathBuf>,
+    /// Criteria of the PEPs, by id, that count for the exit code as well
+    #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
+    require: Vec<String>,
     /// Print the judgement as JSON
     #[arg(long)]
     json: bool,
@@ -43,7 +51,9 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let judged = run_folder(args.run).map_err(AnalysisError::from).map_err(GateError::from);
-    match judged.and_then(|run| judge(&run, &thresholds_file(args.thresholds))) {
+    let criteria = load_criteria(args.criteria_file)?;
+    criteria.select(&args.require)?;
+    match judged.and_then(|run| judge(&run, &thresholds_file(args.thresholds), &criteria, &args.require)) {
         Ok(judgement) => {
             let text =
                 if args.json { serde_json::to_string_pretty(&judgement)? + "\n" } else { pepjit_reports::judgement(&judgement) };
@@ -63,9 +73,27 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     }
 }
 
-fn judge(run: &Path, thresholds: &Path) -> Result<Judgement, GateError> {
+/// The judgement of a run by the gate's thresholds, with what it says about the criteria of the PEPs.
+fn judge(run: &Path, thresholds: &Path, criteria: &Criteria, binding: &[String]) -> Result<Judgement, GateError> {
     let thresholds = Thresholds::load(thresholds)?;
-    gate::judge(&RunData::load(run)?, &thresholds)
+    judge_data(&RunData::load(run)?, &thresholds, criteria, binding)
+}
+
+/// The same of a run that was read.
+pub(crate) fn judge_data(
+    data: &RunData,
+    thresholds: &Thresholds,
+    criteria: &Criteria,
+    binding: &[String],
+) -> Result<Judgement, GateError> {
+    let mut judgement = gate::judge(data, thresholds)?;
+    judgement.add(criteria::assess(criteria, data)?, binding);
+    Ok(judgement)
+}
+
+/// The criteria of the PEPs: of the file given, or the project's.
+pub(crate) fn load_criteria(given: Option<PathBuf>) -> Result<Criteria, CriteriaError> {
+    Criteria::load(&given.unwrap_or_else(|| in_project("pep-draft/criteria.toml")))
 }
 
 /// A run without a baseline, or with damaged records, is broken; anything else is a question put wrongly.

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use pepjit_harness::analysis::{Options, RunData};
-use pepjit_harness::gate::{self, Thresholds};
+use pepjit_harness::gate::Thresholds;
 use pepjit_reports::Evidence;
 
-use crate::gate::{run_folder, runs_folder, thresholds_file};
+use crate::gate::{judge_data, load_criteria, run_folder, runs_folder, thresholds_file};
 
 /// Writes a report of one run, or of several merged
 #[derive(Debug, Parser)]
@@ -42,11 +42,15 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         args.runs.into_iter().map(|run| run_folder(Some(run))).collect::<Result<Vec<_>, _>>()?
     };
     let thresholds = Thresholds::load(&thresholds_file(args.thresholds))?;
+    let criteria = load_criteria(None)?;
     let options = Options { alpha: args.alpha, margin: args.margin };
     let mut evidence = Vec::new();
     for run in &runs {
         let data = RunData::load(run).with_context(|| format!("cannot report on {}", run.display()))?;
-        evidence.push(Evidence { analysis: data.analyse(options)?, judgement: Some(gate::judge(&data, &thresholds)?) });
+        evidence.push(Evidence {
+            analysis: data.analyse(options)?,
+            judgement: Some(judge_data(&data, &thresholds, &criteria, &[])?),
+        });
     }
     let failures: usize = evidence.iter().map(|e| e.analysis.failures().count()).sum();
     if failures > 0 {

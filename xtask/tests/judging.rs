@@ -47,6 +47,27 @@ fn each_answer_has_its_exit_code() {
 }
 
 #[test]
+fn criteria_of_the_peps_count_when_they_are_required() {
+    let (_runs, dir) = run(|_| {});
+    let thresholds = dir.root().join("thresholds.toml");
+    let text = "[[criterion]]\nname = \"it\"\ntier = \"pepjit\"\nrequire = { kind = \"geometric-mean\", at_least = 2.0 }\n";
+    std::fs::write(&thresholds, text).expect("writable");
+    let gate = |required: &str| {
+        let out = xtask(&["gate", "--thresholds", thresholds.to_str().expect("UTF-8"), "--require", required], dir.root());
+        (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr))
+    };
+    let (code, text) = gate("pepjit-control");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("✓ pepjit-control") && text.contains("- pep836-tooling"), "{text}");
+    let (code, text) = gate("pepjit-control,pep836-year1-geomean");
+    assert_eq!(code, Some(3), "a criterion that wasn't measured leaves the gate open: {text}");
+    assert!(text.contains("cargo xtask measure --suite pyperformance --tiers interp,interp-aa,cpython-jit"), "{text}");
+    let (code, text) = gate("pep9999");
+    assert_eq!(code, Some(2));
+    assert!(text.contains("there is no criterion pep9999"), "{text}");
+}
+
+#[test]
 fn the_judgement_comes_as_json_and_junit() {
     let (_runs, dir) = run(|_| {});
     let junit = dir.root().join("gate.xml");

@@ -107,9 +107,13 @@ impl Bench {
     }
 
     fn measure(&self, more: &[&str]) -> End {
+        self.measure_suite(&self.path("suite.toml").display().to_string(), more)
+    }
+
+    fn measure_suite(&self, suite: &str, more: &[&str]) -> End {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.arg("measure").arg("--python").arg(&self.python.path);
-        command.arg("--suite").arg(self.path("suite.toml")).arg("--out").arg(self.path("runs"));
+        command.args(["--suite", suite]).arg("--out").arg(self.path("runs"));
         command.arg("--module").arg(self.path("module")).args(more).env("SECRET", "hidden from workers");
         End::of(&command.output().unwrap())
     }
@@ -166,6 +170,17 @@ fn coscheduled_blocks() {
         assert!(run["values"].as_array().unwrap().len() >= 2);
     }
     check_facts(&bench, TIERS.len() * 2);
+}
+
+#[test]
+fn start_up_is_the_time_of_children() {
+    let Some(bench) = Bench::new() else { return };
+    let options = ["--workloads", "start_up_pass", "--tiers", "interp,interp-aa,pepjit", "--rounds", "1"];
+    bench.measure_suite("start-up", &[&options[..], &["--design", "coscheduled", "--window", "0.4"]].concat()).says(0, &[]);
+    let run = bench.raw("pepjit", "start_up_pass")["benchmarks"][0]["runs"][0].clone();
+    assert_eq!(run["metadata"]["timer"], "children_cpu");
+    // An interpreter that starts takes milliseconds; the thread that waits for it takes none.
+    assert!(run["values"].as_array().unwrap().iter().all(|value| value.as_f64().unwrap() > 0.003), "{run}");
 }
 
 /// The processes of a block must have been alike in all that isn't the tier.

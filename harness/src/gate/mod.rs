@@ -21,6 +21,7 @@ pub mod decide;
 
 use self::decide::{Figures, Levels, decide};
 use crate::analysis::{AnalysisError, Estimate, Options, RunData};
+use crate::criteria::{Assessment, Status};
 use crate::stats::paired::MIN_PAIRS;
 
 /// The thresholds file: `ci/gate.toml`.
@@ -197,6 +198,26 @@ pub struct Judgement {
     pub broken: Vec<String>,
     /// The rounds that would decide every criterion left open, if any is and some number would.
     pub rounds_to_decide: Option<u32>,
+    /// What the run says about the criteria of the PEPs. They don't bear on the answer unless they were asked for.
+    #[serde(default)]
+    pub criteria: Vec<Assessment>,
+}
+
+impl Judgement {
+    /// Adds what the run says about the criteria of the PEPs. Those named in `binding` count for the answer: one that isn't
+    /// met fails the gate, one that is open or wasn't measured leaves it open.
+    pub fn add(&mut self, criteria: Vec<Assessment>, binding: &[String]) {
+        let mut answers: Vec<Answer> = self.outcomes.iter().map(|o| o.answer).collect();
+        answers.extend(criteria.iter().filter(|a| binding.contains(&a.criterion.id)).map(|a| match a.status {
+            Status::Met | Status::NoLimit => Answer::Pass,
+            Status::NotMet => Answer::Fail,
+            Status::Inconclusive | Status::NotMeasured => Answer::Inconclusive,
+        }));
+        if self.answer != Answer::Broken {
+            self.answer = overall(&answers);
+        }
+        self.criteria = criteria;
+    }
 }
 
 /// Why there is no judgement.
@@ -295,6 +316,7 @@ pub fn judge(data: &RunData, thresholds: &Thresholds) -> Result<Judgement, GateE
         outcomes,
         broken,
         rounds_to_decide: rounds.map(|r| next_look(looks, r)),
+        criteria: Vec::new(),
     })
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use pepjit_harness::analysis::{Analysis, AnalysisError, Options, RunData};
+use pepjit_harness::criteria::{self, Assessment};
 use pepjit_harness::model::{JournalRecord, Outcome, RunDir};
 use pepjit_harness::runner::{PreflightError, Summary};
 
@@ -55,11 +56,15 @@ pub(super) fn report(ends: &[End], json: bool) -> Result<()> {
     let mut objects = Vec::new();
     for end in ends {
         let analysis = analyse(&end.root);
+        let assessments = analysis.is_ok().then(|| assess(&end.root)).transpose()?;
         let expected = end.refused.is_some() || end.summary.interrupted;
         if json {
-            objects.push(object(end, analysis.as_ref().ok())?);
+            objects.push(object(end, analysis.as_ref().ok(), assessments.as_deref())?);
         } else if let Ok(analysis) = &analysis {
             println!("{}", pepjit_reports::terminal(analysis));
+            if let Some(assessments) = &assessments {
+                println!("{}", pepjit_reports::criteria(assessments, false));
+            }
         }
         if let (Err(error), false) = (&analysis, expected) {
             eprintln!("error: {error}");
@@ -77,7 +82,12 @@ fn analyse(root: &Path) -> Result<Analysis, AnalysisError> {
     RunData::load(root)?.analyse(Options::default())
 }
 
-fn object(end: &End, analysis: Option<&Analysis>) -> Result<serde_json::Value> {
+/// What the run says about the criteria of the PEPs.
+fn assess(root: &Path) -> Result<Vec<Assessment>> {
+    Ok(criteria::assess(&crate::gate::load_criteria(None)?, &RunData::load(root)?)?)
+}
+
+fn object(end: &End, analysis: Option<&Analysis>, assessments: Option<&[Assessment]>) -> Result<serde_json::Value> {
     Ok(serde_json::json!({
         "run": end.root,
         "broken": end.is_broken(),
@@ -88,6 +98,7 @@ fn object(end: &End, analysis: Option<&Analysis>) -> Result<serde_json::Value> {
         "inactive": end.summary.inactive,
         "not_compiled": end.summary.not_compiled,
         "analysis": serde_json::to_value(analysis)?,
+        "criteria": serde_json::to_value(assessments)?,
     }))
 }
 

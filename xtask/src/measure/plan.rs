@@ -105,7 +105,12 @@ pub(super) fn new(args: &Args, python: &Interpreter) -> Result<(Plan, Notes)> {
     let default_suite = if args.quick && args.workloads.is_empty() { QUICK } else { BUILT_IN };
     let mut suite = Suite::load(args.suite.as_deref().unwrap_or(default_suite), &project::root())?;
     if !args.workloads.is_empty() {
+        let all = suite.workloads.len();
         suite.keep(&args.workloads)?;
+        if suite.workloads.len() < all {
+            // What is said of a suite isn't said of some of it.
+            suite.name.push_str(" (part)");
+        }
     }
     let mut notes = Notes { facts: machine::facts(), ..Notes::default() };
     let choice = choose_design(args, &tiers, &mut notes);
