@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use pepjit_harness::criteria::Status;
 use pepjit_harness::gate::{Answer, Judgement};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::criteria::{counts, symbol, words};
 use crate::view::answer_symbol;
@@ -66,53 +67,47 @@ pub fn judgement_markdown(judgement: &Judgement) -> String {
     out
 }
 
-/// A judgement as a `JUnit` XML file: a test case per criterion, and one for each failed process.
-pub fn judgement_junit(judgement: &Judgement) -> String {
-    let count = |wanted: Answer| judgement.outcomes.iter().filter(|o| o.answer == wanted).count();
-    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let _ = writeln!(
-        out,
-        "<testsuite name=\"gate {}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\">",
-        xml(&judgement.run_id),
-        judgement.outcomes.len() + judgement.broken.len(),
-        count(Answer::Fail),
-        judgement.broken.len(),
-        count(Answer::Skipped) + count(Answer::Inconclusive),
-    );
+/// A judgement as a `JUnit` XML file: a suite of the gate's criteria, one of the criteria of the PEPs, and one of the
+/// processes that failed.
+pub fn judgement_junit(judgement: &Judgement) -> Result<String, quick_junit::SerializeError> {
+    let mut report = Report::new(format!("gate {}", judgement.run_id));
+    let mut gate = TestSuite::new("gate");
     for o in &judgement.outcomes {
-        let element = match o.answer {
-            Answer::Pass => None,
-            Answer::Fail => Some("failure"),
-            Answer::Broken => Some("error"),
+        let status = match o.answer {
+            Answer::Pass => TestCaseStatus::success(),
+            Answer::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
+            Answer::Broken => TestCaseStatus::non_success(NonSuccessKind::Error),
             // JUnit knows no third answer; what isn't decided wasn't tested.
-            Answer::Inconclusive | Answer::Skipped => Some("skipped"),
+            Answer::Inconclusive | Answer::Skipped => TestCaseStatus::skipped(),
         };
-        let _ = write!(out, "  <testcase classname=\"{}\" name=\"{}\"", xml(&o.criterion.tier), xml(&o.criterion.name));
-        let _ = match element {
-            Some(element) => writeln!(out, "><{element} message=\"{}: {}\"/></testcase>", o.answer.word(), xml(&o.finding)),
-            None => writeln!(out, "/>"),
-        };
+        gate.add_test_case(case(&o.criterion.tier, &o.criterion.name, status, o.answer.word(), &o.finding));
     }
+    report.add_test_suite(gate);
+    let mut peps = TestSuite::new("criteria");
+    for a in &judgement.criteria {
+        let status = match a.status {
+            Status::Met | Status::NoLimit => TestCaseStatus::success(),
+            Status::NotMet if judgement.required.contains(&a.criterion.id) => {
+                TestCaseStatus::non_success(NonSuccessKind::Failure)
+            }
+            // What nobody required breaks no build.
+            Status::NotMet | Status::Inconclusive | Status::NotMeasured => TestCaseStatus::skipped(),
+        };
+        peps.add_test_case(case(&a.criterion.source, &a.criterion.id, status, a.status.word(), &a.finding));
+    }
+    report.add_test_suite(peps);
+    let mut processes = TestSuite::new("processes");
     for line in &judgement.broken {
-        let _ = writeln!(out, "  <testcase classname=\"run\" name=\"process\"><error message=\"{}\"/></testcase>", xml(line));
+        let status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        processes.add_test_case(case("run", "process", status, "failed", line));
     }
-    out.push_str("</testsuite>\n");
-    out
+    report.add_test_suite(processes);
+    report.to_string()
 }
 
-/// Text for an XML attribute, without the characters that XML 1.0 can't hold.
-fn xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' | '\r' | '\t' => out.push(' '),
-            c if c.is_control() => {}
-            c => out.push(c),
-        }
-    }
-    out
+fn case(class: &str, name: &str, mut status: TestCaseStatus, word: &str, finding: &str) -> TestCase {
+    status.set_message(format!("{word}: {finding}"));
+    let mut case = TestCase::new(name, status);
+    case.set_classname(class);
+    case
 }

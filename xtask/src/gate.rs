@@ -6,11 +6,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use pepjit_harness::analysis::{AnalysisError, RunData};
-use pepjit_harness::criteria::{self, Criteria, CriteriaError};
-use pepjit_harness::gate::{self, Answer, GateError, Judgement, Thresholds};
+use pepjit_harness::analysis::across::Baseline;
+use pepjit_harness::analysis::{AnalysisError, Options, RunData};
+use pepjit_harness::criteria::{self, Criteria, CriteriaError, Status};
+use pepjit_harness::gate::{self, Answer, GateError, Judgement, Thresholds, baseline};
 use pepjit_harness::model::RunDir;
 use pepjit_harness::store::StoreError;
+
+/// Stands for the file under ci/baselines of a run's platform and Python.
+const DEFAULT_FILE: &str = "default";
 
 /// Exit code of a question that can't be asked: no run, no thresholds, an unknown tier.
 const USAGE: u8 = 2;
@@ -28,7 +32,9 @@ Examples:
   cargo xtask gate                             the latest run under runs/
   cargo xtask gate runs/20260102T030405Z-00002a --json
   cargo xtask gate --thresholds my-criteria.toml
-  cargo xtask gate --require pep836-year1-geomean,pepjit-memory")]
+  cargo xtask gate --require pep836-year1-geomean,pepjit-memory
+  cargo xtask gate --junit gate.xml --baseline ci/baselines/x86_64-unknown-linux-gnu-3.15.json
+  cargo xtask gate --write-baseline            keeps this run as what later ones are compared with")]
 pub(crate) struct Args {
     /// Run directory, or a name under runs/; the latest when none is given
     run: Option<PathBuf>,
@@ -41,6 +47,16 @@ pub(crate) struct Args {
     /// Criteria of the PEPs, by id, that count for the exit code as well
     #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
     require: Vec<String>,
+    /// A committed run to compare with: nothing may have become slower [default: the one of this platform and Python under
+    /// ci/baselines, if there is one]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_baseline")]
+    baseline: Option<PathBuf>,
+    /// Compare with no committed run
+    #[arg(long)]
+    no_baseline: bool,
+    /// Write the run's speed-ups as a baseline to commit [default file: that of this platform and Python under ci/baselines]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = DEFAULT_FILE)]
+    write_baseline: Option<PathBuf>,
     /// Print the judgement as JSON
     #[arg(long)]
     json: bool,
@@ -49,18 +65,35 @@ pub(crate) struct Args {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let judged = run_folder(args.run).map_err(AnalysisError::from).map_err(GateError::from);
-    let criteria = load_criteria(args.criteria_file)?;
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let judged = run_folder(args.run.clone()).map_err(AnalysisError::from).map_err(GateError::from);
+    let criteria = load_criteria(args.criteria_file.clone())?;
     criteria.select(&args.require)?;
-    match judged.and_then(|run| judge(&run, &thresholds_file(args.thresholds), &criteria, &args.require)) {
-        Ok(judgement) => {
+    let thresholds = thresholds_file(args.thresholds.clone());
+    let judged = judged.and_then(|run| {
+        let thresholds = Thresholds::load(&thresholds)?;
+        let data = RunData::load(&run)?;
+        Ok((gate::judge(&data, &thresholds)?, data, thresholds))
+    });
+    match judged {
+        Ok((mut judgement, data, thresholds)) => {
+            let now = Baseline::of(&data.analyse(Options::default()).map_err(GateError::from)?);
+            if let Some(before) = committed(args, &now)? {
+                let outcome = baseline::against(&before, &now, &thresholds, data.manifest.design.looks.len());
+                judgement.push(outcome);
+            }
+            judgement.add(criteria::assess(&criteria, &data).map_err(GateError::from)?, &args.require);
+            if let Some(path) = &args.write_baseline {
+                let path = if path == Path::new(DEFAULT_FILE) { baseline_file(&now) } else { path.clone() };
+                now.save(&path)?;
+                eprintln!("{} holds {} tiers of {}: commit it", path.display(), now.tiers.len(), now.run_id);
+            }
             let text =
                 if args.json { serde_json::to_string_pretty(&judgement)? + "\n" } else { pepjit_reports::judgement(&judgement) };
             // A reader that has seen enough closes the pipe; the exit code is what counts.
             let _ = std::io::stdout().write_all(text.as_bytes());
             if let Some(path) = &args.junit {
-                std::fs::write(path, pepjit_reports::judgement_junit(&judgement))
+                std::fs::write(path, pepjit_reports::judgement_junit(&judgement)?)
                     .with_context(|| format!("cannot write {}", path.display()))?;
             }
             annotate(&judgement)?;
@@ -73,21 +106,28 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     }
 }
 
-/// The judgement of a run by the gate's thresholds, with what it says about the criteria of the PEPs.
-fn judge(run: &Path, thresholds: &Path, criteria: &Criteria, binding: &[String]) -> Result<Judgement, GateError> {
-    let thresholds = Thresholds::load(thresholds)?;
-    judge_data(&RunData::load(run)?, &thresholds, criteria, binding)
+/// The committed run to compare with, if any.
+fn committed(args: &Args, now: &Baseline) -> Result<Option<Baseline>> {
+    if args.no_baseline {
+        return Ok(None);
+    }
+    let path = args.baseline.clone().unwrap_or_else(|| baseline_file(now));
+    if args.baseline.is_none() && !path.exists() {
+        return Ok(None);
+    }
+    Ok(Some(Baseline::load(&path)?))
 }
 
-/// The same of a run that was read.
-pub(crate) fn judge_data(
-    data: &RunData,
-    thresholds: &Thresholds,
-    criteria: &Criteria,
-    binding: &[String],
-) -> Result<Judgement, GateError> {
+/// Where the baseline of a run's platform and Python is committed.
+fn baseline_file(run: &Baseline) -> PathBuf {
+    let minor: String = run.python.split('.').take(2).collect::<Vec<_>>().join(".");
+    in_project("ci/baselines").join(format!("{}-{minor}.json", run.platform))
+}
+
+/// The judgement of a run by the gate's thresholds, with what it says about the criteria of the PEPs.
+pub(crate) fn judge_data(data: &RunData, thresholds: &Thresholds, criteria: &Criteria) -> Result<Judgement, GateError> {
     let mut judgement = gate::judge(data, thresholds)?;
-    judgement.add(criteria::assess(criteria, data)?, binding);
+    judgement.add(criteria::assess(criteria, data)?, &[]);
     Ok(judgement)
 }
 
@@ -120,16 +160,29 @@ fn annotate(judgement: &Judgement) -> Result<()> {
     if std::env::var_os("GITHUB_ACTIONS").is_none() {
         return Ok(());
     }
+    // On stderr, so that --json stays JSON.
+    let note = |level: &str, title: &str, text: &str| {
+        eprintln!("::{level} title={}::{}", escaped(title).replace(':', "%3A").replace(',', "%2C"), escaped(text));
+    };
     for o in &judgement.outcomes {
-        let level = match o.answer {
-            Answer::Fail | Answer::Broken => "error",
-            Answer::Inconclusive => "warning",
-            Answer::Pass | Answer::Skipped => continue,
-        };
-        // On stderr, so that --json stays JSON.
-        eprintln!("::{level} title={}::{}", o.criterion.name.replace([',', ':', '\n'], " "), o.finding.replace('\n', " "));
+        match o.answer {
+            Answer::Fail | Answer::Broken => note("error", &o.criterion.name, &o.finding),
+            Answer::Inconclusive => note("warning", &o.criterion.name, &o.finding),
+            Answer::Pass | Answer::Skipped => {}
+        }
+    }
+    for line in &judgement.broken {
+        note("error", "a process failed", line);
+    }
+    for a in judgement.criteria.iter().filter(|a| a.status == Status::NotMet) {
+        note("notice", &format!("{} is not met", a.criterion.id), &a.finding);
     }
     Ok(())
+}
+
+/// Text for a workflow command of GitHub Actions.
+fn escaped(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// The thresholds file: the one given, or the project's.

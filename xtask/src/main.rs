@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Measure(args) => measure::run(&args),
         Command::Report(args) => report::run(args),
-        Command::Gate(args) => gate::run(args),
+        Command::Gate(args) => gate::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Runs(args) => runs::run(args),
         Command::Run(args) => run::run(&args),

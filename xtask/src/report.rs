@@ -47,10 +47,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let mut evidence = Vec::new();
     for run in &runs {
         let data = RunData::load(run).with_context(|| format!("cannot report on {}", run.display()))?;
-        evidence.push(Evidence {
-            analysis: data.analyse(options)?,
-            judgement: Some(judge_data(&data, &thresholds, &criteria, &[])?),
-        });
+        evidence.push(Evidence { analysis: data.analyse(options)?, judgement: Some(judge_data(&data, &thresholds, &criteria)?) });
     }
     let failures: usize = evidence.iter().map(|e| e.analysis.failures().count()).sum();
     if failures > 0 {

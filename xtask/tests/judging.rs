@@ -74,7 +74,72 @@ fn the_judgement_comes_as_json_and_junit() {
     let out = xtask(&["gate", "--json", "--junit", junit.to_str().expect("UTF-8")], dir.root());
     let judgement: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON alone on stdout");
     assert_eq!(judgement["run_id"], "20260102T030405Z-00002a");
-    assert!(std::fs::read_to_string(junit).expect("written").contains("<testsuite"));
+    let xml = std::fs::read_to_string(junit).expect("written");
+    for part in ["<testsuites name=\"gate 20260102T030405Z-00002a\"", "<testsuite name=\"gate\"", "<testsuite name=\"criteria\""]
+    {
+        assert!(xml.contains(part), "{part}: {xml}");
+    }
+}
+
+#[test]
+fn github_is_told_what_failed_and_gets_a_summary() {
+    let (_runs, dir) = run(|dir| fixture::fail(dir, "pepjit", "sieve", 1, FailureKind::Exit, "100 % gone,\nand more"));
+    let summary = dir.root().join("summary.md");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.arg("gate").arg(dir.root()).env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary);
+    let out = command.output().expect("the command starts");
+    assert_eq!(out.status.code(), Some(4));
+    let notes = String::from_utf8_lossy(&out.stderr).into_owned();
+    let wanted = "::error title=a process failed::sieve on pepjit, round 1 exited with an error: 100 %25 gone,%0Aand more";
+    assert!(notes.contains(wanted), "{notes}");
+    assert!(
+        notes.lines().any(|l| l.starts_with("::error title=The suite is faster") || l.starts_with("::error title=No program")),
+        "{notes}"
+    );
+    let text = std::fs::read_to_string(summary).expect("written");
+    assert!(text.starts_with("**BROKEN**") && text.contains("| criterion | deadline | answer | finding |"), "{text}");
+}
+
+#[test]
+fn a_baseline_is_kept_and_compared_with() {
+    let (_runs, dir) = run(|_| {});
+    let file = dir.root().join("baseline.json");
+    let path = file.to_str().expect("UTF-8");
+    let thresholds = dir.root().join("thresholds.toml");
+    let text = "[[criterion]]\nname = \"it\"\ntier = \"pepjit\"\nrequire = { kind = \"geometric-mean\", at_least = 2.0 }\n";
+    std::fs::write(&thresholds, text).expect("writable");
+    let gate = |more: &[&str]| {
+        let out = xtask(&[&["gate", "--thresholds", thresholds.to_str().expect("UTF-8")], more].concat(), dir.root());
+        (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr))
+    };
+    let (code, text) = gate(&["--baseline", path]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("cannot read the baseline") && text.contains("--write-baseline"), "{text}");
+    let (code, text) = gate(&["--write-baseline", path]);
+    assert_eq!(code, Some(0), "{text}");
+    let (code, text) = gate(&["--baseline", path]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("none of 21 speed-ups is shown to be lower"), "three tiers of six workloads and a suite: {text}");
+
+    // A workload that was twice as fast before has become slower.
+    let kept = std::fs::read_to_string(&file).expect("written");
+    let mut baseline: serde_json::Value = serde_json::from_str(&kept).expect("JSON");
+    let mean = &mut baseline["tiers"]["pepjit"]["workloads"]["sieve"]["mean"];
+    *mean = (mean.as_f64().expect("a number") + 0.7).into();
+    std::fs::write(&file, baseline.to_string()).expect("writable");
+    let (code, text) = gate(&["--baseline", path]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("slower than in 20260102T030405Z-00002a: sieve on pepjit"), "{text}");
+
+    // Another machine's says nothing, and says so.
+    std::fs::write(&file, kept.replace("Example CPU 3000", "Example CPU 9000")).expect("writable");
+    let (code, text) = gate(&["--baseline", path]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("another processor: Example CPU 9000 before, Example CPU 3000 now"), "{text}");
+    std::fs::write(&file, &kept[..kept.len() / 2]).expect("writable");
+    let (code, text) = gate(&["--baseline", path]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("is damaged"), "{text}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub mod baseline;
 pub mod decide;
 
 use self::decide::{Figures, Levels, decide};
@@ -38,6 +39,12 @@ pub struct Thresholds {
     /// fixed length is looked at once, whatever stands here.
     #[serde(default)]
     pub looks: Vec<u32>,
+    /// Against a committed baseline, how much slower a workload may become.
+    #[serde(default = "default_baseline_beyond")]
+    pub baseline_beyond: f64,
+    /// The same of a tier's geometric mean.
+    #[serde(default = "default_baseline_beyond_suite")]
+    pub baseline_beyond_suite: f64,
     /// The criteria.
     #[serde(default, rename = "criterion")]
     pub criteria: Vec<Criterion>,
@@ -45,6 +52,14 @@ pub struct Thresholds {
 
 fn default_alpha() -> f64 {
     0.05
+}
+
+fn default_baseline_beyond() -> f64 {
+    0.05
+}
+
+fn default_baseline_beyond_suite() -> f64 {
+    0.01
 }
 
 fn default_false_failure() -> f64 {
@@ -201,9 +216,20 @@ pub struct Judgement {
     /// What the run says about the criteria of the PEPs. They don't bear on the answer unless they were asked for.
     #[serde(default)]
     pub criteria: Vec<Assessment>,
+    /// Those of them, by id, that count for the answer.
+    #[serde(default)]
+    pub required: Vec<String>,
 }
 
 impl Judgement {
+    /// Adds an outcome, which counts for the answer.
+    pub fn push(&mut self, outcome: Outcome) {
+        self.outcomes.push(outcome);
+        if self.answer != Answer::Broken {
+            self.answer = overall(&self.outcomes.iter().map(|o| o.answer).collect::<Vec<_>>());
+        }
+    }
+
     /// Adds what the run says about the criteria of the PEPs. Those named in `binding` count for the answer: one that isn't
     /// met fails the gate, one that is open or wasn't measured leaves it open.
     pub fn add(&mut self, criteria: Vec<Assessment>, binding: &[String]) {
@@ -217,6 +243,7 @@ impl Judgement {
             self.answer = overall(&answers);
         }
         self.criteria = criteria;
+        self.required = binding.to_vec();
     }
 }
 
@@ -254,6 +281,13 @@ impl Thresholds {
         }
         if thresholds.criteria.is_empty() {
             return Err("there is no [[criterion]], so every run would pass".to_owned());
+        }
+        for (name, share) in
+            [("baseline_beyond", thresholds.baseline_beyond), ("baseline_beyond_suite", thresholds.baseline_beyond_suite)]
+        {
+            if !(share.is_finite() && share > 0.0) {
+                return Err(format!("{name} is {share}, and must be above 0"));
+            }
         }
         for c in &thresholds.criteria {
             let bound = match c.require {
@@ -317,6 +351,7 @@ pub fn judge(data: &RunData, thresholds: &Thresholds) -> Result<Judgement, GateE
         broken,
         rounds_to_decide: rounds.map(|r| next_look(looks, r)),
         criteria: Vec::new(),
+        required: Vec::new(),
     })
 }
 
