@@ -10,6 +10,8 @@ const FILES: &[&str] = &[
     "calls.c",
     "exceptions.c",
     "frames.c",
+    "generators.c",
+    "genslots.c",
     "getsets.c",
     "helpers.c",
     "hooks.c",
@@ -19,7 +21,7 @@ const FILES: &[&str] = &[
     "views.c",
     "world.c",
 ];
-const HEADERS: &[&str] = &["internal.h", "shim.h"];
+const HEADERS: &[&str] = &["generators.h", "internal.h", "shim.h"];
 
 /// What the interpreter says of itself.
 const PROBE: &str = "import sys, sysconfig

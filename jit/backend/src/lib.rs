@@ -31,6 +31,9 @@ use thiserror::Error;
 pub const TAG_RESUME: i64 = 3;
 /// The tag of a loop that has left for the interpreter with an exception set.
 pub const TAG_RAISE: i64 = 4;
+/// The tag of a generator that yields, in the low byte; above it a bit for each stack entry that is null, the bottom first. The payload is the
+/// owned object, and the frame is as the interpreter has it while suspended.
+pub const TAG_YIELD: i64 = 5;
 
 /// Where CPython keeps things, told by the runtime's C shim for the interpreter it was compiled for.
 #[derive(Clone, Debug, Default)]
@@ -116,6 +119,10 @@ pub struct FrameLayout {
     pub template: Vec<(i32, u64)>,
     /// For 3.14 and later: the offset of `stackpointer`, which is set to the address of `localsplus[nlocalsplus]`.
     pub stackpointer: Option<i32>,
+    /// 3.13: `stacktop`, 32 bits.
+    pub stacktop: i32,
+    /// What an empty entry holds: 0, or from 3.14 on a marked null.
+    pub null_word: u64,
     /// The size of the frame in bytes (`co_framesize` words).
     pub frame_size: i32,
     /// The address of the code's first unit.

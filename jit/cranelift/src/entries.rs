@@ -29,7 +29,7 @@ pub(crate) fn direct_signature(func: &Function, conv: CallConv) -> Result<Signat
                 params.push(machine_type(ty)?);
             }
         }
-        FunctionKind::Loop { .. } => params.extend([I64; 3]),
+        FunctionKind::Loop { .. } | FunctionKind::Resume { .. } => params.extend([I64; 3]),
     }
     Ok(signature(conv, &params, &[I64, I64]))
 }

@@ -136,8 +136,8 @@ impl Lower<'_, '_> {
         let (address, frame) = match (self.func.kind, self.frame) {
             (FunctionKind::Entry, _) if pushed => (addresses.exit_function, self.e.fb.use_var(self.light_frame)),
             (FunctionKind::Entry, _) => (addresses.exit_function, self.e.int(0)),
-            (FunctionKind::Loop { .. }, Some(frame)) => (addresses.exit_loop, frame),
-            (FunctionKind::Loop { .. }, None) => return Err(internal("the loop has no frame")),
+            (FunctionKind::Loop { .. } | FunctionKind::Resume { .. }, Some(frame)) => (addresses.exit_loop, frame),
+            (FunctionKind::Loop { .. } | FunctionKind::Resume { .. }, None) => return Err(internal("the loop has no frame")),
         };
         if let (Some(function), false) = (self.function, pushed) {
             // Where the exit looks for it: another function of this code may have run meanwhile.

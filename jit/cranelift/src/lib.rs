@@ -19,6 +19,7 @@ mod lower;
 mod objects;
 mod unwind;
 mod views;
+mod yields;
 
 pub use backend::{CraneliftBackend, MemoryFactory, Options};
 pub use cranelift_jit::{BranchProtection, JITMemoryKind, JITMemoryProvider, JITModule, SystemMemoryProvider};

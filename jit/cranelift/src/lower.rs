@@ -145,6 +145,10 @@ impl Lower<'_, '_> {
                 }
                 args
             }
+            FunctionKind::Resume { .. } => {
+                self.frame = Some(params[1]);
+                self.take_frame(params[2])?
+            }
         };
         if let Some(frame) = self.frame {
             self.start_views(frame);
@@ -341,6 +345,7 @@ impl Lower<'_, '_> {
 
             Op::Jump | Op::Branch => return self.transfer(inst),
             Op::Return | Op::ReturnInt | Op::ReturnFloat => return self.return_value(inst),
+            Op::Exit if reason_imm(inst)? == Reason::Yield => return self.yield_value(inst),
             Op::Exit => return self.exit_always(inst, reason_imm(inst)?, false),
             Op::Throw => return self.exit_always(inst, Reason::Exception, true),
         };

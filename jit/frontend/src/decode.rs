@@ -46,6 +46,7 @@ impl Insn {
                 | "RETURN_CONST"
                 | "RAISE_VARARGS"
                 | "RERAISE"
+                | "YIELD_VALUE"
                 | "INTERPRETER_EXIT"
         )
     }
@@ -77,6 +78,8 @@ pub(crate) struct Loop {
     pub(crate) body: BTreeSet<u32>,
     /// The locals that it binds or clears.
     pub(crate) stores: BTreeSet<u32>,
+    /// Whether it's also entered elsewhere than at its header: a generator goes on in the middle of its loop.
+    pub(crate) irregular: bool,
 }
 
 /// A function's instructions and control flow, as far as it's reached without exceptions.
@@ -241,7 +244,9 @@ fn find_loops(regions: &BTreeMap<u32, Region>, order: &[u32], insns: &[Insn]) ->
             }
         }
     }
-    for body in loops.values_mut() {
+    for (header, body) in &mut loops {
+        let outside = |region: &u32| predecessors.get(region).into_iter().flatten().any(|from| !body.body.contains(from));
+        body.irregular = body.body.iter().any(|region| region != header && outside(region));
         for region in &body.body {
             for insn in &insns[regions[region].insns.clone()] {
                 body.stores.extend(insn.stores());

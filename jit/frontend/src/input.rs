@@ -26,6 +26,13 @@ pub enum Entry {
         /// How many values are on the stack there.
         depth: u32,
     },
+    /// What a generator does from where it was suspended until it yields or returns.
+    Resume {
+        /// Where it goes on, in code units.
+        offset: u32,
+        /// How many values are on the stack there, the one sent to it included.
+        depth: u32,
+    },
 }
 
 /// The kind of a `localsplus` slot.

@@ -15,5 +15,7 @@ mod translate;
 pub mod world;
 
 pub use input::{CodeInput, Entry, Handler, LocalKind, PyVersion};
-pub use translate::{BuildError, Built, build, has_loops, has_run, parameter_types, returns_only_none, specialisations};
+pub use translate::{
+    BuildError, Built, build, has_loops, has_run, is_start, parameter_types, returns_only_none, specialisations,
+};
 pub use world::{Attribute, Builtin, CalleeInfo, ClassCall, Convention, KnownBy, Native, Shadow, Signature, Target, World};

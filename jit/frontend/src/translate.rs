@@ -96,6 +96,8 @@ pub struct Built {
     pub specialised: u32,
     /// Instructions compiled to calls of generic helpers.
     pub generic: u32,
+    /// Whether there are loops in it.
+    pub loops: bool,
 }
 
 /// Translates a function or a loop.
@@ -103,14 +105,20 @@ pub struct Built {
 /// # Errors
 /// [`BuildError::Unsupported`] if something in it isn't compiled.
 pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildError> {
-    if input.flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR) != 0 {
-        return unsupported("generator");
-    }
     let (entry, kind) = match input.entry {
-        CodeEntry::Function => (0, FunctionKind::Entry),
+        CodeEntry::Function => {
+            if input.flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR) != 0 {
+                return unsupported("generator");
+            }
+            (0, FunctionKind::Entry)
+        }
         CodeEntry::Loop { header, .. } => (header, FunctionKind::Loop { header }),
+        CodeEntry::Resume { offset, .. } => (offset, FunctionKind::Resume { offset }),
     };
     let bytecode = Bytecode::new(input, entry);
+    if matches!(input.entry, CodeEntry::Loop { header, .. } if !bytecode.loops.contains_key(&header)) {
+        return unsupported("loop that yields");
+    }
     let mut func = Function::new(input.name.clone(), kind, input.locals.len() as u32, input.stacksize);
     func.first_traceable = input.first_traceable;
     let nothing = Frame { locals: vec![Entry::Null; input.locals.len()], stack: Vec::new() };
@@ -143,7 +151,7 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
     translator.regions()?;
     let Translator { mut func, generic, specialised, .. } = translator;
     drop_unneeded_frame(&mut func, !bytecode.loops.is_empty());
-    Ok(Built { func, specialised, generic })
+    Ok(Built { func, specialised, generic, loops: !bytecode.loops.is_empty() })
 }
 
 /// A function that never runs Python code needs no frame of its own.
@@ -580,7 +588,7 @@ impl Translator<'_> {
                     self.frame.locals[index] = Entry::Value(boxed, Owner::Slot);
                 }
             }
-            CodeEntry::Loop { depth, .. } => {
+            CodeEntry::Loop { depth, .. } | CodeEntry::Resume { depth, .. } => {
                 let total = self.input.locals.len() + depth as usize;
                 for index in 0..total {
                     let observed = self.input.observed.get(index).copied().unwrap_or(Type::NULLABLE);
@@ -818,6 +826,7 @@ impl Translator<'_> {
     fn enter_loop(&mut self, start: u32, edges: Vec<Pending>) {
         let body = &self.bytecode.loops[&start];
         let stored: Vec<u32> = body.stores.iter().copied().collect();
+        let irregular = body.irregular;
         let block = self.func.add_block();
         let mut edges = edges;
         for edge in &mut edges {
@@ -828,14 +837,14 @@ impl Translator<'_> {
         }
         let mut locals = Vec::new();
         for index in 0..self.input.locals.len() {
-            if stored.contains(&(index as u32)) || Self::differs(&edges, |frame| frame.locals[index]) {
+            if irregular || stored.contains(&(index as u32)) || Self::differs(&edges, |frame| frame.locals[index]) {
                 locals.push(index as u32);
             }
         }
         let depth = edges[0].frame.stack.len();
         let words = |frame: &Frame, index: usize| matches!(frame.stack[index], Entry::Value(_, Owner::Word));
         // Where a nested loop is entered in its middle, the outer one comes round to it: what that one puts on the stack changes too.
-        let rotated = body.body.first().is_some_and(|region| *region < start);
+        let rotated = irregular || body.body.first().is_some_and(|region| *region < start);
         let stack: Vec<usize> = (0..depth)
             .filter(|index| rotated || words(&edges[0].frame, *index) || Self::differs(&edges, |frame| frame.stack[*index]))
             .collect();
@@ -846,7 +855,8 @@ impl Translator<'_> {
                     .iter()
                     .any(|insn| matches!(insn.name, "DELETE_FAST" | "LOAD_FAST_AND_CLEAR") && insn.arg == *local)
             });
-            let bound = !cleared && edges.iter().all(|edge| !self.ty(edge.frame.locals[*local as usize]).may_be_null());
+            let bound =
+                !cleared && !irregular && edges.iter().all(|edge| !self.ty(edge.frame.locals[*local as usize]).may_be_null());
             let parameter = self.parameter(block, if bound { Type::OBJECT } else { Type::NULLABLE });
             frame.locals[*local as usize] = parameter;
             let seeded = edges
@@ -917,6 +927,11 @@ pub fn has_run(input: &CodeInput) -> bool {
 /// Whether a function jumps backwards anywhere.
 pub fn has_loops(input: &CodeInput) -> bool {
     crate::decode::decode(input).iter().any(|insn| insn.name.starts_with("JUMP_BACKWARD"))
+}
+
+/// Whether a generator starts at an offset, rather than going on after a yield.
+pub fn is_start(input: &CodeInput, offset: u32) -> bool {
+    crate::decode::decode(input).iter().any(|insn| insn.next == offset && insn.name == "RETURN_GENERATOR")
 }
 
 /// Whether every return of a function gives `None`.

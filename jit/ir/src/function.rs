@@ -84,6 +84,12 @@ pub enum FunctionKind {
         /// The loop header, in code units.
         header: u32,
     },
+    /// What a generator does from where it was suspended: as a loop, but entered with the address of the frame's entries, which
+    /// the native entry takes out by itself.
+    Resume {
+        /// Where it goes on, in code units.
+        offset: u32,
+    },
 }
 
 /// Who holds the reference of a frame state's slot when the exit is taken.

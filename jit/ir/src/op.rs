@@ -213,6 +213,8 @@ reasons! {
     Observed "observed",
     /// The stress mode asked for it.
     Stress "stress",
+    /// A generator yields the top of its stack, and goes on at the state's offset when it's resumed.
+    Yield "yield",
 }
 
 impl Reason {

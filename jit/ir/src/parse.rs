@@ -104,6 +104,7 @@ impl Parser {
         self.func.kind = match kind.as_str() {
             "entry" => FunctionKind::Entry,
             "loop" => FunctionKind::Loop { header: self.small()? },
+            "resume" => FunctionKind::Resume { offset: self.small()? },
             _ => return Err(self.lexer.unexpected_previous("`entry` or `loop`")),
         };
         self.func.locals = self.header("locals")?;

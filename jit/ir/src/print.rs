@@ -65,6 +65,7 @@ impl fmt::Display for Text<'_> {
         match func.kind {
             FunctionKind::Entry => f.write_str("entry")?,
             FunctionKind::Loop { header } => write!(f, "loop {header}")?,
+            FunctionKind::Resume { offset } => write!(f, "resume {offset}")?,
         }
         writeln!(f, ", locals {}, stack {}, traceable {} {{", func.locals, func.stack, func.first_traceable)?;
         for (index, object) in func.objects.iter().enumerate() {

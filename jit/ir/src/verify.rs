@@ -272,7 +272,7 @@ impl Verifier<'_> {
                     None => Ok(()),
                 }
             }
-            FunctionKind::Loop { .. } => {
+            FunctionKind::Loop { .. } | FunctionKind::Resume { .. } => {
                 let (least, most) = (func.locals as usize, (func.locals + func.stack) as usize);
                 if params.len() < least || params.len() > most {
                     return fail(format!(

@@ -341,6 +341,31 @@ static pepjit_pair exit_function(PyThreadState *tstate, pepjit_frame *light, str
     return result;
 }
 
+/* A generator yields: all of its state goes to the frame, but for the value. */
+static pepjit_pair yield_value(PyThreadState *tstate, pepjit_frame *frame, PyCodeObject *code, const struct pepjit_exit *record,
+                               const int64_t *buffer)
+{
+    pepjit_forget_view(tstate, frame);
+    frame->return_offset = 0;
+    if (frame->frame_obj != NULL) {
+        clear_entries(frame, frame_entries(frame));
+    }
+    fill_frame(frame, record, buffer, 0);
+    frame->instr_ptr = _PyCode_CODE(code) + record->offset;
+    int64_t top = frame_entries(frame) - 1;
+    pepjit_pair result = {(int64_t)(uintptr_t)entry_take(frame->localsplus[top]), PEPJIT_TAG_YIELD};
+    set_frame_entries(frame, top);
+    for (int64_t i = record->nlocals; i < top; i++) {
+        if (!entry_is_null(frame->localsplus[i]) && !entry_is_object(frame->localsplus[i])) {
+            result.tag = PEPJIT_TAG_YIELD_PLAIN;
+            break;
+        }
+        result.tag |= (int64_t)entry_is_null(frame->localsplus[i]) << (8 + i - record->nlocals);
+    }
+    give_up_drops(record, buffer, 0);
+    return result;
+}
+
 static pepjit_pair exit_loop(PyThreadState *tstate, pepjit_frame *frame, struct pepjit_exit *record, const int64_t *buffer)
 {
     PyCodeObject *code = (PyCodeObject *)frame_executable(frame);
@@ -349,6 +374,9 @@ static pepjit_pair exit_loop(PyThreadState *tstate, pepjit_frame *frame, struct 
     PyObject *exception = throw ? PyErr_GetRaisedException() : NULL;
 
     check_owner(tstate);
+    if (record->yields) {
+        return yield_value(tstate, frame, code, record, buffer);
+    }
     uint32_t first = keeps_locals(frame, code, record) ? record->nlocals : 0;
     pepjit_forget_view(tstate, frame);
     frame->return_offset = 0;

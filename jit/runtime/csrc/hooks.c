@@ -290,6 +290,9 @@ static int on_function(PyFunction_WatchEvent event, PyFunctionObject *function, 
     case PyFunction_EVENT_MODIFY_KWDEFAULTS:
         pepjit_rs_function_event(PEPJIT_FUNCTION_KWDEFAULTS, (PyObject *)function, new_value);
         break;
+    case PyFunction_EVENT_CREATE:
+        pepjit_generator_function_made(function);
+        break;
     case PyFunction_EVENT_DESTROY:
         pepjit_rs_function_event(PEPJIT_FUNCTION_DESTROYED, (PyObject *)function, NULL);
         break;

@@ -105,10 +105,12 @@ void pepjit_frame_layout(PyObject *function, struct pepjit_frame_layout *out)
     memset(&frame, 0, sizeof frame);
 #if PEPJIT_314
     out->stackpointer = offsetof(pepjit_frame, stackpointer);
+    out->stacktop = -1;
     frame.f_executable = PyStackRef_FromPyObjectBorrow((PyObject *)code);
     frame.f_funcobj = PyStackRef_FromPyObjectBorrow(function);
 #else
     out->stackpointer = -1;
+    out->stacktop = offsetof(pepjit_frame, stacktop);
     frame.f_executable = (PyObject *)code;
     frame.f_funcobj = function;
     frame.stacktop = code->co_nlocalsplus;

@@ -30,6 +30,9 @@ enum {
     PEPJIT_TAG_FLOAT = 2,  /* payload: the bits of a double */
     PEPJIT_TAG_RESUME = 3, /* loops: the frame has been written back */
     PEPJIT_TAG_RAISE = 4,  /* loops: the same with an exception set (exit_loop never returns it; accepted from others) */
+    PEPJIT_TAG_YIELD = 5,  /* generators, in the low byte; above it a bit per stack entry that is NULL, bottom first. payload: the owned
+                              object that is yielded; the frame has been written back */
+    PEPJIT_TAG_YIELD_PLAIN = 6, /* the same, but the stack has what only the interpreter can take */
 };
 
 /* ------------------------------------------------------------------------------------------------ exits */
@@ -68,6 +71,7 @@ struct pepjit_exit {
     uint8_t recursion;     /* 1: the reason is Recursion (the Python limit or the C stack) */
     uint8_t classes;       /* 1: `pepjit_rs_exit_class` wants to know the class on top of the stack */
     uint8_t watch;         /* 1: right after a call, whose locals the frame still has */
+    uint8_t yields;        /* 1: the top of the stack is yielded, and the frame is suspended before `offset` */
     uint32_t nlocals;      /* how many of the slots are locals (co_nlocalsplus) */
     uint32_t nstack;       /* how many slots follow */
     uint32_t nwords;       /* words of the buffer */
@@ -180,7 +184,9 @@ struct pepjit_frame_layout {
     int32_t current_frame, datastack_top, datastack_limit, py_recursion_remaining; /* in PyThreadState */
     int32_t previous, instr_ptr, frame_obj, localsplus;                            /* in the frame */
     int32_t stackpointer; /* -1 on 3.13 (where the template sets stacktop) */
+    int32_t stacktop;     /* 3.13: 32 bits; -1 later */
     int32_t frame_size;   /* bytes */
+    int32_t reserved;
     uint64_t code_start;
     uint64_t null_word;   /* what an empty local holds: 0 on 3.13, 1 (PyStackRef_NULL) on 3.14 and later */
     uint32_t nlocalsplus;
@@ -255,6 +261,33 @@ PyObject *pepjit_frame_function(pepjit_frame *frame); /* borrowed; NULL if it is
  * monitoring events as usual. Only from inside pepjit_rs_jump; return ENTERED afterwards. */
 typedef pepjit_pair (*pepjit_loop_entry)(PyThreadState *, pepjit_frame *, PyObject **, uint64_t);
 void pepjit_run_loop(PyThreadState *tstate, pepjit_frame *frame, uint32_t header, pepjit_loop_entry entry, uint64_t handle);
+
+/* ------------------------------------------------------------------------------------------------ generators */
+
+/* Where a generator goes on: after it has been made, or after a yield. Part of what is known of its code object, and lives as long. */
+struct pepjit_generator;
+struct pepjit_resume {
+    const void *magic;
+    pepjit_loop_entry entry; /* the Rust side's; NULL: not compiled now */
+    uint64_t handle;         /* the Rust side's */
+    struct pepjit_generator *owner;
+    uint64_t nulls;   /* a bit per stack entry, bottom first: those that are NULL in every generator of ours that is suspended here */
+    uint32_t offset;  /* in code units: what instr_ptr has while suspended */
+    uint32_t depth;   /* how many stack entries there are, the sent value included; 0: none has been here yet */
+    uint32_t refused; /* don't ask again */
+    uint32_t reserved;
+};
+/* Replaces the slots of generators, so that ours are found. If the interpreter isn't as expected generators stay interpreted. Idempotent. */
+void pepjit_generators_begin(void);
+/* Puts the slots back; every generator of ours becomes the interpreter's. Idempotent. */
+void pepjit_generators_end(void);
+/* From now on functions of this generator function's code make generators that run compiled code where there is some. 1: the function has been
+ * hooked (as by pepjit_hook, with its version), and wants pepjit_unhook some time; 0: not. */
+int pepjit_generator_activate(PyObject *function, uint32_t *version);
+/* The generator can't be compiled here. If it can't anywhere its code's functions make plain generators again. */
+void pepjit_generator_refuse(struct pepjit_resume *point);
+/* A generator of ours goes on here and there's no code: compile it and set entry and handle, or refuse. Locals and stack: pepjit_frame_values. */
+void pepjit_rs_resume(PyThreadState *tstate, pepjit_frame *frame, PyObject *code, PyObject *function, struct pepjit_resume *point);
 
 /* ------------------------------------------------------------------------------------------------ watchers */
 

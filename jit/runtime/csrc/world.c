@@ -18,6 +18,11 @@ int pepjit_caches(int opcode)
     return _PyOpcode_Caches[opcode & 0xff];
 }
 
+int pepjit_base_opcode(int opcode)
+{
+    return _PyOpcode_Deopt[opcode & 0xff];
+}
+
 /* ---------------------------------------------------------------- objects */
 
 /* The bits of pepjit_ir::Type that stand for an exact class. */

@@ -35,6 +35,8 @@ counters! {
     functions_compiled,
     /// Loops compiled (recompilations included).
     loops_compiled,
+    /// Generators' code from one yield to the next compiled (recompilations included).
+    resumes_compiled,
     /// Calls that came in through a hooked function from outside compiled code.
     native_entries,
     /// Loops entered from the interpreter.

@@ -16,6 +16,7 @@ use pepjit_ir::passes::Pipeline;
 use pepjit_ir::{FunctionKind, Type};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Instant;
@@ -36,6 +37,26 @@ pub(crate) struct InProgress {
     pub(crate) name: String,
     /// Units compiled meanwhile that call it.
     pub(crate) callers: Vec<UnitId>,
+}
+
+/// Hashes an address in no time: functions come and go all the time.
+#[derive(Debug, Default)]
+pub(crate) struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize(usize::from(*byte));
+        }
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (self.0 ^ address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
 }
 
 /// How a function or loop has been seen to run.
@@ -64,11 +85,13 @@ pub(crate) struct Engine {
     /// Whether code objects are those of nested functions.
     pub(crate) nested: HashMap<usize, bool>,
     /// The unit of each function whose vectorcall is compiled code, and the function's version from before.
-    pub(crate) hooked: HashMap<usize, (UnitId, u32)>,
+    pub(crate) hooked: HashMap<usize, (UnitId, u32), BuildHasherDefault<AddressHasher>>,
     /// The hooked function that had a version before.
     pub(crate) versions: HashMap<u32, usize>,
+    /// Functions that make generators which run compiled code, and the function's version from before.
+    pub(crate) makers: HashMap<usize, u32, BuildHasherDefault<AddressHasher>>,
     /// Functions that something is known of.
-    pub(crate) known: HashSet<usize>,
+    pub(crate) known: HashSet<usize, BuildHasherDefault<AddressHasher>>,
     /// Code objects that functions have lost, and that code may still be running.
     pub(crate) replaced: Vec<Object>,
     pub(crate) patience: Patience,
@@ -166,6 +189,7 @@ impl Engine {
         let header = match entry {
             Entry::Function => None,
             Entry::Loop { header, .. } => Some(header),
+            Entry::Resume { offset, .. } => Some(offset),
         };
         let info = function_info(function);
         // SAFETY: a live function's code object.
@@ -272,7 +296,11 @@ impl Engine {
         let (mut assumptions, callees) = world.finish();
         self.counters.frontend_ns += start.elapsed().as_nanos() as u64;
         let mut built = built.map_err(|BuildError::Unsupported(what)| Refusal::Unsupported(what))?;
-        if !self.policy.worthwhile(&built, key.header.is_some()) {
+        let worthwhile = match entry {
+            Entry::Resume { offset, .. } => self.policy.worth_resuming(&built, pepjit_frontend::is_start(&facts.input, offset)),
+            _ => self.policy.worthwhile(&built, key.header.is_some()),
+        };
+        if !worthwhile {
             return Err(Refusal::Unsupported("mostly generic calls".into()));
         }
         if self.policy.verify {
@@ -334,11 +362,13 @@ impl Engine {
         self.counters.code_bytes += compiled.code_bytes as u64;
         self.counters.metadata_bytes += exits.iter().map(|exit| exit.bytes() as u64).sum::<u64>() + views.bytes() as u64;
         self.counters.bytecodes_compiled += facts.input.code.len() as u64;
-        if matches!(built.func.kind, FunctionKind::Entry) {
-            self.counters.functions_compiled += 1;
-        } else {
-            self.counters.loops_compiled += 1;
-            self.looping.insert(info.code as usize);
+        match built.func.kind {
+            FunctionKind::Entry => self.counters.functions_compiled += 1,
+            FunctionKind::Loop { .. } => {
+                self.counters.loops_compiled += 1;
+                self.looping.insert(info.code as usize);
+            }
+            FunctionKind::Resume { .. } => self.counters.resumes_compiled += 1,
         }
         // The function itself: new code or defaults.
         if alone {
@@ -364,6 +394,7 @@ impl Engine {
             hooks: 0,
             specialisations: pepjit_frontend::specialisations(&facts.input),
             osr: OsrProfile::new(policy::osr_worthwhile(&built)),
+            resume: None,
             params: mine.params,
             exits,
             views,
@@ -422,15 +453,27 @@ impl Engine {
 
     /// The text of a function's compilation: `hir`, `clif` or `asm`. Nothing is installed.
     pub(crate) fn dump(&mut self, function: Object, kind: &str) -> Result<String, String> {
-        let key = self.key(function, None);
+        let code = function_info(function).code;
+        if !crate::objects::is_generator(code) {
+            let key = self.key(function, None);
+            return self.dump_entry(function, key, Entry::Function, kind);
+        }
+        // A generator is compiled in pieces.
+        let points = self.resumed(code);
+        let texts: Result<Vec<String>, String> =
+            points.into_iter().map(|(key, entry)| self.dump_entry(function, key, entry, kind)).collect();
+        texts.map(|texts| texts.join("\n"))
+    }
+
+    fn dump_entry(&mut self, function: Object, key: Key, entry: Entry, kind: &str) -> Result<String, String> {
         let observed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.observed.clone());
         let failed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.failed_sites.clone());
-        let mut facts = code_facts(function, Entry::Function, observed, failed).ok_or("the code object can't be read")?;
+        let mut facts = code_facts(function, entry, observed, failed).ok_or("the code object can't be read")?;
         facts.input.site_classes = self.registry.history.get(&key).map_or_else(HashMap::new, |known| known.classes.clone());
         facts.input.hot_handlers = self.hot_handlers.get(&(function_info(function).code as usize)).cloned().unwrap_or_default();
-        facts.input.shared = key.owner != function as usize;
+        facts.input.shared = key.header.is_none() && key.owner != function as usize;
         let id = self.registry.reserve();
-        let params = pepjit_frontend::parameter_types(&facts.input);
+        let params = if key.header.is_none() { pepjit_frontend::parameter_types(&facts.input) } else { Vec::new() };
         let name = facts.input.name.clone();
         let info = function_info(function);
         let (shared, namespaces) = (facts.input.shared, (info.globals as usize, info.builtins as usize));

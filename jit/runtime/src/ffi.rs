@@ -41,6 +41,7 @@ pub(crate) struct Exit {
     pub(crate) recursion: u8,
     pub(crate) classes: u8,
     pub(crate) watch: u8,
+    pub(crate) yields: u8,
     pub(crate) nlocals: u32,
     pub(crate) nstack: u32,
     pub(crate) nwords: u32,
@@ -71,6 +72,21 @@ impl Default for Views {
     fn default() -> Views {
         Views { count: 0, nlocals: 0, views: std::ptr::null() }
     }
+}
+
+/// Where a generator goes on.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Resume {
+    pub(crate) magic: *const c_void,
+    pub(crate) entry: u64,
+    pub(crate) handle: u64,
+    pub(crate) owner: *mut c_void,
+    pub(crate) nulls: u64,
+    pub(crate) offset: u32,
+    pub(crate) depth: u32,
+    pub(crate) refused: u32,
+    pub(crate) reserved: u32,
 }
 
 #[repr(C)]
@@ -129,7 +145,9 @@ pub(crate) struct FrameLayout {
     pub(crate) frame_obj: i32,
     pub(crate) localsplus: i32,
     pub(crate) stackpointer: i32,
+    pub(crate) stacktop: i32,
     pub(crate) frame_size: i32,
+    pub(crate) reserved: i32,
     pub(crate) code_start: u64,
     pub(crate) null_word: u64,
     pub(crate) nlocalsplus: u32,
@@ -268,6 +286,11 @@ unsafe extern "C" {
     pub(crate) fn pepjit_frame_normalise(frame: Frame) -> c_int;
     pub(crate) fn pepjit_frame_function(frame: Frame) -> Object;
     pub(crate) fn pepjit_run_loop(tstate: ThreadState, frame: Frame, header: u32, entry: LoopEntry, handle: u64);
+
+    pub(crate) fn pepjit_generators_begin();
+    pub(crate) fn pepjit_generators_end();
+    pub(crate) fn pepjit_generator_activate(function: Object, version: *mut u32) -> c_int;
+    pub(crate) fn pepjit_generator_refuse(point: *mut Resume);
 
     pub(crate) fn pepjit_watch(tstate: ThreadState) -> c_int;
     pub(crate) fn pepjit_views_begin() -> c_int;

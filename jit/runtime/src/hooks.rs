@@ -22,7 +22,7 @@ const DICT_CLONED: c_int = 3;
 const DICT_DEALLOCATED: c_int = 5;
 
 /// The classes of a frame's locals and stack.
-fn observe(frame: Frame) -> Vec<Type> {
+pub(crate) fn observe(frame: Frame) -> Vec<Type> {
     // SAFETY: the frame is running; the count is what `pepjit_frame_values` writes.
     unsafe {
         let count = ffi::pepjit_frame_count(frame);
@@ -67,6 +67,10 @@ extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, 
             return DISABLE;
         }
         let observed = profile.observed.clone();
+        if crate::objects::is_generator(code) {
+            engine.make_native_generators(function);
+            return DISABLE;
+        }
         let key = engine.key_of(function, code, None);
         let shared = key.owner != function as usize;
         if let Some(id) = engine.registry.find_id(key) {
@@ -219,6 +223,9 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<Loop
         if engine.idle {
             return Err(DISABLE);
         }
+    }
+    if crate::objects::is_generator(code) {
+        engine.make_native_generators(function);
     }
     // SAFETY: as above.
     unsafe {

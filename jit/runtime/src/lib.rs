@@ -12,6 +12,7 @@ mod assumptions;
 mod counters;
 mod engine;
 mod ffi;
+mod generators;
 mod hooks;
 mod lifecycle;
 mod linkage;

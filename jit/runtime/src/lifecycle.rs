@@ -106,6 +106,10 @@ impl Engine {
     /// Gives a unit up: calls go to the interpreter again.
     pub(crate) fn drop_unit(&mut self, id: UnitId) {
         let Some(unit) = self.registry.invalidate(id) else { return };
+        if let Some(mut point) = unit.resume.take() {
+            // SAFETY: a point lives as long as its code object, whose end takes its units away.
+            unsafe { point.as_mut().entry = 0 };
+        }
         for function in std::mem::take(&mut unit.hooked) {
             self.unhook(function, true);
         }
@@ -129,6 +133,7 @@ impl Engine {
             }
             Event::FunctionChanged(function) => {
                 self.unhook(*function, true);
+                self.unhook_maker(*function);
                 let broken = self.registry.assumptions.break_function(*function);
                 self.invalidate_all(broken);
             }
@@ -236,6 +241,7 @@ impl Engine {
     /// A function is going away: its address may be used again.
     fn forget_function(&mut self, function: usize) {
         self.unhook(function, false);
+        self.makers.remove(&function);
         // Most functions are unknown here: this is called for every one that goes.
         if !self.known.remove(&function) {
             return;

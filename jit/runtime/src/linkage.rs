@@ -164,6 +164,8 @@ impl Process {
             localsplus: frame.localsplus,
             template,
             stackpointer: (frame.stackpointer >= 0).then_some(frame.stackpointer),
+            stacktop: frame.stacktop,
+            null_word: frame.null_word,
             frame_size: frame.frame_size,
             code_start: frame.code_start,
         };
@@ -256,8 +258,12 @@ impl Linkage for UnitLinkage<'_> {
         let exit = Box::new(Exit {
             count: 0,
             limit: (self.limit)(record.reason, record.throw),
-            // SAFETY: the array has an element for every reason.
-            reason: unsafe { self.unit.counters.add(record.reason as usize) },
+            reason: if record.reason == Reason::Yield {
+                std::ptr::null_mut()
+            } else {
+                // SAFETY: the array has an element for every reason.
+                unsafe { self.unit.counters.add(record.reason as usize) }
+            },
             active: self.unit.active as *mut i64,
             user: self.unit.unit,
             function: self.unit.function,
@@ -268,6 +274,7 @@ impl Linkage for UnitLinkage<'_> {
             recursion: u8::from(record.reason == Reason::Recursion),
             classes: u8::from(record.reason == Reason::Class && !record.throw),
             watch: u8::from(record.reason == Reason::Observed),
+            yields: u8::from(record.reason == Reason::Yield),
             nlocals: record.locals,
             nstack: slots.len() as u32 - record.locals,
             nwords: record.words,

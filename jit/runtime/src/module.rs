@@ -119,9 +119,10 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             looping: HashSet::new(),
             in_progress: Vec::new(),
             nested: HashMap::new(),
-            hooked: HashMap::new(),
+            hooked: HashMap::default(),
             versions: HashMap::new(),
-            known: HashSet::new(),
+            makers: HashMap::default(),
+            known: HashSet::default(),
             replaced: Vec::new(),
             patience: Patience::default(),
             classes: HashMap::new(),
@@ -256,6 +257,9 @@ fn enable(positional: &[Object], named: &[(String, Object)]) -> Result<Object, R
             engine::with(|engine| engine.enabled = false);
             return Err(Raise::runtime_error("sys.monitoring can't be used: is tool id 5 taken?"));
         }
+        if !engine::with(|engine| engine.idle).unwrap_or(true) {
+            ffi::pepjit_generators_begin();
+        }
     }
     Ok(none())
 }
@@ -266,6 +270,7 @@ fn disable() -> Object {
         for id in units {
             engine.drop_unit(id);
         }
+        engine.stop_generators();
         engine.registry.history.clear();
         engine.calls.clear();
         engine.jumps.clear();
@@ -276,6 +281,7 @@ fn disable() -> Object {
     if was == Some(true) {
         // SAFETY: called with the GIL, outside of any callback of ours.
         unsafe {
+            ffi::pepjit_generators_end();
             ffi::pepjit_monitoring_end();
             ffi::pepjit_watchers_end();
             ffi::pepjit_views_end();

@@ -217,3 +217,20 @@ pub(crate) fn is_nested(function: Object) -> bool {
         code.flags & CO_NESTED != 0
     }
 }
+
+/// `CO_GENERATOR`
+const CO_GENERATOR: u32 = 0x20;
+
+/// Whether a code object is that of generators (not of coroutines).
+pub(crate) fn is_generator(code: Object) -> bool {
+    let mut info = std::mem::MaybeUninit::<ffi::CodeInfo>::zeroed();
+    // SAFETY: a live code object; the arrays are released at once.
+    unsafe {
+        if ffi::pepjit_code_info(code, info.as_mut_ptr()) != 0 {
+            return false;
+        }
+        let mut info = info.assume_init();
+        ffi::pepjit_code_release(&raw mut info);
+        info.flags & CO_GENERATOR != 0
+    }
+}

@@ -81,6 +81,18 @@ impl Policy {
         self.force || gains && built.specialised * 3 >= built.generic * 2
     }
 
+    /// The same for what a generator does until its next yield, which has to make up for resuming it: that costs more than in the interpreter.
+    pub(crate) fn worth_resuming(&self, built: &Built, start: bool) -> bool {
+        let least = if start {
+            0
+        } else if built.loops {
+            1
+        } else {
+            LEAST_BETWEEN_YIELDS
+        };
+        self.force || built.specialised >= least && (start || built.specialised * 3 >= built.generic * 2)
+    }
+
     /// Whether a stress mode is on.
     pub(crate) fn stresses(&self) -> bool {
         self.stress != Stress::Off
@@ -101,6 +113,9 @@ impl Policy {
         }
     }
 }
+
+/// Instructions that gain between two yields at least.
+const LEAST_BETWEEN_YIELDS: u32 = 2;
 
 /// Whether sending new functions (closures) to their code's unit doesn't pay, because each is called so seldom.
 pub(crate) fn called_too_seldom(unit: &Unit) -> bool {
@@ -154,6 +169,7 @@ pub(crate) fn exit_limit(reason: Reason, throw: bool) -> u64 {
         | Reason::Invalidated
         | Reason::Recursion
         | Reason::Pending
-        | Reason::Observed => 0,
+        | Reason::Observed
+        | Reason::Yield => 0,
     }
 }

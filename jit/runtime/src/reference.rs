@@ -116,6 +116,10 @@ impl Backend for ReferenceBackend {
                 compiled.entry = enter_loop as *const () as u64;
                 None
             }
+            FunctionKind::Resume { .. } => {
+                compiled.entry = resume as *const () as u64;
+                None
+            }
         };
         self.entries.insert(handle, Entries { direct, fallback });
         Ok(compiled)
@@ -168,6 +172,20 @@ extern "C" fn vectorcall(callable: u64, args: *const u64, nargsf: u64, names: u6
     let fallback = FALLBACK.load(Ordering::Relaxed);
     // SAFETY: the address is that of a vectorcall function, the arguments are those that it wants.
     unsafe { call::words(fallback, &[callable, args.expose_provenance() as u64, nargsf, names]) }
+}
+
+/// The entry of all generators that go on: takes everything out of the frame.
+extern "C" fn resume(tstate: u64, frame: u64, entries: *mut u64, handle: u64) -> Pair {
+    // SAFETY: the runtime passes the handle of what it enters.
+    let (_, unit) = unsafe { Handle::at(handle) };
+    let null = unit.layout.frame.null_word;
+    let take = |index: usize| {
+        // SAFETY: the frame has as many entries as the entry block has parameters. The first of the stack is where others look for locals.
+        let word = unsafe { std::ptr::replace(entries.add(index), if index == unit.func.locals as usize { 0 } else { null }) };
+        if null == 0 { word } else { word & !3 }
+    };
+    let values: Vec<u64> = (0..unit.params.len()).map(take).collect();
+    machine::run(&unit, tstate, frame, &values)
 }
 
 /// The entry of all loops.

@@ -1,12 +1,13 @@
 //! What has been compiled, and where to find it.
 
 use crate::assumptions::{Assumption, Assumptions};
-use crate::ffi::Object;
+use crate::ffi::{self, Object};
 use crate::linkage::{ExitHolder, ViewTable};
 use pepjit_backend::Compiled;
 use pepjit_ir::{Callee, Type};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ptr::NonNull;
 use std::rc::Rc;
 
 /// A compiled unit's number.
@@ -121,6 +122,8 @@ pub(crate) struct Unit {
     pub(crate) specialisations: u64,
     /// Of loops: whether entering pays.
     pub(crate) osr: OsrProfile,
+    /// Of what a generator does from where it was suspended: where it's looked for.
+    pub(crate) resume: Option<NonNull<ffi::Resume>>,
     pub(crate) params: Vec<Type>,
     pub(crate) exits: Vec<ExitHolder>,
     /// What others see of its frames.

@@ -48,6 +48,14 @@ impl Translator<'_> {
         if start <= header && self.bytecode.insns.iter().any(|insn| {
             insn.offset >= header && insn.name.starts_with("JUMP_BACKWARD") && insn.target() == Some(start)
         }));
+        // What the loop of a generator iterates over is seen by every code that it's resumed with: always an iterator.
+        let entered = entered
+            || matches!(self.input.entry, CodeEntry::Resume { .. })
+                && self.bytecode.insns.iter().any(|insn| {
+                    insn.name.starts_with("JUMP_BACKWARD")
+                        && insn.target() == Some(start)
+                        && self.yields_between(start, insn.offset)
+                });
         let Some(ty) = ty.filter(|_| !entered) else {
             self.generic_op(Helper::GetIter, 1, &[])?;
             self.push(Entry::Null);

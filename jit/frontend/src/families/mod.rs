@@ -7,6 +7,7 @@ mod calls;
 mod containers;
 mod exceptions;
 mod functions;
+mod generators;
 mod iteration;
 mod locals;
 mod names;
@@ -98,7 +99,9 @@ impl Translator<'_> {
                 Ok(())
             }
             "JUMP_BACKWARD" => {
-                self.poll();
+                if !self.has_just_resumed() {
+                    self.poll();
+                }
                 let target = self.target()?;
                 self.edge(target);
                 Ok(())
@@ -168,6 +171,7 @@ impl Translator<'_> {
             "CALL_FUNCTION_EX" => self.call_ex(arg),
             "MAKE_FUNCTION" => self.make_function(),
             "SET_FUNCTION_ATTRIBUTE" => self.set_function_attribute(arg),
+            "YIELD_VALUE" => self.yield_value(),
             "RAISE_VARARGS" => self.raise(arg),
             "RERAISE" => self.reraise(arg),
             "PUSH_EXC_INFO" => self.push_exc_info(),

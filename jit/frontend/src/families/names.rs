@@ -11,7 +11,7 @@ impl Translator<'_> {
     fn in_module(&self) -> Step {
         match self.input.entry {
             CodeEntry::Loop { .. } => Ok(()),
-            CodeEntry::Function => unsupported(self.insn.name),
+            CodeEntry::Function | CodeEntry::Resume { .. } => unsupported(self.insn.name),
         }
     }
 

@@ -59,6 +59,12 @@ int pepjit_rs_start(PyThreadState *tstate, pepjit_frame *frame, PyObject *code, 
     return PEPJIT_VERDICT_NOTHING;
 }
 
+void pepjit_rs_resume(PyThreadState *tstate, pepjit_frame *frame, PyObject *code, PyObject *function, struct pepjit_resume *point)
+{
+    (void)tstate, (void)frame, (void)code, (void)function;
+    pepjit_generator_refuse(point);
+}
+
 int pepjit_rs_init(PyObject *module) { return module != NULL ? 0 : -1; }
 PyObject *pepjit_rs_method(int method, PyObject *const *args, int64_t nargs, PyObject *kwnames)
 {

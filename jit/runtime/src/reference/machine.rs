@@ -226,7 +226,9 @@ impl Machine for Process<'_> {
         match self.unit.func.kind {
             FunctionKind::Entry => self.unit.addresses.function,
             // From 3.14 on the low bits are tags.
-            FunctionKind::Loop { .. } => load_at::<u64>(self.frame, self.unit.layout.frame.funcobj) & !7,
+            FunctionKind::Loop { .. } | FunctionKind::Resume { .. } => {
+                load_at::<u64>(self.frame, self.unit.layout.frame.funcobj) & !7
+            }
         }
     }
 
@@ -425,7 +427,7 @@ impl Machine for Process<'_> {
         let (address, frame) = match unit.func.kind {
             FunctionKind::Entry if exit.pushed => (unit.addresses.exit_function, self.frame),
             FunctionKind::Entry => (unit.addresses.exit_function, 0),
-            FunctionKind::Loop { .. } => (unit.addresses.exit_loop, self.frame),
+            FunctionKind::Loop { .. } | FunctionKind::Resume { .. } => (unit.addresses.exit_loop, self.frame),
         };
         let words = [self.tstate, frame, planned.record, buffer.as_ptr().expose_provenance() as u64];
         // SAFETY: `exit(tstate, frame, record, buffer) -> (payload, tag)`; the record was made for this buffer.

@@ -58,7 +58,7 @@ fn is_passable(ty: Type, kind: FunctionKind) -> bool {
     let checked = [Type::C_INT, Type::INT, Type::C_FLOAT, Type::FLOAT, Type::NONE, Type::BOOL, Type::TUPLE, Type::DICT];
     match kind {
         FunctionKind::Entry => checked.contains(&ty) || Type::OBJECT.is_subtype(ty),
-        FunctionKind::Loop { .. } => ty.is_object() || ty == Type::C_WORD || ty == Type::C_INT,
+        FunctionKind::Loop { .. } | FunctionKind::Resume { .. } => ty.is_object() || ty == Type::C_WORD || ty == Type::C_INT,
     }
 }
 

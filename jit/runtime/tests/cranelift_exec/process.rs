@@ -599,6 +599,7 @@ fn frame_layout() -> FrameLayout {
         stackpointer: Some(offset(std::mem::offset_of!(Frame, stackpointer))),
         frame_size: size_of::<Frame>() as i32,
         code_start: CODE_START,
+        ..FrameLayout::default()
     }
 }
 

@@ -1,0 +1,92 @@
+//! Generators: which functions make those that run compiled code, and the code for each point where they go on.
+
+use crate::engine::{self, Engine};
+use crate::ffi::{self, Frame, Object, Resume, ThreadState};
+use crate::registry::Key;
+use pepjit_frontend::Entry;
+use pepjit_ir::Type;
+use std::ptr::NonNull;
+
+impl Engine {
+    /// A generator function is hot: the generators that it makes from now on run compiled code.
+    pub(crate) fn make_native_generators(&mut self, function: Object) {
+        if self.backend.name() == "reference" && !self.policy.force {
+            return;
+        }
+        let mut version = 0;
+        // SAFETY: a live function.
+        if unsafe { ffi::pepjit_generator_activate(function, &raw mut version) } != 0 {
+            self.known.insert(function as usize);
+            self.makers.insert(function as usize, version);
+        }
+    }
+
+    /// A function is changed: it makes the interpreter's generators again.
+    pub(crate) fn unhook_maker(&mut self, function: usize) {
+        if let Some(version) = self.makers.remove(&function) {
+            // SAFETY: the function is alive: it is being changed.
+            unsafe { ffi::pepjit_unhook(function as Object, version) };
+        }
+    }
+
+    /// The functions make the interpreter's generators again.
+    pub(crate) fn stop_generators(&mut self) {
+        for (function, version) in self.makers.drain() {
+            // SAFETY: the function is alive: its destruction takes it off the list.
+            unsafe { ffi::pepjit_unhook(function as Object, version) };
+        }
+    }
+
+    /// Where generators of a code object go on natively, by offset.
+    pub(crate) fn resumed(&self, code: Object) -> Vec<(Key, Entry)> {
+        let mut points: Vec<(Key, Entry)> = self
+            .registry
+            .units
+            .values()
+            .filter(|unit| unit.is_valid() && unit.key.owner == code as usize)
+            // SAFETY: a point lives as long as its code object, which a function has.
+            .filter_map(|unit| unit.resume.map(|point| unsafe { (unit.key, point.as_ref().offset, point.as_ref().depth) }))
+            .map(|(key, offset, depth)| (key, Entry::Resume { offset, depth }))
+            .collect();
+        points.sort_by_key(|(key, _)| *key);
+        points
+    }
+
+    /// Compiles what a generator does from where it is.
+    fn resume(&mut self, frame: Frame, code: Object, function: Object, point: NonNull<Resume>) -> Result<(), String> {
+        // SAFETY: the point is alive as long as its code object, which is running.
+        let (offset, depth) = unsafe { (point.as_ref().offset, point.as_ref().depth) };
+        let key = Key { owner: code as usize, header: Some(offset) };
+        let id = if let Some(id) = self.registry.find_id(key) {
+            id
+        } else {
+            self.run_queue();
+            let locals = crate::objects::local_count(function);
+            let mut observed = crate::hooks::observe(frame);
+            // What is unbound now may be bound another time. (What is on the stack is null in all generators that come here, or in none.)
+            for ty in observed.iter_mut().take(locals).filter(|ty| **ty == Type::NULL) {
+                *ty = Type::NULLABLE;
+            }
+            self.compile(function, Entry::Resume { offset, depth }, observed)?
+        };
+        let Some(unit) = self.registry.units.get_mut(&id) else { return Err("gone".into()) };
+        unit.resume = Some(point);
+        // SAFETY: as above; nobody else writes it.
+        unsafe {
+            let point = &mut *point.as_ptr();
+            point.handle = unit.compiled.handle;
+            point.entry = unit.compiled.entry;
+        }
+        Ok(())
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pepjit_rs_resume(_tstate: ThreadState, frame: Frame, code: Object, function: Object, point: *mut Resume) {
+    let Some(point) = NonNull::new(point) else { return };
+    let outcome = engine::with(|engine| if engine.enabled { engine.resume(frame, code, function, point) } else { Ok(()) });
+    if matches!(outcome, Some(Err(_))) {
+        // SAFETY: as in `resume`.
+        unsafe { ffi::pepjit_generator_refuse(point.as_ptr()) };
+    }
+}
