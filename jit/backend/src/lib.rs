@@ -282,6 +282,8 @@ pub struct Addresses {
     pub watch: u64,
     /// The word that `tstate->eval_breaker` must equal for code to go on without polling.
     pub quiet_breaker: u64,
+    /// `push_frame(tstate, function) -> light_frame`, linked, where the data stack has no room for it as it is; null: leave.
+    pub push_frame: u64,
     /// `catch(tstate) -> object`: the exception that is set, with the current frame added to its traceback; null: leave with it.
     pub catch: u64,
     /// `pop_frame(tstate, light_frame)` for a light frame of which somebody took a frame object.

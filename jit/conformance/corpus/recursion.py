@@ -289,3 +289,37 @@ def mutual_recursion_with_state():
         return int(tokens[i]), i + 1
     text = "( 1 ( 2 3 ( 4 ) ) 5 )"
     drive(lambda t: parse(t, 0), (text.split(),), [(["("] * 20 + [")"] * 20,), (["("],), (["x"],), ([],), ("( 1 ( )".split(),)])
+
+
+@case
+def calls_at_every_depth_of_the_stack():
+    kept = []
+
+    def leaf(x, how):
+        a = b = c = x
+        if how == 1 and x % 7 == 0:
+            raise KeyError(x)
+        if how == 2 and x % 50 == 0:
+            kept.append(sys._getframe())
+        return len((a, b, c)) + x
+
+    def call(x, how):
+        try:
+            return leaf(x, how)
+        except KeyError as error:
+            return error.args[0] + leaf(x, 0)
+
+    def down(depth, how):
+        if depth:
+            return down(depth - 1, how) + 1
+        total = 0
+        for i in range(10):
+            total += call(i * 10, how)
+        return total
+    for _ in range(HOT):
+        down(3, 0)
+    results = [[down(depth, how) for depth in range(0, 150)] for how in (0, 1, 2)]
+    shown = [(frame.f_code.co_name, sorted(frame.f_locals.items())) for frame in kept[:3]]
+    count = len(kept)
+    del kept[:]
+    return [sum(result) for result in results], [result[::30] for result in results], shown, count

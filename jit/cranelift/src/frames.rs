@@ -45,7 +45,21 @@ impl Lower<'_, '_> {
         let limit = self.e.load(I64, Region::Thread, self.tstate, layout.datastack_limit.into());
         let end = self.e.fb.ins().iadd_imm_s(frame, i64::from(layout.frame_size));
         let full = self.e.fb.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, end, limit);
-        self.leave_if(inst, full, Reason::Recursion)?;
+        let (grow, fits, done) = (self.e.cold_block(), self.e.block(), self.e.block());
+        self.e.fb.append_block_param(done, I64);
+        self.e.fb.ins().brif(full, grow, &[], fits, &[]);
+
+        // The runtime pushes a frame of the same kind onto a new piece of the stack.
+        self.e.fb.switch_to_block(grow);
+        let function = self.current_function();
+        let call = self.e.call(self.e.addresses.push_frame, &[self.tstate, function], &[I64]);
+        let grown = self.e.result(call);
+        let failed = self.e.compare(IntCC::Equal, grown, 0);
+        self.leave_if(inst, failed, Reason::Recursion)?;
+        self.e.fb.ins().jump(done, &[grown.into()]);
+
+        self.e.fb.switch_to_block(fits);
+        let layout = &self.e.layout.frame;
         for (offset, word) in &layout.template {
             let word = self.e.address(*word);
             self.e.store(Region::Thread, word, frame, i64::from(*offset));
@@ -64,12 +78,17 @@ impl Lower<'_, '_> {
             let stack = self.e.fb.ins().iadd_imm_s(frame, stack);
             self.e.store(Region::Thread, stack, frame, offset.into());
         }
-        self.e.fb.def_var(self.light_frame, frame);
-        self.pushed = true;
-        self.set_instruction(i64::from(self.func.first_traceable))?;
-        self.start_views(frame);
+        let first = self.e.address(layout.code_start.wrapping_add(2 * u64::from(self.func.first_traceable)));
+        self.e.store(Region::Thread, first, frame, layout.instr_ptr.into());
         self.e.store(Region::Thread, frame, self.tstate, layout.current_frame.into());
         self.e.store(Region::Thread, end, self.tstate, layout.datastack_top.into());
+        self.e.fb.ins().jump(done, &[frame.into()]);
+
+        self.e.fb.switch_to_block(done);
+        let frame = self.e.fb.block_params(done)[0];
+        self.e.fb.def_var(self.light_frame, frame);
+        self.pushed = true;
+        self.start_views(frame);
         Ok(())
     }
 

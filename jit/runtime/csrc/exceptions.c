@@ -114,9 +114,7 @@ static int fire(PyThreadState *tstate, PyCodeObject *code, uint32_t offset, int 
 /* Notes the exception that is set in the frame's traceback; the frame is tstate->current_frame. */
 static void add_traceback(void)
 {
-    PyObject *exception = PyErr_GetRaisedException();
-    PyFrameObject *object = (PyFrameObject *)PyEval_GetFrame();
-    PyErr_SetRaisedException(exception);
+    PyFrameObject *object = (PyFrameObject *)PyEval_GetFrame(); /* keeps the exception that is set */
     if (object != NULL) {
         PyTraceBack_Here(object);
     }
@@ -148,7 +146,7 @@ bool pepjit_unwind(PyThreadState *tstate, pepjit_frame *frame, PyCodeObject *cod
         if (handler.lasti) {
             push_lasti(frame, (uint32_t)((_Py_CODEUNIT *)frame->instr_ptr - _PyCode_CODE(code)));
         }
-        pepjit_push_entry(frame, PyErr_GetRaisedException());
+        pepjit_push_entry(frame, take_exception(tstate));
         frame->instr_ptr = _PyCode_CODE(code) + handler.target;
         check_owner(tstate);
         return true;
@@ -187,9 +185,8 @@ PyObject *pepjit_catch(PyThreadState *tstate)
         return NULL;
     }
     add_traceback();
-    PyObject *exception = PyErr_GetRaisedException();
     check_owner(tstate);
-    return exception;
+    return take_exception(tstate);
 }
 
 /* ---------------------------------------------------------------- helpers: raising */

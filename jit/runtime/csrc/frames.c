@@ -98,6 +98,31 @@ static pepjit_frame *push_frame(PyThreadState *tstate, PyObject *function, PyCod
     return frame;
 }
 
+pepjit_frame *pepjit_push_light_frame(PyThreadState *tstate, PyObject *function)
+{
+    PyCodeObject *code = (PyCodeObject *)((PyFunctionObject *)function)->func_code;
+    pepjit_frame *frame = push_frame(tstate, function, code);
+    if (frame == NULL) {
+        return NULL;
+    }
+    /* Who runs the function holds it. */
+    Py_DECREF(function);
+    Py_DECREF(code);
+#if PEPJIT_314
+    frame->f_executable = PyStackRef_FromPyObjectBorrow((PyObject *)code);
+    frame->f_funcobj = PyStackRef_FromPyObjectBorrow(function);
+#endif
+    frame->instr_ptr = _PyCode_CODE(code) + code->_co_firsttraceable;
+    frame->return_offset = PEPJIT_LIGHT;
+    *view_slot(frame) = NULL;
+    frame->previous = tstate->current_frame;
+    tstate->current_frame = frame;
+    if (PyEval_GetFrame() == NULL) {
+        Py_FatalError("pepjit: out of memory for a frame");
+    }
+    return frame;
+}
+
 /* Turns the borrowed references of a light frame into its own. */
 static void own_light_frame(pepjit_frame *light)
 {
@@ -286,7 +311,7 @@ static pepjit_pair exit_function(PyThreadState *tstate, pepjit_frame *light, str
     if (record->entered) {
         tstate->py_recursion_remaining++;
     }
-    PyObject *exception = throw ? PyErr_GetRaisedException() : NULL;
+    PyObject *exception = throw ? take_exception(tstate) : NULL;
 
     pepjit_frame *previous = tstate->current_frame;
     pepjit_frame *frame = light;
@@ -317,7 +342,7 @@ static pepjit_pair exit_function(PyThreadState *tstate, pepjit_frame *light, str
         count_exit(record, frame);
     }
     if (throw) {
-        PyErr_SetRaisedException(exception);
+        Py_XSETREF(tstate->current_exception, exception);
         if (!pepjit_unwind(tstate, frame, code, offset)) {
             pepjit_leave_raising(tstate, frame);
             return result;

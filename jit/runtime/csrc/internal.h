@@ -167,6 +167,14 @@ int pepjit_getset_begin(pepjit_getset *hook, PyTypeObject *type, const char *nam
 void pepjit_getset_end(pepjit_getset *hook);
 /* ---------------------------------------------------------------- exceptions */
 
+/* The exception that is set, with its reference; afterwards none is. */
+static inline PyObject *take_exception(PyThreadState *tstate)
+{
+    PyObject *exception = tstate->current_exception;
+    tstate->current_exception = NULL;
+    return exception;
+}
+
 /* Code of our own that frames can be pointed at. */
 enum { OWN_RERAISE_LASTI = 2, OWN_RERAISE = 5, OWN_RETURN = 8, OWN_UNITS = 16 };
 _Py_CODEUNIT *pepjit_own_instruction(PyCodeObject *code, int which);

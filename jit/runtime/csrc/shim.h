@@ -132,6 +132,9 @@ PyObject *pepjit_catch(PyThreadState *tstate);
 int64_t pepjit_handler_target(PyObject *code, uint32_t offset);
 /* How often a function was left by an exception that it doesn't handle. */
 extern uint64_t pepjit_unwinds;
+/* A light frame for the function, linked, where the data stack's chunk has no room for it: it gets another one. The frame has a frame object, so
+ * that it is popped by pepjit_pop_frame, which gives the chunk back. NULL: out of memory. */
+pepjit_frame *pepjit_push_light_frame(PyThreadState *tstate, PyObject *function);
 /* Pops a light frame of which somebody has taken a frame object (frame_obj != NULL); the frame object survives on its own. Keeps an
  * exception that is set. Does not touch py_recursion_remaining. */
 void pepjit_pop_frame(PyThreadState *tstate, pepjit_frame *light);

@@ -254,6 +254,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_box_float(value: f64) -> Object;
     pub(crate) fn pepjit_unbox_big_int(object: Object) -> Pair;
     pub(crate) fn pepjit_poll(tstate: ThreadState) -> i64;
+    pub(crate) fn pepjit_push_light_frame(tstate: ThreadState, function: Object) -> Frame;
     pub(crate) fn pepjit_catch(tstate: ThreadState) -> Object;
     pub(crate) fn pepjit_handler_target(code: Object, offset: u32) -> i64;
     pub(crate) static mut pepjit_unwinds: u64;

@@ -227,6 +227,7 @@ impl<'a> UnitLinkage<'a> {
             poll: ffi::pepjit_poll as *const () as u64,
             watch: ffi::pepjit_watch as *const () as u64,
             quiet_breaker: &raw const ffi::pepjit_quiet_breaker as u64,
+            push_frame: ffi::pepjit_push_light_frame as *const () as u64,
             catch: ffi::pepjit_catch as *const () as u64,
             pop_frame: ffi::pepjit_pop_frame as *const () as u64,
             scratch: &raw const ffi::pepjit_scratch as u64,

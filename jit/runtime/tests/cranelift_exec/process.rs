@@ -313,6 +313,11 @@ extern "C" fn poll(_thread: &mut Thread) -> i32 {
     log(|log| log.poll)
 }
 
+/// There is no more memory for the data stack.
+extern "C" fn push_frame(_thread: &mut Thread, _function: u64) -> u64 {
+    0
+}
+
 extern "C" fn pop_frame(_thread: &mut Thread, frame: u64) {
     log(|log| log.popped.push(frame));
 }
@@ -433,6 +438,7 @@ impl Process {
             poll: poll as *const () as u64,
             watch: poll as *const () as u64,
             quiet_breaker: &raw const *quiet as u64,
+            push_frame: push_frame as *const () as u64,
             pop_frame: pop_frame as *const () as u64,
             scratch: &raw const *scratch as u64,
             valid: &raw const *valid as u64,
