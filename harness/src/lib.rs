@@ -13,6 +13,7 @@ pub mod machine;
 pub mod model;
 pub mod provision;
 pub mod pyperf;
+pub mod pyperformance;
 pub mod runner;
 pub mod stats;
 pub mod store;

@@ -83,6 +83,15 @@ pub struct Manifest {
     pub tiers: Vec<TierRecord>,
     /// Name of the tier that the others are compared with.
     pub baseline: String,
+    /// Versions of the packages that the suite comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite_version: Option<String>,
+    /// Benchmarks of the suite that this run doesn't have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+    /// Folders on the path of every worker, for the suite's packages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub python_path: Vec<PathBuf>,
     /// SHA-256 of the criteria file when the run began, hexadecimal.
     pub criteria_sha256: Option<String>,
     /// SHA-256 of our JIT's library that is measured, hexadecimal.
@@ -158,6 +167,27 @@ pub struct WorkloadRecord {
     /// Inner loops of one value, calibrated once on the baseline tier; 0 while not calibrated.
     #[serde(default)]
     pub loops: u64,
+    /// Arguments after the script, before the protocol's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Which of the script's benchmarks it is, from 0.
+    #[serde(default)]
+    pub task: u32,
+    /// What the script calls it, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<String>,
+    /// Whether the script may hold further benchmarks, which the calibration then adds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more_tasks: bool,
+}
+
+/// A benchmark of the suite that the run doesn't have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The benchmark.
+    pub name: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// One tier of a run: an interpreter, and how it is told to run.

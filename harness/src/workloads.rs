@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::interpreters::digest;
-use crate::model::WorkloadRecord;
+use crate::model::{LeftOut, WorkloadRecord};
+use crate::pyperformance::{self, Package, PyperformanceError};
 
 /// The name of the suite of all built-in workloads.
 pub const BUILT_IN: &str = "built-in";
@@ -25,6 +26,9 @@ pub const START_UP: &str = "start-up";
 #[expect(missing_docs, reason = "each variant's message says all")]
 #[non_exhaustive]
 pub enum WorkloadError {
+    /// pyperformance's files aren't in order, or it has no such group.
+    #[error(transparent)]
+    Pyperformance(#[from] PyperformanceError),
     #[error("unknown suite `{name}`: choose {known}, a tag ({tags}), or the path of a manifest in TOML")]
     UnknownSuite { name: String, known: String, tags: String },
     #[error("unknown workload `{name}` in suite {suite}{hint}: it has {known}")]
@@ -81,6 +85,14 @@ pub struct Suite {
     pub name: String,
     /// Its workloads, in the manifest's order.
     pub workloads: Vec<WorkloadRecord>,
+    /// What of it can't be run, with the reason.
+    pub left_out: Vec<LeftOut>,
+    /// Folders that its scripts need on their path.
+    pub python_path: Vec<PathBuf>,
+    /// Versions of the packages that it comes from.
+    pub version: Option<String>,
+    /// Whether its scripts are pyperf's, which know nothing of co-scheduled blocks.
+    pub foreign: bool,
 }
 
 impl Suite {
@@ -89,16 +101,24 @@ impl Suite {
     /// # Errors
     /// [`WorkloadError`] if there is no such suite, or its manifest isn't in order.
     pub fn load(name: &str, root: &Path) -> Result<Self, WorkloadError> {
+        let plain = |name: &str, workloads| Self {
+            name: name.to_owned(),
+            workloads,
+            left_out: Vec::new(),
+            python_path: Vec::new(),
+            version: None,
+            foreign: false,
+        };
         if name.contains('/') || Path::new(name).extension().is_some_and(|extension| extension == "toml") {
-            return Ok(Self { name: name.to_owned(), workloads: read(Path::new(name))?.1 });
+            return Ok(plain(name, read(Path::new(name))?.1));
         }
         if name == START_UP {
             let path = root.join("benchmarks/start_up/suite.toml");
-            return Ok(Self { name: name.to_owned(), workloads: read(&path)?.1 });
+            return Ok(plain(name, read(&path)?.1));
         }
         let path = root.join("benchmarks/MANIFEST.toml");
         let (suites, workloads) = read(&path)?;
-        let mut suite = Self { name: name.to_owned(), workloads };
+        let mut suite = plain(name, workloads);
         if name == BUILT_IN {
             return Ok(suite);
         }
@@ -115,6 +135,25 @@ impl Suite {
             }
         }
         Ok(suite)
+    }
+
+    /// pyperformance, or a group of it, from the package `package`; or a suite in its format from elsewhere.
+    ///
+    /// # Errors
+    /// [`WorkloadError::Pyperformance`] if its files aren't in order, or there is no such group.
+    pub fn of_package(name: &str, package: Package, group: Option<&str>) -> Result<Self, WorkloadError> {
+        let (workloads, left_out) = pyperformance::workloads(&package.benchmarks, group)?;
+        if workloads.is_empty() {
+            return Err(WorkloadError::Empty { path: package.benchmarks.join("MANIFEST") });
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            workloads,
+            left_out,
+            python_path: package.path,
+            version: Some(package.version),
+            foreign: true,
+        })
     }
 
     /// Keeps only the workloads of these names.
@@ -179,7 +218,14 @@ impl Entry {
         let script = if inside.is_file() { inside } else { folder.join(&self.file) };
         let sha256 = script_digest(&script)
             .ok_or_else(|| WorkloadError::MissingScript { path: manifest.to_owned(), script: script.clone() })?;
-        Ok(WorkloadRecord { name: self.name, description: self.stresses, tags: self.tags, script, sha256, loops: 0 })
+        Ok(WorkloadRecord {
+            name: self.name,
+            description: self.stresses,
+            tags: self.tags,
+            script,
+            sha256,
+            ..WorkloadRecord::default()
+        })
     }
 }
 

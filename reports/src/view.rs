@@ -393,8 +393,12 @@ fn facts(a: &Analysis) -> Vec<(String, String)> {
         .as_ref()
         .map_or_else(|| "not a checkout".to_owned(), |c| format!("{c}{}", if m.dirty { ", with local changes" } else { "" }));
     let fact = |name: &str, value: String| (name.to_owned(), value);
+    let suite = m.suite_version.as_ref().map_or_else(|| m.suite.clone(), |version| format!("{} ({version})", m.suite));
+    let without: Vec<String> = m.left_out.iter().map(|l| format!("{} ({})", l.name, l.reason)).collect();
+    let suite = if without.is_empty() { suite } else { format!("{suite}; without {}", without.join(", ")) };
     vec![
         fact("Run", m.run_id.clone()),
+        fact("Suite", suite),
         fact("Begun", m.created.clone()),
         fact("Command", m.command_line.join(" ")),
         fact("Tool", format!("pepjit {}, commit {commit}", m.tool_version)),

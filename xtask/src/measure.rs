@@ -29,6 +29,7 @@ use plan::Notes;
   cargo xtask measure --quick                               a first look, about a minute
   cargo xtask measure --python 3.14 --workloads nbody,fft --rounds 10
   cargo xtask measure --tiers interp,interp-aa,cpython-jit  another JIT
+  cargo xtask measure --suite pyperformance:math            as it is installed, or pinned into a cache
   cargo xtask measure --until-decided                       as many rounds as the criteria of ci/gate.toml need
   cargo xtask measure --resume --rounds 20                  more rounds for the latest run
 
@@ -37,7 +38,8 @@ pub(crate) struct Args {
     /// A first look: few workloads, short processes, about a minute.
     #[arg(long)]
     quick: bool,
-    /// The suite: built-in, quick, a tag of the built-in workloads, or the path of a manifest in TOML.
+    /// The suite: built-in, quick, start-up, a tag of the built-in workloads, pyperformance, pyperformance:GROUP, the path of a
+    /// manifest in TOML, or a folder with a MANIFEST in pyperformance's format.
     #[arg(long, value_name = "NAME")]
     suite: Option<String>,
     /// Only these workloads of the suite.

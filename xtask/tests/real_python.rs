@@ -172,6 +172,56 @@ fn coscheduled_blocks() {
     check_facts(&bench, TIERS.len() * 2);
 }
 
+/// A script of three benchmarks in pyperf's protocol, which writes nothing for a fourth.
+const THREE: &str = r#"
+import json, sys, time
+import pyperf
+def option(name):
+    return sys.argv[sys.argv.index(name) + 1]
+task = int(next(a for a in sys.argv if a.startswith("--worker-task=")).partition("=")[2])
+assert sys.argv[1] == "--fast", sys.argv
+if task < 3:
+    start = time.perf_counter()
+    for _ in range(int(option("--loops"))):
+        sum(range(20_000))
+    value = (time.perf_counter() - start) / int(option("--loops"))
+    values = [value] * int(option("--values"))
+    with open(option("-o"), "w") as file:
+        json.dump({"version": "1.0", "benchmarks": [{"metadata": {"name": "three: " + "abc"[task]}, "runs": [{"values": values}]}]}, file)
+"#;
+
+#[test]
+fn a_suite_in_pyperformances_format() {
+    let Some(bench) = Bench::new() else { return };
+    let folder = "package/pyperformance/data-files/benchmarks";
+    bench.write("package/pyperf/__init__.py", "__version__ = '0.2'");
+    bench.write("package/pyperformance/__init__.py", "__version__ = '0.1'");
+    let manifest = "[benchmarks]\n\nname\tmetafile\nthree\t<local>\nheavy\t<local>\nbroken\t<local>\n\n[group default]\n";
+    bench.write(&format!("{folder}/MANIFEST"), manifest);
+    bench.write(&format!("{folder}/bm_three/pyproject.toml"), "[tool.pyperformance]\nextra_opts = [\"--fast\"]\n");
+    bench.write(&format!("{folder}/bm_three/run_benchmark.py"), THREE);
+    bench.write(&format!("{folder}/bm_heavy/pyproject.toml"), "[project]\ndependencies = [\"pyperf\", \"django\"]\n");
+    bench.write(&format!("{folder}/bm_broken/pyproject.toml"), "");
+    bench.write(&format!("{folder}/bm_broken/run_benchmark.py"), "raise SystemExit('no such luck')");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(["measure", "--suite", "pyperformance", "--tiers", "interp,interp-aa", "--rounds", "1", "--values", "2"]);
+    command.arg("--python").arg(&bench.python.path).arg("--out").arg(bench.path("runs"));
+    let end = End::of(&command.env("PEPJIT_PYPERFORMANCE", bench.path("package")).output().unwrap());
+    // What fails is told and makes the run a broken one; what can't be run is told; the rest is measured.
+    end.says(4, &["pyperformance 0.1, pyperf 0.2", "heavy (it needs django)", "broken on interp", "no such luck"]);
+    for task in ["three__a", "three__b", "three__c"] {
+        let raw = bench.raw("interp-aa", task);
+        assert_eq!(raw["benchmarks"][0]["runs"][0]["values"].as_array().map(Vec::len), Some(2), "{task}");
+    }
+    let run = std::fs::read_dir(bench.path("runs")).unwrap().next().unwrap().unwrap().path();
+    let manifest: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(run.join("manifest.json")).unwrap()).unwrap();
+    let names: Vec<&str> = manifest["workloads"].as_array().unwrap().iter().map(|w| w["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["three__a", "three__b", "three__c", "broken"]);
+    assert_eq!(manifest["left_out"][0]["name"], "heavy");
+    let design = command.arg("--design").arg("coscheduled").env("PEPJIT_PYPERFORMANCE", bench.path("package")).output().unwrap();
+    End::of(&design).says(2, &["know nothing of co-scheduled blocks"]);
+}
+
 #[test]
 fn start_up_is_the_time_of_children() {
     let Some(bench) = Bench::new() else { return };

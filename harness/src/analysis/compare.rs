@@ -219,11 +219,15 @@ fn pays_from(cell: &Cell, base: &Cell) -> Option<f64> {
 /// The command that runs one process of a row by hand.
 fn command(data: &RunData, tier: &TierRecord, workload: &WorkloadRecord) -> String {
     let design = &data.manifest.design;
-    let mut words: Vec<String> = tier.env.iter().map(|(k, v)| format!("{k}={}", quoted(v))).collect();
+    let path = data.manifest.python_path.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>();
+    let path = (!path.is_empty()).then(|| format!("PYTHONPATH={}", quoted(&path.join(":"))));
+    let mut words: Vec<String> = path.into_iter().collect();
+    words.extend(tier.env.iter().map(|(k, v)| format!("{k}={}", quoted(v))));
     words.push(quoted(&tier.interpreter.to_string_lossy()));
     words.extend(tier.args.iter().map(|a| quoted(a)));
     words.push(quoted(&workload.script.to_string_lossy()));
-    words.extend(["--worker", "--worker-task=0"].map(str::to_owned));
+    words.extend(workload.args.iter().map(|a| quoted(a)));
+    words.extend(["--worker".to_owned(), format!("--worker-task={}", workload.task)]);
     words.push(format!("--loops {} --warmups {} --values {}", workload.loops.max(1), design.warmups, design.values.max(1)));
     words.push("-o out.json".to_owned());
     words.join(" ")

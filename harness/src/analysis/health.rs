@@ -88,10 +88,15 @@ fn frequency_spread(data: &RunData) -> Option<f64> {
 pub(super) fn warnings(a: &Analysis) -> Vec<String> {
     let h = &a.health;
     let interleaved = a.manifest.design.kind == DesignKind::Interleaved;
+    // Scripts of other packages can't be co-scheduled.
+    let calmer = if interleaved && a.manifest.suite_version.is_none() {
+        "measure with --design coscheduled"
+    } else {
+        "measure more rounds, or at a calmer hour"
+    };
     let mut found = Vec::new();
     if let Some(share) = h.steal_share.filter(|share| *share > MUCH_STEAL) {
-        let cure = if interleaved { "measure with --design coscheduled" } else { "measure more rounds, or at a calmer hour" };
-        found.push(format!("the hypervisor took {:.1} % of the processors' time away: {cure}", share * 100.0));
+        found.push(format!("the hypervisor took {:.1} % of the processors' time away: {calmer}", share * 100.0));
     }
     // In a co-scheduled block all tiers wait for one processor, which is load of our own making.
     let own = if interleaved { 1.0 } else { a.manifest.tiers.len() as f64 };
@@ -103,8 +108,7 @@ pub(super) fn warnings(a: &Analysis) -> Vec<String> {
     }
     if let Some(spread) = h.frequency_spread.filter(|spread| interleaved && *spread > MUCH_FREQUENCY) {
         found.push(format!(
-            "the processor's frequency varied by {:.0} %: fix it (cpupower frequency-set, turbo off), or measure with --design \
-             coscheduled",
+            "the processor's frequency varied by {:.0} %: fix it (cpupower frequency-set, turbo off), or {calmer}",
             spread * 100.0
         ));
     }

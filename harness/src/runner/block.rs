@@ -63,7 +63,7 @@ impl<'a> Context<'a> {
     pub(super) fn environments(&self, folder: &Path, hash_seed: u32, extra: &dyn Fn(usize) -> Variables) -> Vec<Variables> {
         let mut all: Vec<Variables> = (0..self.manifest.tiers.len())
             .map(|tier| {
-                let mut variables = environment::common(&self.sites.of(tier), hash_seed);
+                let mut variables = environment::common(&self.sites.of(tier), &self.manifest.python_path, hash_seed);
                 variables.extend(self.manifest.tiers[tier].env.clone());
                 let stats = stats_file(&Self::party_folder(folder, tier));
                 variables.insert("PEPJIT_STATS".to_owned(), stats.display().to_string());
@@ -89,8 +89,10 @@ impl<'a> Context<'a> {
         let folder = Self::party_folder(folder, tier);
         let (loops, warmups, values) = counts;
         let mut args = record.args.clone();
-        args.push(self.manifest.workloads[workload].script.display().to_string());
-        args.extend(["--worker", "--worker-task=0"].map(str::to_owned));
+        let benchmark = &self.manifest.workloads[workload];
+        args.push(benchmark.script.display().to_string());
+        args.extend(benchmark.args.iter().cloned());
+        args.extend(["--worker".to_owned(), format!("--worker-task={}", benchmark.task)]);
         let numbers = [("--loops", loops), ("--warmups", warmups.into()), ("--values", values.into())];
         args.extend(numbers.iter().flat_map(|(name, value)| [(*name).to_owned(), value.to_string()]));
         args.extend(["-o".to_owned(), folder.join("out.json").display().to_string()]);

@@ -94,7 +94,7 @@ impl Sites {
 }
 
 /// What every worker sees, before the tier's own variables.
-pub(super) fn common(site: &Path, hash_seed: u32) -> Variables {
+pub(super) fn common(site: &Path, python_path: &[PathBuf], hash_seed: u32) -> Variables {
     let mut variables: Variables = ALLOWED
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
@@ -102,7 +102,8 @@ pub(super) fn common(site: &Path, hash_seed: u32) -> Variables {
         .collect();
     let mut set = |name: &str, value: String| variables.insert(name.to_owned(), value);
     set("LC_ALL", "C.UTF-8".to_owned());
-    set("PYTHONPATH", site.display().to_string());
+    let folders = [site].into_iter().chain(python_path.iter().map(PathBuf::as_path));
+    set("PYTHONPATH", folders.map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(":"));
     // Ten digits always, so that blocks don't differ in length either.
     set("PYTHONHASHSEED", format!("{hash_seed:010}"));
     set("PYTHONNOUSERSITE", "1".to_owned());
@@ -177,9 +178,9 @@ mod tests {
 
     #[test]
     fn little_of_the_shell_reaches_a_worker() {
-        let variables = common(Path::new("/somewhere/site"), 42);
+        let variables = common(Path::new("/somewhere/site"), &["/suite".into()], 42);
+        assert_eq!(variables["PYTHONPATH"], "/somewhere/site:/suite");
         assert_eq!(variables["PYTHONHASHSEED"], "0000000042");
-        assert_eq!(variables["PYTHONPATH"], "/somewhere/site");
         assert!(!variables.contains_key("CARGO_MANIFEST_DIR"), "cargo sets it for this test, a worker must not see it");
     }
 }

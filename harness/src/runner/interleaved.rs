@@ -62,8 +62,8 @@ fn check_count(outcome: &Result<Run, Failure>, values: u32) -> Result<(), Failur
 
 /// How a calibration ended.
 pub(super) enum Calibration {
-    /// So many loops make a value long enough.
-    Loops(u64),
+    /// So many loops make a value long enough; and what the script calls the benchmark.
+    Loops(u64, Option<String>),
     /// The workload doesn't run on the baseline.
     Failed(Finished),
     /// The user interrupted it.
@@ -97,12 +97,13 @@ pub(super) fn calibrate(context: &Context<'_>, workload: usize, cpu: u32) -> Cal
         let Ok(run) = &finished.outcome else { return Calibration::Failed(finished) };
         let fastest = run.values.iter().copied().fold(f64::INFINITY, f64::min);
         let wanted = loops_for(fastest);
+        let name = run.metadata.get("name").and_then(crate::pyperf::MetaValue::as_str).map(str::to_owned);
         if wanted <= loops {
-            return Calibration::Loops(loops);
+            return Calibration::Loops(loops, name);
         }
         // A first guess from a few loops can be far off where an iteration is short: measure again.
         if wanted <= loops * 4 || wanted == MAX_LOOPS {
-            return Calibration::Loops(wanted);
+            return Calibration::Loops(wanted, name);
         }
         loops = wanted;
     }

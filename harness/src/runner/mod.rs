@@ -15,6 +15,7 @@ mod preflight;
 mod process;
 mod proof;
 mod schedule;
+mod tasks;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io;
@@ -296,20 +297,31 @@ fn calibrate(
     observer: &mut dyn FnMut(Event<'_>),
 ) -> Result<Vec<Finished>, RunError> {
     let mut failed = Vec::new();
-    for workload in 0..manifest.workloads.len() {
-        if manifest.workloads[workload].loops > 0 || interrupt.is_set() {
+    let mut workload = 0;
+    // Further benchmarks of a script are put behind it, and looked at in their turn.
+    while workload < manifest.workloads.len() && !interrupt.is_set() {
+        if manifest.workloads[workload].loops > 0 {
+            workload += 1;
             continue;
         }
         observer(Event::Calibrating { workload: &manifest.workloads[workload].name });
         let context = Context::new(manifest, sites, scratch, timeout, interrupt);
         match interleaved::calibrate(&context, workload, cpu) {
-            Calibration::Loops(loops) => {
+            Calibration::Loops(loops, name) => {
                 manifest.workloads[workload].loops = loops;
+                tasks::found(manifest, workload, name.as_deref());
                 dir.write_manifest(manifest)?;
             }
-            Calibration::Failed(finished) => failed.push(finished),
+            Calibration::Failed(finished) => {
+                if tasks::was_the_last(manifest, workload, &finished) {
+                    dir.write_manifest(manifest)?;
+                    continue;
+                }
+                failed.push(finished);
+            }
             Calibration::Interrupted => break,
         }
+        workload += 1;
     }
     Ok(failed)
 }

@@ -1,13 +1,13 @@
 //! What a run is to be, before it begins: its size against the time there is, and its manifest.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use git2::{Repository, StatusOptions};
 
 use super::coscheduled;
 use crate::machine;
-use crate::model::{Design, DesignKind, Manifest, SCHEMA_VERSION, TierRecord, WorkloadRecord};
+use crate::model::{Design, DesignKind, LeftOut, Manifest, SCHEMA_VERSION, TierRecord, WorkloadRecord};
 use crate::store::{rfc3339, run_id};
 use crate::tiers::BASELINE;
 use crate::workloads::script_digest;
@@ -93,6 +93,12 @@ pub fn round_duration(design: &Design, workloads: usize, tiers: usize, jobs: usi
 pub struct Plan {
     /// The suite's name.
     pub suite: String,
+    /// Versions of the packages that it comes from.
+    pub suite_version: Option<String>,
+    /// What of it can't be run.
+    pub left_out: Vec<LeftOut>,
+    /// Folders that its scripts need on their path.
+    pub python_path: Vec<PathBuf>,
     /// Its workloads.
     pub workloads: Vec<WorkloadRecord>,
     /// The tiers, the baseline among them.
@@ -133,6 +139,9 @@ impl Plan {
             workloads,
             tiers: self.tiers,
             baseline: BASELINE.to_owned(),
+            suite_version: self.suite_version,
+            left_out: self.left_out,
+            python_path: self.python_path,
             criteria_sha256: script_digest(&root.join("pep-draft/criteria.toml")),
             module_sha256: None,
         }

@@ -92,6 +92,9 @@ mod tests {
             workloads: ["a", "b", "c", "d", "e"].map(workload).to_vec(),
             tiers: ["interp", "interp-aa", "pepjit"].map(tier).to_vec(),
             baseline: "interp".to_owned(),
+            suite_version: None,
+            left_out: Vec::new(),
+            python_path: Vec::new(),
             criteria_sha256: None,
             module_sha256: None,
         }

@@ -58,6 +58,7 @@ pub fn manifest(rounds: u32) -> Manifest {
         script: format!("benchmarks/workloads/{name}.py").into(),
         sha256: "cd".repeat(32),
         loops: 4,
+        ..WorkloadRecord::default()
     };
     Manifest {
         schema_version: SCHEMA_VERSION,
@@ -80,6 +81,9 @@ pub fn manifest(rounds: u32) -> Manifest {
         workloads: WORKLOADS.iter().map(workload).collect(),
         tiers: TIERS.iter().map(tier).collect(),
         baseline: "interp".to_owned(),
+        suite_version: None,
+        left_out: Vec::new(),
+        python_path: Vec::new(),
         criteria_sha256: None,
         module_sha256: None,
     }

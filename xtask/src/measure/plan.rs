@@ -1,6 +1,7 @@
 //! What a new run is to be, from the options and from what the machine has.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -8,6 +9,7 @@ use pepjit_harness::interpreters::{Interpreter, discover, resolve};
 use pepjit_harness::machine::{self, Choice, Noise};
 use pepjit_harness::model::{DesignKind, Manifest, RunDir, TierRecord};
 use pepjit_harness::provision::provide;
+use pepjit_harness::pyperformance::{PYPERFORMANCE, Package};
 use pepjit_harness::runner::{Plan, Sizes, fit, round_duration};
 use pepjit_harness::store::write_atomically;
 use pepjit_harness::tiers::{self, TierKind};
@@ -103,7 +105,7 @@ pub(super) fn new(args: &Args, python: &Interpreter) -> Result<(Plan, Notes)> {
     let tiers = if args.tiers.is_empty() { tiers::defaults(python) } else { tiers::select(&args.tiers, python)? };
     let tiers = with_inherited(tiers, &args.inherit_environ);
     let default_suite = if args.quick && args.workloads.is_empty() { QUICK } else { BUILT_IN };
-    let mut suite = Suite::load(args.suite.as_deref().unwrap_or(default_suite), &project::root())?;
+    let mut suite = load_suite(args.suite.as_deref().unwrap_or(default_suite), python)?;
     if !args.workloads.is_empty() {
         let all = suite.workloads.len();
         suite.keep(&args.workloads)?;
@@ -113,13 +115,24 @@ pub(super) fn new(args: &Args, python: &Interpreter) -> Result<(Plan, Notes)> {
         }
     }
     let mut notes = Notes { facts: machine::facts(), ..Notes::default() };
-    let choice = choose_design(args, &tiers, &mut notes);
+    let choice = if suite.foreign {
+        if matches!(args.design, Some(super::DesignName::Coscheduled)) {
+            bail!("the scripts of {} know nothing of co-scheduled blocks: leave --design out", suite.name);
+        }
+        let reason = "scripts that use pyperf itself can't share a window".to_owned();
+        Choice { kind: DesignKind::Interleaved, reason }
+    } else {
+        choose_design(args, &tiers, &mut notes)
+    };
     let sizes = Sizes { rounds: args.rounds, values: args.values, warmups: args.warmups, window: args.window, quick: args.quick };
     let budget = if args.quick { QUICK_BUDGET } else { BUDGET };
     let design = fit(choice.kind, sizes, suite.workloads.len(), tiers.len(), usize::from(args.jobs), budget);
     notes.design_reason = choice.reason;
     let plan = Plan {
         suite: suite.name,
+        suite_version: suite.version,
+        left_out: suite.left_out,
+        python_path: suite.python_path,
         workloads: suite.workloads,
         tiers,
         design,
@@ -127,6 +140,24 @@ pub(super) fn new(args: &Args, python: &Interpreter) -> Result<(Plan, Notes)> {
         command_line: std::env::args().collect(),
     };
     Ok((plan, notes))
+}
+
+/// A suite by its name: pyperformance or a group of it, a folder with a manifest in pyperformance's format, or one of ours.
+fn load_suite(name: &str, python: &Interpreter) -> Result<Suite> {
+    let folder = PathBuf::from(name);
+    let folder = if folder.ends_with("MANIFEST") { folder.parent().map(PathBuf::from).unwrap_or_default() } else { folder };
+    let (first, group) = name.split_once(':').map_or((name, None), |(first, group)| (first, Some(group)));
+    if first == PYPERFORMANCE {
+        let package = Package::provide(python, &mut |line| eprintln!("{line}"))?;
+        return Ok(Suite::of_package(name, package, group)?);
+    }
+    if folder.join("MANIFEST").is_file() {
+        // Its scripts still need pyperf.
+        let pyperf = Package::provide(python, &mut |line| eprintln!("{line}"))?;
+        let package = Package { benchmarks: std::path::absolute(&folder)?, ..pyperf };
+        return Ok(Suite::of_package(name, package, None)?);
+    }
+    Ok(Suite::load(name, &project::root())?)
 }
 
 /// The user's variables as part of each tier, so that the manifest tells them and a resumed run has the same.
@@ -186,6 +217,13 @@ pub(super) fn show(args: &Args, manifest: &Manifest, python: &Interpreter, notes
     eprintln!("Python     {} ({}): {flags}", python.name(), python.path.display());
     eprintln!("Tiers      {names}");
     eprintln!("Workloads  {} of suite {}", manifest.workloads.len(), manifest.suite);
+    if let Some(version) = &manifest.suite_version {
+        eprintln!("           {version}");
+    }
+    if !manifest.left_out.is_empty() {
+        let names: Vec<String> = manifest.left_out.iter().map(|l| format!("{} ({})", l.name, l.reason)).collect();
+        eprintln!("           without {}", names.join(", "));
+    }
     eprintln!("Design     {shape}");
     eprintln!("           because {}", notes.design_reason);
     eprintln!("Seed       {}", manifest.seed);
