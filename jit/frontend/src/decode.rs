@@ -143,6 +143,13 @@ impl Bytecode {
                 leaders.insert(target);
                 leaders.insert(insn.next);
             }
+            // The pairs of a loop may come without their tuples.
+            if insn.name == "FOR_ITER"
+                && let Some(unpack) = index.get(&insn.next).map(|next| &insns[*next])
+                && unpack.name == "UNPACK_SEQUENCE"
+            {
+                leaders.insert(unpack.next);
+            }
         }
         let mut regions = BTreeMap::new();
         let mut work = vec![entry];

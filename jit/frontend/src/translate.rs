@@ -568,6 +568,10 @@ impl Translator<'_> {
                     let ty = parameter_type(self.input, &self.bytecode.insns, index as u32, observed);
                     let value = self.func.add_param(Function::ENTRY, ty, false);
                     self.frame.locals[index] = Entry::Value(value, Owner::Outside);
+                    // Numbers are passed unboxed where that helps.
+                    if !observed.intersect(Type::OBJECT.without(Type::INT).without(Type::FLOAT)).is_empty() {
+                        self.hints.insert(value, observed);
+                    }
                 }
                 // Unboxed parameters are boxes that sink if nobody wants them.
                 self.frame_before = self.frame.clone();

@@ -84,6 +84,14 @@ fields! {
     StrLength, "str.length", U64, Type::C_WORD;
     /// `used` of a set: its length.
     SetUsed, "set.used", U64, Type::C_WORD;
+    /// The next index of an `enumerate`.
+    EnumIndex, "enumerate.index", U64, Type::C_WORD;
+    /// What an `enumerate` goes through.
+    EnumIter, "enumerate.iterator", U64, Type::OBJECT;
+    /// The first byte of a bytes object (the array is in the object).
+    BytesItems, "bytes.items", U8, Type::C_WORD;
+    /// The address of the first byte of a bytearray.
+    ByteArrayItems, "bytearray.items", U64, Type::C_WORD;
     /// `eval_breaker` of the thread state.
     EvalBreaker, "tstate.eval_breaker", U64, Type::C_WORD;
 }

@@ -117,8 +117,8 @@ helpers! {
     DelItem "del_item" (Obj, Obj) plain -> Int [READS WRITES CALLS RAISES];
     /// `d[k]` of an exact dict, with `KeyError`.
     DictGetItem "dict_get_item" (Obj, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
-    /// `s[i]` of an exact str with an index in range, for Latin-1 results (cached objects); null without an exception otherwise.
-    StrIndex "str_index" (Obj, Int) plain -> NewOrNull [READS];
+    /// `s[i]` of an exact str with an index in range; null without an exception otherwise.
+    StrIndex "str_index" (Obj, Int) plain -> NewOrNull [READS ALLOCATES];
     /// `container[start:stop]` (container, start, stop).
     GetSlice "get_slice" (Obj, Obj, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
     /// `container[start:stop] = value` (container, start, stop, value): 0 or -1.
@@ -251,7 +251,7 @@ helpers! {
     // Answers for the commonest classes that run no Python code; -1 or null, without an exception, for others and for errors.
     /// The length of an exact container or string.
     QuickLen "quick_len" (Obj) plain -> Int [READS];
-    /// An item of an exact list, tuple, str (of Latin-1), bytes or bytearray.
+    /// An item of an exact list, tuple, str, bytes or bytearray.
     QuickItem "quick_item" (Obj, Int) plain -> NewOrNull [READS ALLOCATES];
     /// `a[start:stop]` of an exact list, tuple, str or bytes; an absent bound is 0 or the largest int.
     QuickSlice "quick_slice" (Obj, Int, Int) plain -> NewOrNull [READS ALLOCATES];

@@ -55,6 +55,10 @@ types! {
     SET = 15, "Set";
     /// Exactly `bytes`.
     BYTES = 16, "Bytes";
+    /// Exactly `enumerate`.
+    ENUMERATE = 17, "Enumerate";
+    /// Exactly `bytearray`.
+    BYTEARRAY = 18, "ByteArray";
     /// An object of any other class.
     OTHER = 23, "Other";
     /// An unboxed signed 64-bit integer that stands for an `int` object.

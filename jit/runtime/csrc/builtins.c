@@ -90,11 +90,6 @@ int64_t pepjit_quick_len(Obj object)
     return -1;
 }
 
-static inline Obj character(Py_UCS4 code)
-{
-    return code < 256 ? PyUnicode_FromOrdinal((int)code) : NULL;
-}
-
 /* Quick: an item of a sequence, with a new reference. */
 Obj pepjit_quick_item(Obj object, int64_t index)
 {
@@ -102,7 +97,7 @@ Obj pepjit_quick_item(Obj object, int64_t index)
     if (type == &PyUnicode_Type) {
         int64_t length = PyUnicode_GET_LENGTH(object);
         index += index < 0 ? length : 0;
-        return (uint64_t)index < (uint64_t)length ? character(PyUnicode_READ_CHAR(object, index)) : NULL;
+        return (uint64_t)index < (uint64_t)length ? pepjit_quick_chr(PyUnicode_READ_CHAR(object, index)) : NULL;
     }
     if (type != &PyList_Type && type != &PyTuple_Type && type != &PyBytes_Type && type != &PyByteArray_Type) {
         return NULL;
@@ -150,8 +145,7 @@ Obj pepjit_quick_slice(Obj object, int64_t start, int64_t stop)
     stop = stop < start ? start : stop;
     Obj result;
     if (type == &PyUnicode_Type) {
-        result = stop - start == 1 ? character(PyUnicode_READ_CHAR(object, start)) : NULL;
-        result = result != NULL ? result : PyUnicode_Substring(object, start, stop);
+        result = stop - start == 1 ? PyUnicode_FromOrdinal((int)PyUnicode_READ_CHAR(object, start)) : PyUnicode_Substring(object, start, stop);
     }
     else if (type == &PyList_Type) {
         result = PyList_GetSlice(object, start, stop);

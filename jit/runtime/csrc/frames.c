@@ -480,7 +480,8 @@ int pepjit_frame_normalise(pepjit_frame *frame)
         }
         PyObject *sequence = i == 0 ? NULL : entry_borrow(frame->localsplus[i - 1]);
         intptr_t index = PyStackRef_UntagInt(frame->localsplus[i]);
-        if (sequence == NULL || !(PyList_CheckExact(sequence) || PyTuple_CheckExact(sequence))) {
+        if (sequence == NULL || !(PyList_CheckExact(sequence) || PyTuple_CheckExact(sequence) || PyUnicode_CheckExact(sequence) ||
+                                  PyBytes_CheckExact(sequence))) {
             return 0;
         }
         PyObject *iterator = PyObject_GetIter(sequence);
@@ -491,8 +492,17 @@ int pepjit_frame_normalise(pepjit_frame *frame)
         if (PyList_CheckExact(sequence)) {
             ((_PyListIterObject *)iterator)->it_index = index;
         }
-        else {
+        else if (PyTuple_CheckExact(sequence)) {
             ((_PyTupleIterObject *)iterator)->it_index = index;
+        }
+        else {
+            PyObject *none = PyObject_CallMethod(iterator, "__setstate__", "n", (Py_ssize_t)index);
+            if (none == NULL) {
+                PyErr_Clear();
+                Py_DECREF(iterator);
+                return 0;
+            }
+            Py_DECREF(none);
         }
         _PyStackRef old = frame->localsplus[i - 1];
         frame->localsplus[i - 1] = PyStackRef_FromPyObjectSteal(iterator);

@@ -219,11 +219,9 @@ static Obj pepjit_dict_get_item(Obj dict, Obj key)
 
 static Obj pepjit_str_index(Obj str, int64_t index)
 {
-    if (index < 0 || index >= PyUnicode_GET_LENGTH(str)) {
-        return NULL;
-    }
-    Py_UCS4 character = PyUnicode_READ_CHAR(str, index);
-    return character < 256 ? PyUnicode_FromOrdinal((int)character) : NULL;
+    int64_t length = PyUnicode_GET_LENGTH(str);
+    index += index < 0 ? length : 0;
+    return (uint64_t)index < (uint64_t)length ? pepjit_quick_chr(PyUnicode_READ_CHAR(str, index)) : NULL;
 }
 
 static Obj pepjit_get_slice(Obj container, Obj start, Obj stop)

@@ -4,6 +4,13 @@
 #include "internal/pycore_global_objects.h"
 #include "internal/pycore_pystate.h"
 
+/* The start of an enumerate, which no header tells (Objects/enumobject.c); checked below. */
+struct enumeration {
+    PyObject ob_base;
+    Py_ssize_t index;
+    PyObject *iterator;
+};
+
 /* name (pepjit_ir::Field::name), structure, member, width in bytes: in the order of pepjit_ir::Field::ALL. */
 #define FIELDS(F)                                                        \
     F("refcount", PyObject, ob_refcnt, 0)                                \
@@ -29,6 +36,10 @@
     F("dict.used", PyDictObject, ma_used, 8)                             \
     F("str.length", PyASCIIObject, length, 8)                            \
     F("set.used", PySetObject, used, 8)                                  \
+    F("enumerate.index", struct enumeration, index, 8)                   \
+    F("enumerate.iterator", struct enumeration, iterator, 8)             \
+    F("bytes.items", PyBytesObject, ob_sval, 1)                          \
+    F("bytearray.items", PyByteArrayObject, ob_start, 8)                 \
     F("tstate.eval_breaker", PyThreadState, eval_breaker, 8)
 
 #define FIELD_NAME(name, type, member, width) name,
@@ -164,16 +175,23 @@ static int check_objects(void)
     PyObject *integer = PyLong_FromLong(123456);
     PyObject *range = PyObject_CallFunction((PyObject *)&PyRange_Type, "iii", 3, 11, 2);
     PyObject *range_iterator = range != NULL ? PyObject_GetIter(range) : NULL;
-    if (iterator != NULL && number != NULL && integer != NULL && range_iterator != NULL) {
+    PyObject *enumerate = iterator != NULL ? PyObject_CallFunction((PyObject *)&PyEnum_Type, "On", iterator, (Py_ssize_t)41) : NULL;
+    PyObject *bytes = PyByteArray_FromStringAndSize("ab", 2);
+    if (enumerate != NULL && bytes != NULL && iterator != NULL && number != NULL && integer != NULL && range_iterator != NULL) {
         _PyListIterObject *list_iterator = (_PyListIterObject *)iterator;
         _PyRangeIterObject *range_fields = (_PyRangeIterObject *)range_iterator;
+        struct enumeration *enumeration = (struct enumeration *)enumerate;
         good = check(PyList_GetItem(list, 2) == ((PyListObject *)list)->ob_item[2] && Py_SIZE(list) == 3, "the contents of a list") &&
                check(list_iterator->it_index == 0 && (PyObject *)list_iterator->it_seq == list, "the state of a list iterator") &&
                check(((PyFloatObject *)number)->ob_fval == 1.5, "the value of a float") &&
                check(((PyLongObject *)integer)->long_value.ob_digit[0] == 123456 && ((PyLongObject *)integer)->long_value.lv_tag >> 3 == 1,
                      "the value of an int") &&
+               check(enumeration->index == 41 && enumeration->iterator == iterator, "the state of an enumerate") &&
+               check(PyByteArray_AsString(bytes) == ((PyByteArrayObject *)bytes)->ob_start, "the contents of a bytearray") &&
                check(range_fields->start == 3 && range_fields->step == 2 && range_fields->len == 4, "the state of a range iterator");
     }
+    Py_XDECREF(bytes);
+    Py_XDECREF(enumerate);
     Py_XDECREF(range_iterator);
     Py_XDECREF(range);
     Py_XDECREF(integer);

@@ -254,7 +254,7 @@ int64_t pepjit_frame_values(pepjit_frame *frame, PyObject **out);
 int64_t pepjit_frame_count(pepjit_frame *frame);
 /* Whether the frame has this many locals and stack entries, empty ones where the flag is 0. Normalises it first where it has to. */
 int pepjit_frame_fits(pepjit_frame *frame, const uint8_t *bound, int64_t count);
-/* 3.15 iterates over lists and tuples with the sequence and a tagged index on the stack: replaces these by a real iterator and NULL, which the
+/* 3.15 iterates over lists, tuples, strings and bytes with the sequence and a tagged index on the stack: replaces these by a real iterator and NULL, which the
  * interpreter takes as well. 1: pepjit_frame_count is fine now; 0: it can't be done (don't compile the loop). Call it when a loop is about to
  * be compiled or entered, not before (it costs the interpreter its specialisation). */
 int pepjit_frame_normalise(pepjit_frame *frame);

@@ -178,6 +178,13 @@ impl Translator<'_> {
                 let exact = !ty.is_empty() && ty.is_subtype(Type::INT.union(Type::FLOAT).union(Type::STR));
                 self.convert(Helper::ToStr, if exact { Type::STR } else { Type::OBJECT }, count)
             }
+            (Builtin::Enumerate, [_] | [_, _]) => {
+                let enumerate = self.slow_call_object(count)?;
+                self.func.values[enumerate.index()].ty = Type::ENUMERATE;
+                self.iterators.insert(enumerate);
+                self.push_owned(enumerate);
+                Ok(true)
+            }
             (Builtin::Tuple, [_]) => self.convert(Helper::ToTuple, Type::TUPLE, count),
             (Builtin::Divmod, [left, right]) if self.next_unpacks(2) && self.probably_int(*left) && self.probably_int(*right) => {
                 let (left, right) = (self.int(*left), self.int(*right));
@@ -194,6 +201,17 @@ impl Translator<'_> {
             }
             _ => Ok(false),
         }
+    }
+
+    /// Calls what is on the stack through the interpreter's protocol; the checked result.
+    fn slow_call_object(&mut self, count: usize) -> Step<Value> {
+        let generic = self.generic;
+        let result = self.generic_call(Helper::CallObject, count + 2, &[])?;
+        let failed = self.op(Op::IsNull, &[result]);
+        self.throw_if(failed);
+        self.func.values[result.index()].ty = Type::OBJECT;
+        self.generic = generic;
+        Ok(result)
     }
 
     pub(super) fn could_be_int(&self, entry: Entry) -> bool {

@@ -22,12 +22,40 @@ impl Translator<'_> {
     }
 
     /// The address of a list's or tuple's items.
-    fn items(&mut self, container: Value, ty: Type) -> Value {
+    pub(super) fn items(&mut self, container: Value, ty: Type) -> Value {
         if ty == Type::LIST {
             self.op_imm(Op::LoadField, &[container], Imm::Field(Field::ListItems))
         } else {
             self.op_imm(Op::AddressOfField, &[container], Imm::Field(Field::TupleItems))
         }
+    }
+
+    /// The byte of a bytes object or bytearray at an index that is in range.
+    pub(super) fn byte(&mut self, container: Value, index: Value, ty: Type) -> Value {
+        let items = if ty == Type::BYTES {
+            self.op_imm(Op::AddressOfField, &[container], Imm::Field(Field::BytesItems))
+        } else {
+            self.op_imm(Op::LoadField, &[container], Imm::Field(Field::ByteArrayItems))
+        };
+        let address = self.op(Op::WordAdd, &[items, index]);
+        let byte = self.op(Op::LoadByte, &[address]);
+        self.op(Op::WordToInt, &[byte])
+    }
+
+    /// `container[key]` of bytes or a bytearray.
+    fn byte_subscript(&mut self, container: Entry, key: Entry, ty: Type) -> Step {
+        let value = self.guard_type(container, ty)?;
+        let size = self.op_imm(Op::LoadField, &[value], Imm::Field(Field::VarSize));
+        let index = self.index(key, size);
+        let byte = self.byte(value, index, ty);
+        self.specialised += 1;
+        for _ in 0..2 {
+            let entry = self.pop()?;
+            self.release(entry);
+        }
+        let item = self.op(Op::BoxInt, &[byte]);
+        self.push_owned(item);
+        Ok(())
     }
 
     pub(super) fn subscript(&mut self) -> Step {
@@ -69,6 +97,10 @@ impl Translator<'_> {
             self.release(container);
             self.push_owned(item);
             return Ok(());
+        }
+        let likely = self.likely(container);
+        if (likely == Type::BYTES || likely == Type::BYTEARRAY) && self.could_be_int(key) {
+            return self.byte_subscript(container, key, likely);
         }
         if spec == self.insn.name && known != Type::DICT && self.probably_int(key) {
             // Bytes, perhaps, for which the interpreter has no specialised instruction.

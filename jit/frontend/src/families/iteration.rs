@@ -4,7 +4,11 @@ use crate::decode::iterator_width;
 use crate::input::{Entry as CodeEntry, PyVersion};
 use crate::state::{Entry, Owner};
 use crate::translate::{Step, Translator, unsupported};
+use pepjit_ir::op::Reason;
 use pepjit_ir::{Cond, Field, Helper, Imm, Op, Type, Value};
+
+/// What 3.15 iterates over by an index.
+const INDEXED: [Type; 4] = [Type::LIST, Type::TUPLE, Type::STR, Type::BYTES];
 
 impl Translator<'_> {
     /// What the loop that starts here iterates over, if its `FOR_ITER` has been specialised.
@@ -19,7 +23,7 @@ impl Translator<'_> {
 
     pub(super) fn get_iter(&mut self) -> Step {
         let itself = matches!(self.peek(0)?, Entry::Value(value, _) if self.iterators.contains(&value));
-        if itself {
+        if itself && self.ty(self.peek(0)?) != Type::ENUMERATE {
             // As for the range: it says nothing for compiling the code.
             self.generic += 1;
         }
@@ -39,7 +43,8 @@ impl Translator<'_> {
             _ if self.failed() => None,
             Some("FOR_ITER_LIST") => Some(Type::LIST),
             Some("FOR_ITER_TUPLE") => Some(Type::TUPLE),
-            _ if known == Type::LIST || known == Type::TUPLE => Some(known),
+            _ if INDEXED.contains(&known) => Some(known),
+            Some("FOR_ITER_VIRTUAL") => Some(if self.likely(entry) == Type::BYTES { Type::BYTES } else { Type::STR }),
             _ => None,
         };
         // A loop that is entered in its middle, and those around it, have been given real iterators: they keep to that when they start again.
@@ -61,7 +66,8 @@ impl Translator<'_> {
             self.push(Entry::Null);
             return Ok(());
         };
-        self.guard_type(entry, ty)?;
+        let sequence = self.guard_type(entry, ty)?;
+        self.hints.insert(sequence, ty);
         let zero = self.build().word(0);
         self.push(Entry::Value(zero, Owner::Word));
         Ok(())
@@ -79,7 +85,9 @@ impl Translator<'_> {
             let ty = match spec {
                 "FOR_ITER_LIST" => Type::LIST,
                 "FOR_ITER_TUPLE" => Type::TUPLE,
-                _ if known == Type::LIST || known == Type::TUPLE => known,
+                _ if INDEXED.contains(&known) => known,
+                _ if self.likely(iterator) == Type::BYTES => Type::BYTES,
+                "FOR_ITER_VIRTUAL" => Type::STR,
                 _ => return unsupported("FOR_ITER of a virtual iterator"),
             };
             return self.iterate_indexed(iterator, index, ty);
@@ -122,6 +130,9 @@ impl Translator<'_> {
                 self.block = end;
                 self.frame = over;
                 self.end_of_iteration()
+            }
+            "FOR_ITER" if !self.failed() && self.likely(iterator) == Type::ENUMERATE && self.unpacks_pair().is_some() => {
+                self.iterate_enumerate(iterator)
             }
             "FOR_ITER_LIST" if width == 1 && !self.failed() => self.iterate_object(iterator, Type::LIST_ITER),
             "FOR_ITER_TUPLE" if width == 1 && !self.failed() => self.iterate_object(iterator, Type::TUPLE_ITER),
@@ -187,28 +198,83 @@ impl Translator<'_> {
     fn iterate_indexed(&mut self, sequence: Entry, index: Value, ty: Type) -> Step {
         let sequence = self.guard_type(sequence, ty)?;
         self.specialised += 1;
-        let size = self.op_imm(Op::LoadField, &[sequence], Imm::Field(Field::VarSize));
+        let length = if ty == Type::STR { Field::StrLength } else { Field::VarSize };
+        let size = self.op_imm(Op::LoadField, &[sequence], Imm::Field(length));
         let more = self.op_imm(Op::IntCmp, &[index, size], Imm::Cond(Cond::Below));
         let (body, end) = self.fork(more);
         let over = self.frame.clone();
         self.block = body;
-        let items = if ty == Type::LIST {
-            self.op_imm(Op::LoadField, &[sequence], Imm::Field(Field::ListItems))
-        } else {
-            self.op_imm(Op::AddressOfField, &[sequence], Imm::Field(Field::TupleItems))
+        let (item, owner) = match ty {
+            Type::STR => {
+                let number = self.op(Op::WordToInt, &[index]);
+                let item = self.build().call(Helper::StrIndex, &[sequence, number]);
+                self.guard(Op::GuardBound, &[item], Imm::Reason(Reason::Index));
+                self.func.values[item.index()].ty = Type::STR;
+                (item, Owner::Slot)
+            }
+            Type::BYTES => {
+                let byte = self.byte(sequence, index, ty);
+                (self.op(Op::BoxInt, &[byte]), Owner::Slot)
+            }
+            _ => {
+                let items = self.items(sequence, ty);
+                let item = self.op(Op::LoadItem, &[items, index]);
+                self.func.values[item.index()].ty = Type::OBJECT;
+                (item, Owner::Memory)
+            }
         };
-        let item = self.op(Op::LoadItem, &[items, index]);
-        self.func.values[item.index()].ty = Type::OBJECT;
         let one = self.build().word(1);
         let next_index = self.op(Op::WordAdd, &[index, one]);
         self.pop()?;
         self.push(Entry::Value(next_index, Owner::Word));
-        self.push(Entry::Value(item, Owner::Memory));
+        self.push(Entry::Value(item, owner));
         let next = self.insn.next;
         self.edge(next);
         self.block = end;
         self.frame = over;
         self.end_of_iteration()
+    }
+
+    /// Where it goes on after the pairs of this loop have been taken apart, if the loop's first instruction does that.
+    fn unpacks_pair(&self) -> Option<u32> {
+        let index = self.bytecode.insns.iter().position(|insn| insn.offset == self.insn.next)?;
+        let insn = &self.bytecode.insns[index];
+        (insn.name == "UNPACK_SEQUENCE" && insn.arg == 2 && self.bytecode.regions.contains_key(&insn.next)).then_some(insn.next)
+    }
+
+    /// The number and the item that an `enumerate` gives, without their tuple.
+    fn iterate_enumerate(&mut self, iterator: Entry) -> Step {
+        let Some(body_start) = self.unpacks_pair() else { return self.iterate_generic(iterator) };
+        let enumerate = self.guard_type(iterator, Type::ENUMERATE)?;
+        self.specialised += 1;
+        let index = self.op_imm(Op::LoadField, &[enumerate], Imm::Field(Field::EnumIndex));
+        // From the largest index on it counts with objects.
+        let last = self.build().word(i64::MAX);
+        let small = self.op_imm(Op::IntCmp, &[index, last], Imm::Cond(Cond::Below));
+        self.guard(Op::Guard, &[small], Imm::Reason(Reason::Index));
+        let source = self.op_imm(Op::LoadField, &[enumerate], Imm::Field(Field::EnumIter));
+        let over = self.frame.clone();
+        let item = self.call_helper(Helper::IterNext, &[source]);
+        let none = self.op(Op::IsNull, &[item]);
+        let (end, body) = self.fork(none);
+        self.block = end;
+        let error = self.build().call(Helper::ErrorOccurred, &[]);
+        self.throw_if(error);
+        self.end_of_iteration()?;
+        self.block = body;
+        self.frame = over;
+        self.func.values[item.index()].ty = Type::OBJECT;
+        // What the iterator called may have used the enumerate too.
+        let index = self.op_imm(Op::LoadField, &[enumerate], Imm::Field(Field::EnumIndex));
+        let one = self.build().word(1);
+        let next = self.op(Op::WordAdd, &[index, one]);
+        self.build().effect(Op::StoreField, &[enumerate, next], Imm::Field(Field::EnumIndex));
+        let number = self.op(Op::WordToInt, &[index]);
+        let number = self.op(Op::BoxInt, &[number]);
+        self.push_owned(item);
+        self.push_owned(number);
+        self.edge(body_start);
+        Ok(())
     }
 
     fn iterate_generic(&mut self, iterator: Entry) -> Step {
