@@ -435,3 +435,123 @@ def deep_recursion_through_c():
             return g(self.n - 1) == 0
 
     return heat(f, 20, 0), f(100, 0), heat(g, 5), g(50), outcome(g, 10**5)[:1]
+
+
+class Truthless:
+    pass
+
+
+class Sized:
+    def __init__(self, n):
+        self.n = n
+
+    def __len__(self):
+        print("len")
+        return self.n
+
+
+class Willing:
+    def __init__(self, answer):
+        self.answer = answer
+
+    def __bool__(self):
+        print("bool")
+        return self.answer
+
+
+@case
+def truth_of_everything():
+    def f(x):
+        return bool(x), "yes" if x else "no", not x
+    values = [0, 1, 10**30, 0.0, -0.0, float("nan"), "", "a", [], [0], (), (0,), {}, {1: 2}, set(), {1}, frozenset(), b"", bytearray(b"a"),
+              None, True, False, range(0), range(3), Truthless(), Truthless, Sized(0), Sized(2), Sized(-1), Willing(True), Willing(False),
+              Willing(5), Int(0), Str(""), collections.deque(), collections.deque([1]), 0j, len]
+    drive(f, ([1],), [(value,) for value in values])
+
+    def g(value):
+        n = 0
+        while value:
+            n += 1
+            if n == 3:
+                Truthless.__len__ = lambda self: 0
+        return n
+    print(f(Truthless()))
+    try:
+        return g(Truthless()), f(Truthless())
+    finally:
+        del Truthless.__len__
+
+
+@case
+def contained_in_constants():
+    def f(x):
+        return x in (1, 2, 300), x not in (-1, 5), x in ("a", "bc", ""), x in (1, "a", None), x in ()
+    drive(f, (2,), [(1.0,), (True,), ("a",), ("bc",), ("\u20ac",), (300,), (10**30,), (None,), (Int(5),), (Str("a"),), (float("nan"),),
+                    ([],), (Loud(),)])
+
+    def g(values):
+        n = 0
+        for i in range(len(values)):
+            value = values[i]
+            if i in (0, 3, 4):
+                n += 1
+            if value in ("x", "y"):
+                n += 10
+            elif value + "" not in ("z",):
+                n += 100
+        return n
+    return heat(g, ["x", "z", "q"]), outcome(g, ["y", Str("x"), 5]), outcome(g, [None])
+
+
+@case
+def formats():
+    class Own:
+        def __format__(self, spec):
+            return f"<{spec}>"
+
+    class Wrong:
+        def __format__(self, spec):
+            return 5
+
+    def f(x, spec):
+        return f"{x}", f"{x:>8}", f"{x!r:^9}", f"{x:{spec}}", f"{x!s}|{x!a}"
+
+    def g(n):
+        return f"{n:04x} {n:b} {n:+d} {n:,}"
+
+    def h(x):
+        return f"{x:.2f}{x:e}{x:08.3f}{x:%}"
+    drive(f, (5, "3"), [("ab", "5"), (1.5, ".3"), (Own(), "q"), (Wrong(), ""), (None, ""), (None, "5"), ("ab", "d"), (5, "s"), (True, ""),
+                        (True, "3"), (Int(3), "4"), (Str("s"), "4"), ([1], "3"), ("a", ""), (5, 3), ("\u20ac", "\u00e9>5"), (10**40, ",")])
+    drive(g, (255,), [(-1,), (10**30,), (1.5,), ("a",), (True,), (Int(4),)])
+    drive(h, (1.5,), [(2,), (float("inf"),), (float("nan"),), ("a",), (None,), (-0.0,)])
+
+
+@case
+def dicts_and_their_subclasses():
+    class Missing(dict):
+        def __missing__(self, key):
+            return ("missing", key)
+
+        def __setitem__(self, key, value):
+            print("set", key)
+            dict.__setitem__(self, key, [value])
+
+    def f(d, key):
+        d[key] = d[key]
+        d[key] += [1]
+        return d[key]
+    drive(f, ({"a": []}, "a"), [(collections.defaultdict(list), "a"), (collections.OrderedDict(a=[2]), "a"), (Missing(), "a"), ({}, "a"),
+                                ({(1, 2): [3]}, (1, 2)), ({}, []), (collections.Counter(), "a"), (collections.defaultdict(None), "a"),
+                                ([[], []], 1), (5, "a")])
+
+    def g(words):
+        counts = collections.defaultdict(int)
+        pairs = {}
+        last = None
+        for word in words:
+            counts[word] += 1
+            pairs[last, word] = pairs.get((last, word), 0) + 1
+            last = word
+        return dict(counts), pairs
+    return heat(g, ["a", "b", "a"]), outcome(g, ["a", []])

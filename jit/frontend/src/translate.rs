@@ -429,11 +429,18 @@ impl Translator<'_> {
         self.called |= !self.func.blocks[self.block.index()].cold;
     }
 
+    /// The next instruction, if it follows in any case.
+    pub(crate) fn following(&self) -> Option<Insn> {
+        let next = self.insn.next;
+        if self.bytecode.regions.contains_key(&next) {
+            return None;
+        }
+        self.bytecode.insns.iter().find(|insn| insn.offset == next).cloned()
+    }
+
     /// Whether the next instruction, which follows in any case, takes a sequence apart.
     pub(crate) fn next_unpacks(&self, count: u32) -> bool {
-        let next = self.insn.next;
-        !self.bytecode.regions.contains_key(&next)
-            && self.bytecode.insns.iter().any(|insn| insn.offset == next && insn.name == "UNPACK_SEQUENCE" && insn.arg == count)
+        self.following().is_some_and(|insn| insn.name == "UNPACK_SEQUENCE" && insn.arg == count)
     }
 
     /// This instruction does the next one's work too.

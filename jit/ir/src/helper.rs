@@ -274,4 +274,11 @@ helpers! {
     ToStr "to_str" (Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
     /// `tuple(x)`.
     ToTuple "to_tuple" (Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// `a[start:stop:step]` of an exact list, tuple or ASCII str; absent bounds are the outermost ints.
+    QuickStepSlice "quick_step_slice" (Obj, Int, Int, Int) plain -> NewOrNull [READS ALLOCATES];
+    /// `list[start:stop] = value`, with bounds as for [`Helper::QuickSlice`]: 0 or -1, or 1, and nothing
+    /// done, if they are no exact lists (the value may be a tuple).
+    ListSetSlice "list_set_slice" (Obj, Int, Int, Obj) plain -> Int [READS WRITES CALLS RAISES];
+    /// The truth of a number, an exact container or string, or an object whose class says nothing of it.
+    QuickTruth "quick_truth" (Obj) plain -> Int [READS];
 }

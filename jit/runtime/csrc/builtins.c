@@ -165,7 +165,108 @@ Obj pepjit_quick_slice(Obj object, int64_t start, int64_t stop)
     return result;
 }
 
+/* Quick: object[start:stop:step] of a list, a tuple or an ASCII string. Absent bounds are the outermost ints. */
+Obj pepjit_quick_step_slice(Obj object, int64_t start, int64_t stop, int64_t step)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    bool text = type == &PyUnicode_Type && PyUnicode_IS_ASCII(object);
+    if ((!text && type != &PyList_Type && type != &PyTuple_Type) || step == 0 || step == INT64_MIN) {
+        return NULL;
+    }
+    Py_ssize_t first = start, last = stop;
+    Py_ssize_t count = PySlice_AdjustIndices(text ? PyUnicode_GET_LENGTH(object) : Py_SIZE(object), &first, &last, step);
+    Obj result = text ? PyUnicode_New(count, 127) : type == &PyList_Type ? PyList_New(count) : PyTuple_New(count);
+    if (result == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    if (text) {
+        const Py_UCS1 *from = PyUnicode_1BYTE_DATA(object);
+        Py_UCS1 *to = PyUnicode_1BYTE_DATA(result);
+        for (Py_ssize_t i = 0; i < count; i++) {
+            to[i] = from[first + i * step];
+        }
+        return result;
+    }
+    Obj *from = type == &PyList_Type ? ((PyListObject *)object)->ob_item : ((PyTupleObject *)object)->ob_item;
+    Obj *to = type == &PyList_Type ? ((PyListObject *)result)->ob_item : ((PyTupleObject *)result)->ob_item;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        to[i] = Py_NewRef(from[first + i * step]);
+    }
+    return result;
+}
+
+/* list[start:stop] = value: 0, -1 with an exception, or 1, and nothing done, if they aren't exact lists (or the value a tuple). */
+int64_t pepjit_list_set_slice(Obj list, int64_t start, int64_t stop, Obj value)
+{
+    if (!PyList_CheckExact(list) || !(PyList_CheckExact(value) || PyTuple_CheckExact(value))) {
+        return 1;
+    }
+    int64_t size = Py_SIZE(list);
+    start = clip(start, size);
+    stop = clip(stop, size);
+    int status = PyList_SetSlice(list, start, stop < start ? start : stop, value);
+    check_owner_here();
+    return status;
+}
+
+/* Quick: the truth of an object of one of the commonest classes, or of one that says nothing of its truth. */
+int64_t pepjit_quick_truth(Obj object)
+{
+    if (object == Py_True) {
+        return 1;
+    }
+    if (object == Py_False || object == Py_None) {
+        return 0;
+    }
+    PyTypeObject *type = Py_TYPE(object);
+    if (type == &PyLong_Type) {
+        return !_PyLong_IsZero((PyLongObject *)object);
+    }
+    if (type == &PyFloat_Type) {
+        return PyFloat_AS_DOUBLE(object) != 0.0;
+    }
+    int64_t length = pepjit_quick_len(object);
+    if (length >= 0) {
+        return length != 0;
+    }
+    bool silent = (type->tp_as_number == NULL || type->tp_as_number->nb_bool == NULL) &&
+                  (type->tp_as_mapping == NULL || type->tp_as_mapping->mp_length == NULL) &&
+                  (type->tp_as_sequence == NULL || type->tp_as_sequence->sq_length == NULL);
+    return silent ? 1 : -1;
+}
+
 /* ---------------------------------------------------------------- strings */
+
+/* The function behind a class's own __format__. */
+static PyCFunction formatter(PyTypeObject *type)
+{
+    Obj methods = PyType_GetDict(type);
+    Obj found = methods != NULL ? PyDict_GetItemString(methods, "__format__") : NULL;
+    PyMethodDef *definition = found != NULL && Py_IS_TYPE(found, &PyMethodDescr_Type) ? ((PyMethodDescrObject *)found)->d_method : NULL;
+    Py_XDECREF(methods);
+    return definition != NULL && (definition->ml_flags & METH_O) ? definition->ml_meth : NULL;
+}
+
+Obj pepjit_format_with_spec(Obj value, Obj spec)
+{
+    static PyCFunction of_int, of_float, of_str;
+    static bool known;
+    if (!known) {
+        of_int = formatter(&PyLong_Type);
+        of_float = formatter(&PyFloat_Type);
+        of_str = formatter(&PyUnicode_Type);
+        known = true;
+    }
+    PyTypeObject *type = Py_TYPE(value);
+    PyCFunction format = type == &PyLong_Type ? of_int : type == &PyUnicode_Type ? of_str : type == &PyFloat_Type ? of_float : NULL;
+    if (format != NULL && PyUnicode_CheckExact(spec) && PyUnicode_GET_LENGTH(spec) != 0) {
+        return format(value, spec);
+    }
+    Obj result = PyObject_Format(value, spec);
+    check_owner_here();
+    return result;
+}
 
 static inline bool same_text(Obj left, Obj right)
 {

@@ -203,8 +203,12 @@ static Obj pepjit_super_method(Obj class, Obj self, Obj name)
 
 /* ---------------------------------------------------------------- subscripts */
 
-static Obj pepjit_get_item(Obj container, Obj key) { DONE(PyObject_GetItem(container, key)); }
-static int64_t pepjit_set_item(Obj container, Obj key, Obj value) { DONE((int64_t)PyObject_SetItem(container, key, value)); }
+
+static int64_t pepjit_set_item(Obj container, Obj key, Obj value)
+{
+    DONE((int64_t)(PyDict_CheckExact(container) ? PyDict_SetItem(container, key, value) : PyObject_SetItem(container, key, value)));
+}
+
 static int64_t pepjit_del_item(Obj container, Obj key) { DONE((int64_t)PyObject_DelItem(container, key)); }
 
 static Obj pepjit_dict_get_item(Obj dict, Obj key)
@@ -215,6 +219,14 @@ static Obj pepjit_dict_get_item(Obj dict, Obj key)
     }
     check_owner_here();
     return value;
+}
+
+static Obj pepjit_get_item(Obj container, Obj key)
+{
+    if (PyDict_CheckExact(container)) {
+        return pepjit_dict_get_item(container, key);
+    }
+    DONE(PyObject_GetItem(container, key));
 }
 
 static Obj pepjit_str_index(Obj str, int64_t index)
@@ -398,7 +410,6 @@ static Obj pepjit_format_simple(Obj value)
     DONE(PyObject_Format(value, NULL));
 }
 
-static Obj pepjit_format_with_spec(Obj value, Obj spec) { DONE(PyObject_Format(value, spec)); }
 
 static Obj pepjit_convert_value(Obj value, int64_t conversion)
 {
@@ -571,7 +582,8 @@ static int64_t pepjit_inline_value_add(Obj instance, Obj value, int64_t index)
     H(str_append) H(delete_global) H(load_build_class) H(import_name) H(import_from) H(is_pattern) H(match_keys) H(match_class)          \
     H(dict_merge) H(raise) H(handled) H(set_raised) H(push_exc_info) H(pop_except) H(check_exc_match) H(with_except_start) H(load_special) \
     H(native_none) H(native_one) H(native_fast0) H(native_fast1) H(native_fast2) H(native_fast3) H(quick_len)              \
-    H(quick_item) H(quick_slice) H(str_contains) H(quick_ord) H(quick_chr) H(quick_min_max) H(to_int) H(to_float) H(to_str) H(to_tuple)
+    H(quick_item) H(quick_slice) H(str_contains) H(quick_ord) H(quick_chr) H(quick_min_max) H(to_int) H(to_float) H(to_str) H(to_tuple) \
+    H(quick_step_slice) H(list_set_slice) H(quick_truth)
 
 #define HELPER_ROW(name) {#name, (void *)(uintptr_t)pepjit_##name},
 const struct pepjit_helper pepjit_helpers[] = {HELPERS(HELPER_ROW)};

@@ -3,7 +3,7 @@
 use crate::state::{Entry, Owner};
 use crate::translate::{Step, Translator, unsupported};
 use pepjit_ir::op::Reason;
-use pepjit_ir::{Cond, Field, Helper, Imm, Op, Type, Value};
+use pepjit_ir::{Cond, Constant, Field, Helper, Imm, Op, Type, Value};
 
 /// CPython's numbers of the binary operators (`NB_*`; the in-place ones follow at 13).
 mod nb {
@@ -33,6 +33,9 @@ enum Kind {
     Str,
     Generic,
 }
+
+/// The operator that is a subscript.
+pub(crate) const SUBSCRIPT: u32 = nb::SUBSCRIPT;
 
 impl Translator<'_> {
     fn is_int(&self, entry: Entry) -> bool {
@@ -348,8 +351,7 @@ impl Translator<'_> {
             let size = self.op_imm(Op::LoadField, &[value], Imm::Field(Field::StrLength));
             zero_compare(self, size)
         } else {
-            let status = self.generic_status(Helper::IsTrue, 1, &[])?;
-            let truth = zero_compare(self, status);
+            let truth = self.truth_of(value, 1)?;
             self.push_bool(truth);
             return Ok(());
         };
@@ -428,6 +430,56 @@ impl Translator<'_> {
         Ok(())
     }
 
+    /// Whether an int or a string is one of a constant tuple of such.
+    fn contained_in_constant(&mut self, item: Entry, container: Entry) -> Step<Option<Value>> {
+        let Some(tuple) = self.constant(container).filter(|tuple| tuple.ty == Type::TUPLE) else { return Ok(None) };
+        let Some(known) = self.world.tuple_items(&tuple).filter(|known| (1..=8).contains(&known.len())) else { return Ok(None) };
+        if self.failed() {
+            return Ok(None);
+        }
+        let numbers: Vec<i64> = known
+            .iter()
+            .filter_map(|object| match object.constant {
+                Constant::Int(number) => Some(number),
+                _ => None,
+            })
+            .collect();
+        if numbers.len() == known.len() && self.probably_int(item) {
+            let number = self.int(item);
+            let mut any = self.build().int(0);
+            for known in numbers {
+                let known = self.build().int(known);
+                let same = self.op_imm(Op::IntCmp, &[number, known], Imm::Cond(Cond::Eq));
+                let same = self.op(Op::BoolToInt, &[same]);
+                any = self.op(Op::IntOr, &[any, same]);
+            }
+            self.specialised += 1;
+            return Ok(Some(self.is_nonzero(any)));
+        }
+        if known.iter().any(|object| object.ty != Type::STR) || self.likely(item) != Type::STR {
+            return Ok(None);
+        }
+        let text = self.guard_type(item, Type::STR)?;
+        let join = self.func.add_block();
+        let result = self.func.add_param(join, Type::C_BOOL, false);
+        for object in known {
+            let object = self.object(object);
+            let object = self.build().object(object);
+            let equal = self.build().call(Helper::StrEqual, &[text, object]);
+            let same = self.is_nonzero(equal);
+            let (found, next) = self.fork(same);
+            self.block = found;
+            let yes = self.op_imm(Op::ConstBool, &[], Imm::Int(1));
+            self.join(join, vec![yes]);
+            self.block = next;
+        }
+        let no = self.op_imm(Op::ConstBool, &[], Imm::Int(0));
+        self.join(join, vec![no]);
+        self.block = join;
+        self.specialised += 1;
+        Ok(Some(result))
+    }
+
     pub(super) fn contains(&mut self, arg: u32) -> Step {
         let (item, container) = (self.peek(1)?, self.peek(0)?);
         let cond = if arg & 1 == 0 { Cond::Ne } else { Cond::Eq };
@@ -445,6 +497,15 @@ impl Translator<'_> {
                 self.release(entry);
             }
             let truth = self.op_imm(Op::IntCmp, &[found, zero], Imm::Cond(cond));
+            self.push_bool(truth);
+            return Ok(());
+        }
+        if let Some(truth) = self.contained_in_constant(item, container)? {
+            let truth = if arg & 1 == 0 { truth } else { self.op(Op::BoolNot, &[truth]) };
+            for _ in 0..2 {
+                let entry = self.pop()?;
+                self.release(entry);
+            }
             self.push_bool(truth);
             return Ok(());
         }

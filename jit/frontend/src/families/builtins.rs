@@ -47,11 +47,19 @@ impl Translator<'_> {
         Ok(result)
     }
 
-    /// The length of anything; gives up `count` operands.
-    pub(super) fn length(&mut self, value: Value, count: usize) -> Step<Value> {
-        let quick = self.build().call(Helper::QuickLen, &[value]);
+    /// The number that a helper gives for the commonest classes, else that of a slower one (negative: an exception is set). Gives up
+    /// `count` operands. `boxed` is what the number stands for on the stack.
+    pub(super) fn quick_number(
+        &mut self,
+        (quick, slow): (Helper, Helper),
+        value: Value,
+        count: usize,
+        boxed: impl FnOnce(&mut Self, Value) -> Value,
+    ) -> Step<Value> {
+        self.secure();
+        let answer = self.build().call(quick, &[value]);
         let zero = self.build().int(0);
-        let unknown = self.op_imm(Op::IntCmp, &[quick, zero], Imm::Cond(Cond::Lt));
+        let unknown = self.op_imm(Op::IntCmp, &[answer, zero], Imm::Cond(Cond::Lt));
         let (miss, hit) = self.fork(unknown);
         self.cold(miss);
         let join = self.func.add_block();
@@ -59,23 +67,45 @@ impl Translator<'_> {
         let before = self.frame.clone();
         self.block = hit;
         self.drop_operands(count)?;
-        self.join(join, vec![quick]);
+        self.join(join, vec![answer]);
         let after = std::mem::replace(&mut self.frame, before);
         self.block = miss;
-        let length = self.call_helper(Helper::Len, &[value]);
+        let number = self.call_helper(slow, &[value]);
         // The operands are still on the stack: the interpreter gives them up.
-        let failed = self.op_imm(Op::IntCmp, &[length, zero], Imm::Cond(Cond::Lt));
+        let failed = self.op_imm(Op::IntCmp, &[number, zero], Imm::Cond(Cond::Lt));
         self.throw_if_cold(failed);
         self.drop_operands(count)?;
-        let boxed = self.op(Op::BoxInt, &[length]);
-        self.push_owned(boxed);
+        let shown = boxed(self, number);
+        self.push_owned(shown);
         self.watch();
-        let boxed = self.pop()?;
-        self.release(boxed);
-        self.join(join, vec![length]);
+        let shown = self.pop()?;
+        self.release(shown);
+        self.join(join, vec![number]);
         self.frame = after;
         self.block = join;
+        self.specialised += 1;
         Ok(result)
+    }
+
+    /// The length of anything; gives up `count` operands.
+    pub(super) fn length(&mut self, value: Value, count: usize) -> Step<Value> {
+        self.quick_number((Helper::QuickLen, Helper::Len), value, count, |this, number| this.op(Op::BoxInt, &[number]))
+    }
+
+    /// The truth of anything, as a number; gives up `count` operands.
+    pub(super) fn truth_of(&mut self, value: Value, count: usize) -> Step<Value> {
+        let number = self.quick_number((Helper::QuickTruth, Helper::IsTrue), value, count, |this, number| {
+            let truth = this.is_nonzero(number);
+            let object = this.op(Op::BoxBool, &[truth]);
+            this.build().effect(Op::IncRef, &[object], Imm::None);
+            object
+        })?;
+        Ok(self.is_nonzero(number))
+    }
+
+    pub(super) fn is_nonzero(&mut self, number: Value) -> Value {
+        let zero = self.build().int(0);
+        self.op_imm(Op::IntCmp, &[number, zero], Imm::Cond(Cond::Ne))
     }
 
     /// Calls a helper as [`Self::generic_call`] does and throws if it gives null.
@@ -183,6 +213,12 @@ impl Translator<'_> {
                 self.func.values[enumerate.index()].ty = Type::ENUMERATE;
                 self.iterators.insert(enumerate);
                 self.push_owned(enumerate);
+                Ok(true)
+            }
+            (Builtin::Bool, [entry]) => {
+                let value = self.value(*entry);
+                let truth = self.truth_of(value, count + 2)?;
+                self.push_bool(truth);
                 Ok(true)
             }
             (Builtin::Tuple, [_]) => self.convert(Helper::ToTuple, Type::TUPLE, count),

@@ -94,6 +94,7 @@ impl Translator<'_> {
                     self.drop_operands(count + 2)?;
                     length
                 } else {
+                    self.specialised -= 1;
                     self.length(value, count + 2)?
                 };
                 let boxed = self.op(Op::BoxInt, &[length]);

@@ -112,12 +112,12 @@ impl Translator<'_> {
             self.push_owned(result);
             return Ok(());
         }
+        // The interpreter specialises for some subclasses of dict as well: the helper looks at the class.
+        self.generic_op(if known == Type::DICT { Helper::DictGetItem } else { Helper::GetItem }, 2, &[])?;
         if spec.ends_with("SUBSCR_DICT") || known == Type::DICT {
-            self.guard_type(container, Type::DICT)?;
             self.specialised += 1;
-            return self.generic_op(Helper::DictGetItem, 2, &[]);
         }
-        self.generic_op(Helper::GetItem, 2, &[])
+        Ok(())
     }
 
     /// Replaces the topmost operands by something that the lowest of them holds.
@@ -166,9 +166,8 @@ impl Translator<'_> {
             self.release(container);
             return Ok(());
         }
-        let dict = !self.failed() && (spec == "STORE_SUBSCR_DICT" || known == Type::DICT);
-        if dict {
-            self.guard_type(container, Type::DICT)?;
+        let dict = known == Type::DICT;
+        if dict || spec == "STORE_SUBSCR_DICT" {
             self.specialised += 1;
         } else {
             self.generic += 1;
@@ -211,7 +210,79 @@ impl Translator<'_> {
         Ok(())
     }
 
+    /// A slice, or at once what it's used for by the next instruction.
+    pub(super) fn build_slice(&mut self, count: u32) -> Step {
+        let next = self.following();
+        let subscripts = next.as_ref().is_some_and(|next| {
+            next.name == "BINARY_SUBSCR" || next.name == "BINARY_OP" && next.arg == crate::families::arith::SUBSCRIPT
+        });
+        let could_be = |ty: Type| !ty.intersect(Type::INT).is_empty() || ty == Type::NONE;
+        let Some(subscript) = next.filter(|_| subscripts && count == 3 && !self.failed()) else {
+            return self.generic_op(Helper::BuildSlice, count as usize, &[]);
+        };
+        let (start, stop, step) = (self.peek(2)?, self.peek(1)?, self.peek(0)?);
+        let Some(Constant::Int(by)) = self.constant(step).map(|object| object.constant) else {
+            return self.generic_op(Helper::BuildSlice, 3, &[]);
+        };
+        if !could_be(self.ty(start)) || !could_be(self.ty(stop)) {
+            return self.generic_op(Helper::BuildSlice, 3, &[]);
+        }
+        let container = self.peek(3)?;
+        let value = self.value(container);
+        let (first, last) = if by < 0 { (i64::MAX, i64::MIN) } else { (0, i64::MAX) };
+        let (Some(first), Some(last)) = (self.bound(start, first), self.bound(stop, last)) else { return unsupported("slice") };
+        let by = self.build().int(by);
+        let args = [value, first, last, by];
+        let here = self.insn.clone();
+        let result = self.quick_else((Helper::QuickStepSlice, &args), 4, Type::OBJECT, |this| {
+            let slice = this.slow_call(Helper::BuildSlice, 3, &[])?;
+            this.func.values[slice.index()].ty = Type::OBJECT;
+            this.push_owned(slice);
+            this.insn = subscript;
+            this.slow_call(Helper::GetItem, 2, &[])
+        })?;
+        self.insn = here;
+        self.push_owned(result);
+        self.skip_next();
+        Ok(())
+    }
+
     pub(super) fn store_slice(&mut self) -> Step {
+        let (list, start, stop) = (self.peek(2)?, self.peek(1)?, self.peek(0)?);
+        let could_be = |ty: Type| !ty.intersect(Type::INT).is_empty() || ty == Type::NONE;
+        if !self.failed() && could_be(self.ty(start)) && could_be(self.ty(stop)) {
+            let list = self.value(list);
+            let (Some(start), Some(stop)) = (self.bound(start, 0), self.bound(stop, i64::MAX)) else {
+                return unsupported("slice");
+            };
+            let value = self.peek(3)?;
+            let value = self.value(value);
+            let generic = self.generic;
+            self.specialised += 1;
+            let status = self.call_helper(Helper::ListSetSlice, &[list, start, stop, value]);
+            let one = self.build().int(1);
+            let undone = self.op_imm(Op::IntCmp, &[status, one], Imm::Cond(Cond::Eq));
+            let (other, done) = self.fork(undone);
+            self.cold(other);
+            let join = self.func.add_block();
+            let before = self.frame.clone();
+            self.block = done;
+            self.drop_operands(4)?;
+            self.check_status(status);
+            self.join(join, Vec::new());
+            let after = std::mem::replace(&mut self.frame, before);
+            self.block = other;
+            self.set_slice()?;
+            self.join(join, Vec::new());
+            self.block = join;
+            self.frame = after;
+            self.generic = generic;
+            return Ok(());
+        }
+        self.set_slice()
+    }
+
+    fn set_slice(&mut self) -> Step {
         self.generic += 1;
         let mut values = Vec::new();
         for depth in [2, 1, 0, 3] {
@@ -219,10 +290,7 @@ impl Translator<'_> {
             values.push(self.value(entry));
         }
         let status = self.call_helper(Helper::SetSlice, &values);
-        for _ in 0..4 {
-            let entry = self.pop()?;
-            self.release(entry);
-        }
+        self.drop_operands(4)?;
         self.check_status(status);
         Ok(())
     }

@@ -126,7 +126,7 @@ impl Translator<'_> {
             "BUILD_CONST_KEY_MAP" => self.build_const_key_map(arg),
             "BUILD_SET" => self.generic_op(Helper::BuildSet, arg as usize, &[]),
             "BUILD_STRING" => self.generic_op(Helper::BuildString, arg as usize, &[]),
-            "BUILD_SLICE" => self.generic_op(Helper::BuildSlice, arg as usize, &[]),
+            "BUILD_SLICE" => self.build_slice(arg),
             "LIST_APPEND" => self.list_append(arg),
             "SET_ADD" => self.add_to(Helper::SetAdd, arg, 1),
             "MAP_ADD" => self.add_to(Helper::DictSetItem, arg, 2),
