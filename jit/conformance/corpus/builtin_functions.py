@@ -555,3 +555,84 @@ def dicts_and_their_subclasses():
             last = word
         return dict(counts), pairs
     return heat(g, ["a", "b", "a"]), outcome(g, ["a", []])
+
+
+@case
+def instances_of_one_of_several_classes():
+    class Meta(type):
+        def __instancecheck__(cls, instance):
+            print("asked", cls.__name__)
+            if instance == "raise":
+                raise OSError("hook")
+            return instance == "hooked"
+
+    class Hook(metaclass=Meta):
+        pass
+
+    class Liar:
+        @property
+        def __class__(self):
+            print("class?")
+            return int
+
+    class Proxy:
+        def __getattribute__(self, name):
+            print("attribute", name)
+            if name == "__class__":
+                return str
+            raise AttributeError(name)
+
+    class Small(int):
+        pass
+
+    def two(x):
+        return isinstance(x, (int, str)), isinstance(x, (Hook, float)), not isinstance(x, (list, tuple, dict))
+
+    def one(x):
+        return isinstance(x, int), isinstance(x, Hook), isinstance(x, Small)
+
+    def odd(x, other):
+        return isinstance(x, (int, other)), isinstance(x, other)
+    values = [1, "a", 1.5, None, True, Small(2), Hook(), Liar(), Proxy(), "hooked", "raise", [], int, Small, Hook]
+    drive(two, (1,), [(value,) for value in values])
+    drive(one, (1,), [(value,) for value in values])
+    drive(odd, (1, str), [(1, 5), ("a", 5), ("a", (str, 5)), ("a", (5, str)), (1.5, int | float), (1.5, (list, (float,))), ("hooked", Hook),
+                          ("raise", Hook), (1, None)])
+
+    def loop(items):
+        n = 0
+        for item in items:
+            if isinstance(item, (list, tuple)):
+                n += len(item)
+            elif isinstance(item, Hook):
+                n += 100
+            if not isinstance(item, (str, bytes)) and n > 50:
+                item = ()
+        return n
+    return heat(loop, [[1], (2, 3), "x"]), loop(["hooked", [1], (1,)]), outcome(loop, [[1], "raise"])
+
+
+@case
+def instances_while_the_class_changes():
+    class Old:
+        pass
+
+    class New:
+        pass
+
+    def f(x):
+        return isinstance(x, (Old, str)), isinstance(x, New)
+    thing = Old()
+    print(heat(f, thing))
+    thing.__class__ = New
+    print(f(thing))
+    Old.__class__ = type
+    saved = isinstance
+    builtins.isinstance = lambda x, classes: len(classes) if saved(classes, tuple) else "one"
+    try:
+        print(f(thing))
+    finally:
+        builtins.isinstance = saved
+    New.__class__ = type
+    Old.__bases__ = (New,)
+    return f(Old()), f(thing)

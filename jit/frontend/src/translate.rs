@@ -66,7 +66,7 @@ pub(crate) struct Translator<'a> {
     /// Whether control has left the region.
     pub(crate) reached_end: bool,
     /// Whether the current instruction calls other code where it isn't rare.
-    called: bool,
+    pub(crate) called: bool,
     /// The offset of an instruction that the one before it has done as well.
     skipped: Option<u32>,
     pending: HashMap<u32, Vec<Pending>>,
@@ -684,6 +684,7 @@ impl Translator<'_> {
         }
         for index in region.insns.clone() {
             if self.skipped.take() == Some(bytecode.insns[index].offset) {
+                self.insn = bytecode.insns[index].clone();
                 continue;
             }
             self.insn = bytecode.insns[index].clone();

@@ -281,4 +281,6 @@ helpers! {
     ListSetSlice "list_set_slice" (Obj, Int, Int, Obj) plain -> Int [READS WRITES CALLS RAISES];
     /// The truth of a number, an exact container or string, or an object whose class says nothing of it.
     QuickTruth "quick_truth" (Obj) plain -> Int [READS];
+    /// `isinstance(a, b)` for plain classes, where nobody else is asked: 1 or 0.
+    QuickInstance "quick_instance" (Obj, Obj) plain -> Int [READS];
 }

@@ -236,6 +236,28 @@ int64_t pepjit_quick_truth(Obj object)
     return silent ? 1 : -1;
 }
 
+/* Quick: isinstance, if the class is a plain one and the object tells its own class. */
+int64_t pepjit_quick_instance(Obj object, Obj class)
+{
+    static Obj name, plain;
+    PyTypeObject *type = Py_TYPE(object);
+    if (!PyType_CheckExact(class)) {
+        return -1;
+    }
+    if (type == (PyTypeObject *)class || PyType_IsSubtype(type, (PyTypeObject *)class)) {
+        return 1;
+    }
+    if (name == NULL) {
+        name = PyUnicode_InternFromString("__class__");
+        if (name == NULL) {
+            PyErr_Clear();
+            return -1;
+        }
+        plain = _PyType_Lookup(&PyBaseObject_Type, name);
+    }
+    return type->tp_getattro == PyObject_GenericGetAttr && plain != NULL && _PyType_Lookup(type, name) == plain ? 0 : -1;
+}
+
 /* ---------------------------------------------------------------- strings */
 
 /* The function behind a class's own __format__. */

@@ -229,6 +229,7 @@ Obj pepjit_quick_slice(Obj object, int64_t start, int64_t stop);
 Obj pepjit_quick_step_slice(Obj object, int64_t start, int64_t stop, int64_t step);
 int64_t pepjit_list_set_slice(Obj list, int64_t start, int64_t stop, Obj value);
 int64_t pepjit_quick_truth(Obj object);
+int64_t pepjit_quick_instance(Obj object, Obj class);
 Obj pepjit_format_with_spec(Obj value, Obj spec);
 int64_t pepjit_str_equal(Obj left, Obj right);
 int64_t pepjit_str_compare(Obj left, Obj right);

@@ -4,7 +4,7 @@ use crate::state::Entry;
 use crate::translate::{Step, Translator};
 use crate::world::{Builtin, Convention, Native};
 use pepjit_ir::op::Reason;
-use pepjit_ir::{Cond, Helper, Imm, ObjRef, Op, Type, Value};
+use pepjit_ir::{Block, Cond, Helper, Imm, ObjRef, Op, Type, Value};
 
 /// CPython's numbers of `<` and `>`, for `min` and `max`.
 const LESS: i64 = 0;
@@ -237,6 +237,79 @@ impl Translator<'_> {
             }
             _ => Ok(false),
         }
+    }
+
+    /// Whether an object is an instance of one of several classes, asked in their order.
+    pub(super) fn instance_of(&mut self, entry: Entry, classes: &[Entry]) -> Value {
+        self.secure();
+        let value = self.value(entry);
+        let join = self.func.add_block();
+        let result = self.func.add_param(join, Type::C_BOOL, false);
+        for class in classes {
+            if let Entry::Const(class) = *class {
+                let exact = self.op_imm(Op::IsClass, &[value], Imm::Obj(class));
+                self.join_if(exact, join);
+            }
+            let class = self.value(*class);
+            let answer = self.build().call(Helper::QuickInstance, &[value, class]);
+            let zero = self.build().int(0);
+            let unknown = self.op_imm(Op::IntCmp, &[answer, zero], Imm::Cond(Cond::Lt));
+            let (ask, known) = self.fork(unknown);
+            self.cold(ask);
+            let both = self.func.add_block();
+            let number = self.func.add_param(both, Type::C_INT, false);
+            self.block = known;
+            self.join(both, vec![answer]);
+            self.block = ask;
+            let status = self.call_helper(Helper::IsInstance, &[value, class]);
+            // The operands are still on the stack: the interpreter gives them up.
+            let failed = self.op_imm(Op::IntCmp, &[status, zero], Imm::Cond(Cond::Lt));
+            self.throw_if_cold(failed);
+            self.join(both, vec![status]);
+            self.block = both;
+            let truth = self.is_nonzero(number);
+            self.join_if(truth, join);
+        }
+        // A class may have been asked, rare as that is.
+        self.called = true;
+        let no = self.op_imm(Op::ConstBool, &[], Imm::Int(0));
+        self.join(join, vec![no]);
+        self.block = join;
+        result
+    }
+
+    /// Goes to a block with "true" if the condition holds, else on.
+    fn join_if(&mut self, condition: Value, block: Block) {
+        let (yes, no) = self.fork(condition);
+        self.block = yes;
+        let one = self.op_imm(Op::ConstBool, &[], Imm::Int(1));
+        self.join(block, vec![one]);
+        self.block = no;
+    }
+
+    /// A tuple of `count` that is made for `isinstance` alone: asks class by class instead. False if it's something else.
+    pub(super) fn tests_instance(&mut self, count: u32) -> Step<bool> {
+        let Some(call) = self.following().filter(|next| next.name == "CALL" && next.arg == 2) else { return Ok(false) };
+        let count = count as usize;
+        let (Ok(entry), Ok(receiver), Ok(callable)) = (self.peek(count), self.peek(count + 1), self.peek(count + 2)) else {
+            return Ok(false);
+        };
+        let Some(function) = self.constant(callable) else { return Ok(false) };
+        if self.failed()
+            || receiver != Entry::Null
+            || !(1..=4).contains(&count)
+            || self.world.builtin(&function) != Some(Builtin::IsInstance)
+        {
+            return Ok(false);
+        }
+        let classes: Vec<Entry> = self.frame.stack[self.frame.stack.len() - count..].to_vec();
+        self.skip_next();
+        self.insn = call;
+        let truth = self.instance_of(entry, &classes);
+        self.drop_operands(count + 3)?;
+        self.push_bool(truth);
+        self.specialised += 1;
+        Ok(true)
     }
 
     /// Calls what is on the stack through the interpreter's protocol; the checked result.

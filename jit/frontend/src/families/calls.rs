@@ -102,24 +102,7 @@ impl Translator<'_> {
                 Ok(true)
             }
             (Builtin::IsInstance, [entry, class]) => {
-                self.secure();
-                let (value, class_value) = (self.value(*entry), self.value(*class));
-                let truth = if let Entry::Const(class) = *class {
-                    let join = self.func.add_block();
-                    let result = self.func.add_param(join, Type::C_BOOL, false);
-                    let exact = self.op_imm(Op::IsClass, &[value], Imm::Obj(class));
-                    let (yes, ask) = self.fork(exact);
-                    self.block = yes;
-                    let one = self.op_imm(Op::ConstBool, &[], Imm::Int(1));
-                    self.join(join, vec![one]);
-                    self.block = ask;
-                    let answer = self.is_instance(value, class_value);
-                    self.join(join, vec![answer]);
-                    self.block = join;
-                    result
-                } else {
-                    self.is_instance(value, class_value)
-                };
+                let truth = self.instance_of(*entry, &[*class]);
                 self.drop_operands(count + 2)?;
                 self.push_bool(truth);
                 Ok(true)
@@ -198,13 +181,6 @@ impl Translator<'_> {
         let boxed = self.op(Op::BoxFloat, &[result]);
         self.push_owned(boxed);
         Ok(true)
-    }
-
-    fn is_instance(&mut self, value: Value, class: Value) -> Value {
-        let status = self.call_helper(Helper::IsInstance, &[value, class]);
-        self.check_status(status);
-        let zero = self.build().int(0);
-        self.op_imm(Op::IntCmp, &[status, zero], Imm::Cond(Cond::Ne))
     }
 
     /// Appends an owned item to an exact list: in line if there's room.

@@ -297,6 +297,9 @@ impl Translator<'_> {
 
     /// A list or tuple that takes over the topmost entries.
     pub(super) fn build_owned(&mut self, helper: Helper, count: u32) -> Step {
+        if helper == Helper::BuildTuple && self.tests_instance(count)? {
+            return Ok(());
+        }
         self.secure();
         let depth = self.frame.stack.len().checked_sub(count as usize).map_or_else(|| unsupported("stack"), Ok)?;
         let entries = self.frame.stack.split_off(depth);
