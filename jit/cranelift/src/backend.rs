@@ -101,10 +101,10 @@ impl CraneliftBackend {
         self.units.get(&handle).map_or(&[], |unit| &unit.ranges)
     }
 
-    /// The `.eh_frame` section of a compiled function's code, ending with a terminator; the caller keeps it in memory as long as it's
-    /// registered.
-    pub fn eh_frame(&self, handle: u64) -> Result<Vec<u8>, BackendError> {
-        eh_frame(&*self.isa, self.ranges(handle))
+    /// An `.eh_frame` section for each of a compiled function's [`Self::ranges`], ending with a terminator; the caller keeps them in memory as
+    /// long as they are registered. One for all would stand for everything that lies between the ranges as well.
+    pub fn eh_frames(&self, handle: u64) -> Result<Vec<Vec<u8>>, BackendError> {
+        self.ranges(handle).iter().map(|range| eh_frame(&*self.isa, range)).collect()
     }
 }
 

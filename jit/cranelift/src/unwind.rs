@@ -19,15 +19,13 @@ pub struct CodeRange {
     pub(crate) unwind: Option<UnwindInfo>,
 }
 
-/// The `.eh_frame` section of some code, with its terminator, as the unwinder's registration function wants it.
-pub(crate) fn eh_frame(isa: &dyn TargetIsa, ranges: &[CodeRange]) -> Result<Vec<u8>, BackendError> {
+/// The `.eh_frame` section of a piece of code, with its terminator, as the unwinder's registration function wants it.
+pub(crate) fn eh_frame(isa: &dyn TargetIsa, range: &CodeRange) -> Result<Vec<u8>, BackendError> {
     let mut table = FrameTable::default();
     let cie = isa.create_systemv_cie().ok_or_else(|| internal("no unwind information for this platform"))?;
     let cie = table.add_cie(cie);
-    for range in ranges {
-        if let Some(UnwindInfo::SystemV(info)) = &range.unwind {
-            table.add_fde(cie, info.to_fde(Address::Constant(range.address)));
-        }
+    if let Some(UnwindInfo::SystemV(info)) = &range.unwind {
+        table.add_fde(cie, info.to_fde(Address::Constant(range.address)));
     }
     let mut section = EhFrame(EndianVec::new(RunTimeEndian::default()));
     table.write_eh_frame(&mut section).map_err(|error| internal(format!("unwind information: {error}")))?;

@@ -102,10 +102,10 @@ fn has_three_entries_and_their_code() {
     assert_eq!(ranges.iter().map(|range| range.bytes).sum::<usize>(), compiled.code_bytes);
     assert!(compiled.code_bytes > 100);
     assert!(compiled.dumps["asm"].contains("; sum (fallback)"));
-    let unwind = backend.eh_frame(compiled.handle).expect("unwind information");
-    let addresses: Vec<[u8; 8]> = entries.iter().map(|entry| entry.to_ne_bytes()).collect();
-    for address in addresses {
-        assert!(unwind.windows(8).any(|bytes| bytes == address), "each entry has its description");
+    let unwind = backend.eh_frames(compiled.handle).expect("unwind information");
+    assert_eq!(unwind.len(), entries.len());
+    for (entry, section) in entries.iter().zip(unwind) {
+        assert!(section.windows(8).any(|bytes| bytes == entry.to_ne_bytes()), "each entry has its description");
     }
     backend.free(compiled.handle);
     assert!(backend.ranges(compiled.handle).is_empty());

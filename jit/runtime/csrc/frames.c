@@ -16,8 +16,8 @@ int pepjit_running(void (*visit)(void *context, PyObject *code), void *context)
         return 0;
     }
     PyInterpreterState *interp = PyInterpreterState_Get();
-    PyObject *modules = PyImport_GetModuleDict();
-    if (pepjit_waiting != 0 || modules == NULL || !PyDict_CheckExact(modules) || pepjit_dict_get(modules, greenlet) != NULL) {
+    PyObject *modules = PySys_GetObject("modules"); /* gone at the end of the process */
+    if (pepjit_waiting != 0 || (modules != NULL && PyDict_CheckExact(modules) && pepjit_dict_get(modules, greenlet) != NULL)) {
         return 0;
     }
     for (PyThreadState *tstate = PyInterpreterState_ThreadHead(interp); tstate != NULL; tstate = PyThreadState_Next(tstate)) {

@@ -367,6 +367,7 @@ int pepjit_is_class(PyObject *object);
 int pepjit_is_module(PyObject *object); /* exactly a module */
 void pepjit_incref(PyObject *object);
 void pepjit_decref(PyObject *object);   /* may run finalisers */
+int pepjit_keep(PyObject *object);      /* a reference, unless the object is just going away: then 0 */
 PyObject *pepjit_type_of(PyObject *object); /* borrowed */
 
 /* The value of an exact str key in a dict; borrowed, NULL if absent; never raises, never runs Python code for dicts with str keys only
@@ -377,7 +378,7 @@ PyObject *pepjit_module_dict(PyObject *module); /* borrowed */
 /* ------------------------------------------------------------------------------------------------ world: functions, code */
 
 struct pepjit_function {
-    PyObject *code, *globals, *builtins; /* borrowed, not NULL; builtins or globals may be no exact dict */
+    PyObject *code, *globals, *builtins; /* borrowed; builtins or globals may be no exact dict, or NULL if the function is being collected */
     PyObject *defaults;                  /* tuple or NULL */
     PyObject *kwdefaults;                /* dict or NULL */
     PyObject *closure;                   /* tuple of cells or NULL */
@@ -438,6 +439,10 @@ void pepjit_attribute(PyObject *type, PyObject *name, struct pepjit_attribute *o
 /* An attribute of a class object itself (`Colour.RED`) that is a plain value, function or method descriptor found through its MRO, with nothing
  * on the metaclass in the way. Borrowed or NULL. Watch the class. */
 PyObject *pepjit_class_attribute(PyObject *type, PyObject *name);
+/* The dict of the class in whose MRO the attribute is found; borrowed; NULL: none. */
+PyObject *pepjit_class_holder(PyObject *type, PyObject *name);
+/* Whether a class can't be changed. */
+int pepjit_class_is_fixed(PyObject *type);
 /* Whether calling the class is: allocate with object.__new__, then call __init__. 1 with *init the Python function (borrowed) or NULL for
  * object.__init__; else 0. Watch the class. */
 int pepjit_class_call(PyObject *type, PyObject **init);

@@ -164,6 +164,15 @@ int pepjit_is_class(PyObject *object) { return PyType_Check(object); }
 int pepjit_is_module(PyObject *object) { return PyModule_CheckExact(object); }
 void pepjit_incref(PyObject *object) { Py_INCREF(object); }
 void pepjit_decref(PyObject *object) { Py_DECREF(object); }
+int pepjit_keep(PyObject *object)
+{
+    if (Py_REFCNT(object) <= 0) {
+        return 0;
+    }
+    Py_INCREF(object);
+    return 1;
+}
+
 PyObject *pepjit_type_of(PyObject *object) { return (PyObject *)Py_TYPE(object); }
 PyObject *pepjit_module_dict(PyObject *module) { return PyModule_GetDict(module); }
 int64_t pepjit_tuple_size(PyObject *tuple) { return PyTuple_GET_SIZE(tuple); }
@@ -210,7 +219,9 @@ void pepjit_function_info(PyObject *function, struct pepjit_function *out)
     out->qualname = func->func_qualname;
     out->vectorcall = (void *)func->vectorcall;
     out->version = func->func_version;
-    out->plain_dicts = PyDict_CheckExact(func->func_globals) && PyDict_CheckExact(func->func_builtins);
+    /* The collector may have cleared the function. */
+    out->plain_dicts = func->func_globals != NULL && PyDict_CheckExact(func->func_globals) && func->func_builtins != NULL &&
+        PyDict_CheckExact(func->func_builtins);
 }
 
 PyObject *pepjit_function_of_version(uint32_t version)
@@ -505,6 +516,25 @@ PyObject *pepjit_class_attribute(PyObject *type_object, PyObject *name)
     }
     int itself = PyFunction_Check(found) || Py_IS_TYPE(found, &PyMethodDescr_Type) || Py_TYPE(found)->tp_descr_get == NULL;
     return itself ? found : NULL;
+}
+
+PyObject *pepjit_class_holder(PyObject *type_object, PyObject *name)
+{
+    PyObject *mro = ((PyTypeObject *)type_object)->tp_mro;
+    for (Py_ssize_t i = 0; mro != NULL && i < PyTuple_GET_SIZE(mro); i++) {
+        PyObject *dict = PyType_GetDict((PyTypeObject *)PyTuple_GET_ITEM(mro, i));
+        PyObject *found = dict != NULL && PyDict_CheckExact(dict) ? pepjit_dict_get(dict, name) : NULL;
+        Py_XDECREF(dict); /* the class holds it */
+        if (found != NULL) {
+            return dict;
+        }
+    }
+    return NULL;
+}
+
+int pepjit_class_is_fixed(PyObject *type)
+{
+    return (((PyTypeObject *)type)->tp_flags & Py_TPFLAGS_IMMUTABLETYPE) != 0;
 }
 
 int pepjit_class_call(PyObject *type_object, PyObject **init)

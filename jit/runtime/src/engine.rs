@@ -95,6 +95,8 @@ pub(crate) struct Engine {
     /// Code objects that functions have lost, and that code may still be running.
     pub(crate) replaced: Vec<Object>,
     pub(crate) patience: Patience,
+    /// Whether what is being handled has happened already.
+    pub(crate) late: bool,
     /// References of freed units, to be given up when the engine is no longer busy.
     pub(crate) released: Vec<Object>,
     /// Classes by version tag (kept alive during a compilation).
@@ -178,9 +180,11 @@ impl Engine {
             if missed.is_empty() {
                 break;
             }
+            self.late = true;
             for event in missed {
                 self.handle(&event);
             }
+            self.late = false;
         }
     }
 
@@ -293,7 +297,7 @@ impl Engine {
         let start = Instant::now();
         let mut world = ProcessWorld::new(self, id, function);
         let built = pepjit_frontend::build(&facts.input, &mut world);
-        let (mut assumptions, callees) = world.finish();
+        let mut findings = world.finish();
         self.counters.frontend_ns += start.elapsed().as_nanos() as u64;
         let mut built = built.map_err(|BuildError::Unsupported(what)| Refusal::Unsupported(what))?;
         let worthwhile = match entry {
@@ -338,22 +342,12 @@ impl Engine {
             other => Refusal::Unsupported(other.to_string()),
         })?;
 
-        // Everything that the code names stays alive with it.
-        // (Not the function itself: who runs it holds it, and it could never go away.)
+        // Everything that the code names stays alive with it, but for what is alive as long as the assumptions hold: functions and their
+        // namespaces would never go. (Nor the function itself: who runs it holds it. Nor the code object: what runs of it holds it.)
         let alone = key.owner == function as usize;
-        // Nor classes that are watched: when one goes the code is invalid, and classes hold the functions whose code would hold them. Nor the code
-        // object: what runs of it holds it.
-        let watched: HashSet<usize> = assumptions
-            .iter()
-            .filter_map(|assumption| if let Assumption::Class(class) = assumption { Some(*class) } else { None })
-            .collect();
-        let kept: Vec<Object> = built
-            .func
-            .objects
-            .iter()
-            .map(|object| object.address as Object)
-            .filter(|object| *object != function && !watched.contains(&(*object as usize)))
-            .collect();
+        let named = built.func.objects.iter().filter(|object| !object.immortal).map(|object| object.address as Object);
+        let (held, kept): (Vec<Object>, Vec<Object>) =
+            named.filter(|object| *object != function).partition(|object| findings.held.contains(&(*object as usize)));
         for object in &kept {
             // SAFETY: the objects are live: the front end found them a moment ago, and the GIL has been held since.
             unsafe { ffi::pepjit_incref(*object) };
@@ -372,7 +366,7 @@ impl Engine {
         }
         // The function itself: new code or defaults.
         if alone {
-            assumptions.push(Assumption::Function(key.owner));
+            findings.assumptions.push(Assumption::Function(key.owner));
         }
         let called = |cell: &EntryCell| built.func.callees.iter().any(|callee| callee.entry_cell == cell.address());
         // A unit that calls one still in progress goes with it if that fails.
@@ -388,8 +382,8 @@ impl Engine {
             words,
             cell: mine.cell,
             shared,
-            callees: callees.into_iter().filter(|cell| called(cell)).collect(),
-            assumptions,
+            callees: findings.callees.into_iter().filter(|cell| called(cell)).collect(),
+            assumptions: findings.assumptions,
             hooked: BTreeSet::new(),
             hooks: 0,
             specialisations: pepjit_frontend::specialisations(&facts.input),
@@ -399,6 +393,7 @@ impl Engine {
             exits,
             views,
             kept,
+            held,
             function,
             code: info.code,
             namespaces,

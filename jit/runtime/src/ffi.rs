@@ -322,6 +322,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_is_module(object: Object) -> c_int;
     pub(crate) fn pepjit_incref(object: Object);
     pub(crate) fn pepjit_decref(object: Object);
+    pub(crate) fn pepjit_keep(object: Object) -> c_int;
     pub(crate) fn pepjit_dict_get(dict: Object, key: Object) -> Object;
     pub(crate) fn pepjit_module_dict(module: Object) -> Object;
     pub(crate) fn pepjit_function_of_version(version: u32) -> Object;
@@ -334,6 +335,8 @@ unsafe extern "C" {
     pub(crate) fn pepjit_class_version(ty: Object) -> u32;
     pub(crate) fn pepjit_attribute(ty: Object, name: Object, out: *mut AttributeInfo);
     pub(crate) fn pepjit_class_attribute(ty: Object, name: Object) -> Object;
+    pub(crate) fn pepjit_class_holder(ty: Object, name: Object) -> Object;
+    pub(crate) fn pepjit_class_is_fixed(ty: Object) -> c_int;
     pub(crate) fn pepjit_class_call(ty: Object, init: *mut Object) -> c_int;
     pub(crate) fn pepjit_builtin(object: Object) -> c_int;
     pub(crate) fn pepjit_native(object: Object, out: *mut NativeInfo) -> c_int;

@@ -53,8 +53,16 @@ impl Patience {
 }
 
 extern "C" fn note_running(running: *mut c_void, code: Object) {
-    // SAFETY: `collect` passes its set, and nobody else has it meanwhile.
+    // SAFETY: `running` passes its set, and nobody else has it meanwhile.
     unsafe { (*running.cast::<HashSet<usize>>()).insert(code as usize) };
+}
+
+/// The code objects that native code runs of now, with a frame; none if that can't be told.
+fn running() -> Option<HashSet<usize>> {
+    let mut running: HashSet<usize> = HashSet::new();
+    // SAFETY: the callback gets what it expects.
+    let known = unsafe { ffi::pepjit_running(note_running, (&raw mut running).cast()) } != 0;
+    known.then_some(running)
 }
 
 impl Engine {
@@ -110,8 +118,30 @@ impl Engine {
             // SAFETY: a point lives as long as its code object, whose end takes its units away.
             unsafe { point.as_mut().entry = 0 };
         }
+        let held = std::mem::take(&mut unit.held);
         for function in std::mem::take(&mut unit.hooked) {
             self.unhook(function, true);
+        }
+        self.keep(id, &held);
+    }
+
+    /// Who holds what a unit names is about to let go: if the unit may be running it's kept until that ends. (Else it isn't: the collector may
+    /// be taking it apart.)
+    fn keep(&mut self, id: UnitId, held: &[Object]) {
+        if held.is_empty() || self.late {
+            // Of events that come late nobody knows whether the objects are still alive.
+            return;
+        }
+        let running = running();
+        let Some(unit) = self.registry.units.get_mut(&id) else { return };
+        if *unit.words.active == 0 && running.is_some_and(|running| !running.contains(&(unit.code as usize))) {
+            return;
+        }
+        for object in held {
+            // SAFETY: the object has been alive as long as the unit was valid.
+            if unsafe { ffi::pepjit_keep(*object) } != 0 {
+                unit.kept.push(*object);
+            }
         }
     }
 
@@ -246,10 +276,10 @@ impl Engine {
         if !self.known.remove(&function) {
             return;
         }
+        self.drop_owned(function);
         let broken = self.registry.assumptions.break_function(function);
         self.invalidate_all(broken);
         self.queue.retain(|queued| *queued != function);
-        self.drop_owned(function);
         // Units that it shares with others are theirs.
         for id in self.registry.run_by(function) {
             let heir = self.registry.units.get(&id).and_then(|unit| unit.hooked.first().copied());
@@ -280,12 +310,10 @@ impl Engine {
         if self.registry.dead.is_empty() && self.replaced.is_empty() || !self.patience.is_over() {
             return;
         }
-        let mut running: HashSet<usize> = HashSet::new();
-        // SAFETY: the callback gets what it expects.
-        if unsafe { ffi::pepjit_running(note_running, (&raw mut running).cast()) } == 0 {
+        let Some(running) = running() else {
             self.patience.found(false);
             return;
-        }
+        };
         for id in std::mem::take(&mut self.registry.dead) {
             let Some(unit) = self.registry.units.get(&id) else { continue };
             // Callers that weren't told go to the interpreter through its fallback entry.

@@ -125,6 +125,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             known: HashSet::default(),
             replaced: Vec::new(),
             patience: Patience::default(),
+            late: false,
             classes: HashMap::new(),
             hot_handlers: HashMap::new(),
             queue: Vec::new(),

@@ -131,6 +131,8 @@ pub(crate) struct Unit {
     pub(crate) views: ViewTable,
     /// Objects kept alive for the code.
     pub(crate) kept: Vec<Object>,
+    /// Objects that others hold as long as the assumptions hold: the collector couldn't see that these references go in circles.
+    pub(crate) held: Vec<Object>,
     /// A function that runs the code: the one that it was compiled from, as long as it lives; null if none is known.
     pub(crate) function: Object,
     /// Its code object.

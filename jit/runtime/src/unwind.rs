@@ -109,8 +109,8 @@ pub(crate) struct Piece<'a> {
 /// A compiled function that the outside world knows of, until this is dropped (which must happen before its code is freed).
 #[derive(Debug)]
 pub(crate) struct Registration {
-    /// The unwinder keeps a pointer into it.
-    eh_frame: Box<[u8]>,
+    /// The unwinder keeps pointers into them. Each is for one piece: it takes a section to stand for all that lies between its addresses.
+    sections: Vec<Box<[u8]>>,
     debug: Option<DebugEntry>,
 }
 
@@ -120,40 +120,44 @@ impl Registration {
         let ranges = backend.ranges(handle).iter();
         let pieces: Vec<_> =
             ranges.map(|range| Piece { name: &range.name, address: range.address, bytes: range.bytes }).collect();
-        Ok(Registration::new(&pieces, backend.eh_frame(handle)?, Audience::from_env()))
+        Ok(Registration::new(&pieces, backend.eh_frames(handle)?, Audience::from_env()))
     }
 
-    /// Registers code with its `.eh_frame` section, which must end with a terminator (four zero bytes). That perf's file can't be written
-    /// is reported once, on standard error.
-    pub(crate) fn new(pieces: &[Piece<'_>], eh_frame: Vec<u8>, audience: Audience) -> Registration {
-        debug_assert!(eh_frame.ends_with(&[0; 4]), "the unwinder reads on until it finds a terminator");
-        let eh_frame = eh_frame.into_boxed_slice();
-        if has_entries(&eh_frame) {
+    /// Registers code with an `.eh_frame` section for each piece, which must end with a terminator (four zero bytes). That perf's file can't
+    /// be written is reported once, on standard error.
+    pub(crate) fn new(pieces: &[Piece<'_>], sections: Vec<Vec<u8>>, audience: Audience) -> Registration {
+        debug_assert!(
+            sections.iter().all(|section| section.ends_with(&[0; 4])),
+            "the unwinder reads on until it finds a terminator"
+        );
+        let sections: Vec<Box<[u8]>> =
+            sections.into_iter().filter(|section| has_entries(section)).map(Vec::into_boxed_slice).collect();
+        for section in &sections {
             // SAFETY: a well-formed, terminated section that stays where it is until `drop` has taken it back.
-            unsafe { __register_frame(eh_frame.as_ptr()) };
+            unsafe { __register_frame(section.as_ptr()) };
         }
-        let debug = audience.gdb.then(|| DebugEntry::new(elf::image(pieces, &eh_frame)));
+        let debug = audience.gdb.then(|| DebugEntry::new(elf::image(pieces, &joined(&sections))));
         if audience.perf
             && let Err(error) = append_to_perf_map(&perf_map_path(), pieces)
         {
             report_once(&error);
         }
-        let registration = Registration { eh_frame, debug };
+        let registration = Registration { sections, debug };
         METADATA_BYTES.fetch_add(registration.metadata_bytes(), Ordering::Relaxed);
         registration
     }
 
     fn metadata_bytes(&self) -> usize {
-        self.eh_frame.len() + self.debug.as_ref().map_or(0, DebugEntry::bytes)
+        self.sections.iter().map(|section| section.len()).sum::<usize>() + self.debug.as_ref().map_or(0, DebugEntry::bytes)
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
         METADATA_BYTES.fetch_sub(self.metadata_bytes(), Ordering::Relaxed);
-        if has_entries(&self.eh_frame) {
+        for section in &self.sections {
             // SAFETY: registered by `new` with this very pointer, and not taken back since.
-            unsafe { __deregister_frame(self.eh_frame.as_ptr()) };
+            unsafe { __deregister_frame(section.as_ptr()) };
         }
     }
 }
@@ -161,6 +165,13 @@ impl Drop for Registration {
 /// Whether there is more than the terminator: the unwinder aborts the process if an empty section is taken back.
 fn has_entries(eh_frame: &[u8]) -> bool {
     eh_frame.len() > 4
+}
+
+/// One section of several: an entry says by its distance where what it shares with others is.
+fn joined(sections: &[Box<[u8]>]) -> Vec<u8> {
+    let mut all: Vec<u8> = sections.iter().flat_map(|section| &section[..section.len() - 4]).copied().collect();
+    all.extend([0; 4]);
+    all
 }
 
 fn perf_map_path() -> PathBuf {

@@ -10,6 +10,7 @@ use pepjit_frontend::{
     Attribute, Builtin, CalleeInfo, ClassCall, CodeInput, Convention, Entry, KnownBy, Native, Shadow, Signature, Target, World,
 };
 use pepjit_ir::{Callee, ObjRef, Type};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// Answers for one compilation.
@@ -20,6 +21,18 @@ pub(crate) struct ProcessWorld<'a> {
     builtins: Object,
     assumptions: Vec<Assumption>,
     callees: Vec<Rc<EntryCell>>,
+    /// Objects that something holds whose change would be reported first.
+    held: HashSet<usize>,
+}
+
+/// What a compilation has found out about the process.
+pub(crate) struct Findings {
+    /// What the code assumes.
+    pub(crate) assumptions: Vec<Assumption>,
+    /// Through which cells it may call.
+    pub(crate) callees: Vec<Rc<EntryCell>>,
+    /// The objects that are alive as long as the assumptions hold.
+    pub(crate) held: HashSet<usize>,
 }
 
 const BUILTINS: [Builtin; 19] = [
@@ -54,12 +67,13 @@ impl<'a> ProcessWorld<'a> {
             builtins: info.builtins,
             assumptions: Vec::new(),
             callees: Vec::new(),
+            held: HashSet::new(),
         }
     }
 
-    /// What the code assumes, and through which cells it may call.
-    pub(crate) fn finish(self) -> (Vec<Assumption>, Vec<Rc<EntryCell>>) {
-        (self.assumptions, self.callees)
+    /// What has been found out.
+    pub(crate) fn finish(self) -> Findings {
+        Findings { assumptions: self.assumptions, callees: self.callees, held: self.held }
     }
 
     fn assume(&mut self, assumption: Assumption) {
@@ -72,11 +86,30 @@ impl<'a> ProcessWorld<'a> {
         if object.is_null() { None } else { Some(describe(object)) }
     }
 
-    /// Watches a name of a dict; false if it has been seen changing, or can't be watched.
-    fn rely_on_name(&mut self, dict: Object, name: &str) -> bool {
-        if self.engine.registry.assumptions.is_unstable(dict as usize, name) {
+    /// Relies on what a name of a dict means (null: nothing); false if that has been seen changing, or can't be watched.
+    fn rely_on_name(&mut self, dict: Object, name: Object, value: Object) -> bool {
+        let Some(name) = text(name) else { return false };
+        if self.engine.registry.assumptions.is_unstable(dict as usize, &name) || !self.watch_name(dict, name) {
             return false;
         }
+        self.held.insert(value as usize);
+        true
+    }
+
+    /// Notes what a class attribute holds, if its being replaced is reported in time. (Classes themselves report changes too late for this
+    /// on some versions.)
+    fn held_by_class(&mut self, class: Object, name: Object, value: Object) {
+        // SAFETY: a live class and a live str.
+        let holder = unsafe { ffi::pepjit_class_holder(class, name) };
+        if let Some(name) = text(name)
+            && !holder.is_null()
+            && self.watch_name(holder, name)
+        {
+            self.held.insert(value as usize);
+        }
+    }
+
+    fn watch_name(&mut self, dict: Object, name: String) -> bool {
         // SAFETY: `dict` is a live exact dict.
         if unsafe { ffi::pepjit_watch_dict(dict) } != 0 {
             clear_error();
@@ -84,7 +117,7 @@ impl<'a> ProcessWorld<'a> {
         }
         // SAFETY: a live dict; the text is read at once.
         unsafe { ffi::pepjit_rely_on_name(dict, name.as_ptr(), name.len() as i64) };
-        self.assume(Assumption::Name { dict: dict as usize, name: name.to_string() });
+        self.assume(Assumption::Name { dict: dict as usize, name });
         true
     }
 
@@ -94,7 +127,12 @@ impl<'a> ProcessWorld<'a> {
             clear_error();
             return false;
         }
-        self.assume(Assumption::Class(class as usize));
+        // A class that can't be changed is kept alive like everything else.
+        // SAFETY: as above.
+        if unsafe { ffi::pepjit_class_is_fixed(class) } == 0 {
+            self.assume(Assumption::Class(class as usize));
+            self.held.insert(class as usize);
+        }
         true
     }
 
@@ -143,10 +181,11 @@ impl<'a> ProcessWorld<'a> {
             let given = tuple(info.defaults);
             let first = positional.saturating_sub(given.len());
             for (place, value) in defaults[first..positional].iter_mut().zip(&given[given.len() - (positional - first)..]) {
+                self.held.insert(*value as usize);
                 *place = Some(describe(*value));
             }
             for position in positional..positional + named {
-                defaults[position] = self.keyword_default(info.kwdefaults, code_name(info.code, position), &names[position]);
+                defaults[position] = self.keyword_default(info.kwdefaults, code_name(info.code, position));
             }
         }
         Signature {
@@ -160,13 +199,13 @@ impl<'a> ProcessWorld<'a> {
     }
 
     /// The default of a parameter that is given by name alone. Nobody tells when such a dict changes, but the dict itself.
-    fn keyword_default(&mut self, dict: Object, name: Object, text: &str) -> Option<ObjRef> {
+    fn keyword_default(&mut self, dict: Object, name: Object) -> Option<ObjRef> {
         if dict.is_null() || name.is_null() {
             return None;
         }
         // SAFETY: a live dict (held by the function) and a live str (held by its code).
         let value = Self::known(unsafe { ffi::pepjit_dict_get(dict, name) })?;
-        self.rely_on_name(dict, text).then_some(value)
+        self.rely_on_name(dict, name, value.address as Object).then_some(value)
     }
 
     fn shadow(info: &ffi::AttributeInfo) -> Shadow {
@@ -193,13 +232,13 @@ impl World for ProcessWorld<'_> {
         let key = name.address as Object;
         // SAFETY: live dicts (held by the function) and a live str (held by its code).
         let (global, builtin) = unsafe { (ffi::pepjit_dict_get(self.globals, key), ffi::pepjit_dict_get(self.builtins, key)) };
-        if !self.rely_on_name(self.globals, &name.label) {
+        if !self.rely_on_name(self.globals, key, global) {
             return None;
         }
         if !global.is_null() {
             return Some(describe(global));
         }
-        if builtin.is_null() || !self.rely_on_name(self.builtins, &name.label) {
+        if builtin.is_null() || !self.rely_on_name(self.builtins, key, builtin) {
             return None;
         }
         Some(describe(builtin))
@@ -234,6 +273,9 @@ impl World for ProcessWorld<'_> {
         if info.kind == 0 || !self.rely_on_class(class) {
             return Attribute::Generic;
         }
+        if info.object != 0 {
+            self.held_by_class(class, name.address as Object, info.object as Object);
+        }
         match info.kind {
             1 if info.storable != 0 => Attribute::InlineValue {
                 offset: info.offset,
@@ -256,7 +298,7 @@ impl World for ProcessWorld<'_> {
             if ffi::pepjit_is_module(owner) != 0 {
                 let dict = ffi::pepjit_module_dict(owner);
                 let value = ffi::pepjit_dict_get(dict, key);
-                if value.is_null() || !self.rely_on_name(dict, &name.label) {
+                if value.is_null() || !self.rely_on_name(dict, key, value) {
                     return None;
                 }
                 return Self::known(value);
@@ -266,6 +308,7 @@ impl World for ProcessWorld<'_> {
                 if value.is_null() || !self.rely_on_class_object(owner) {
                     return None;
                 }
+                self.held_by_class(owner, key, value);
                 return Self::known(value);
             }
         }
@@ -291,6 +334,8 @@ impl World for ProcessWorld<'_> {
         let described = describe(function);
         if self.engine.key(function, None).owner == function as usize {
             let info = self.callee(&described)?;
+            // A function that goes away is reported too.
+            self.held.insert(function as usize);
             return Some(Target { known_by: KnownBy::Identity(described), info });
         }
         let facts = code_facts(function, Entry::Function, Vec::new(), Vec::new())?;
@@ -335,6 +380,9 @@ impl World for ProcessWorld<'_> {
         // SAFETY: a live object; a structure of the declared layout.
         if unsafe { ffi::pepjit_native(object.address as Object, &raw mut info) } == 0 {
             return None;
+        }
+        if self.held.contains(&(object.address as usize)) {
+            self.held.insert(info.receiver as usize);
         }
         let convention = match info.convention {
             0 => Convention::NoArguments,

@@ -166,7 +166,7 @@ fn many_functions_come_and_go() {
 #[test]
 fn code_without_unwind_information_is_not_registered() {
     let _turn = turn();
-    drop(Registration::new(&[], vec![0; 4], Audience::default()));
+    drop(Registration::new(&[], vec![vec![0; 4]], Audience::default()));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn gdb_has_a_list_of_what_is_registered() {
     let piece = [Piece { name: "one", address: 0x1000, bytes: 16 }];
     let audience = Audience { gdb: true, perf: false };
     let (before, bytes) = (gdb::registered(), metadata_bytes());
-    let [one, two, three] = [(); 3].map(|()| Registration::new(&piece, vec![0; 4], audience));
+    let [one, two, three] = [(); 3].map(|()| Registration::new(&piece, vec![vec![0; 4]], audience));
     assert_eq!(gdb::registered(), before + 3);
     drop(two);
     drop(three);
@@ -201,7 +201,8 @@ fn ask(tool: &str, arguments: &[&str], file: &[u8]) -> Option<String> {
 fn the_elf_file_names_the_code() {
     let pieces = [Piece { name: "first", address: 0x1010, bytes: 32 }, Piece { name: "second\0", address: 0x1040, bytes: 8 }];
     let (backend, compiled) = compile();
-    let image = elf::image(&pieces, &backend.eh_frame(compiled.handle).unwrap());
+    let sections: Vec<Box<[u8]>> = backend.eh_frames(compiled.handle).unwrap().into_iter().map(Vec::into_boxed_slice).collect();
+    let image = elf::image(&pieces, &joined(&sections));
     let word = |offset: usize| u64::from_ne_bytes(image[offset..offset + 8].try_into().unwrap());
     assert_eq!(&image[..4], b"\x7fELF");
     let text = word(40) as usize + 64;
