@@ -286,12 +286,36 @@ static bool makes_plainly(PyThreadState *tstate, struct pepjit_generator *known,
     return true;
 }
 
+static void deactivate(struct pepjit_generator *known)
+{
+    if (known->active) {
+        known->active = 0;
+        known->code->co_version = known->version;
+    }
+}
+
+/* Gives generators up that live too shortly to pay. False: they are. */
+static bool pays(struct pepjit_generator *known)
+{
+    if (++known->made < JUDGED_AFTER) {
+        return true;
+    }
+    bool enough = known->saved >= (int64_t)known->made * COST_OF_MAKING || pepjit_rs_forced();
+    known->made = 0;
+    known->saved = 0;
+    if (!enough) {
+        known->points[0].refused = 1;
+        deactivate(known);
+    }
+    return enough;
+}
+
 /* The vectorcall of functions that make our generators. */
 static PyObject *create(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     PyFunctionObject *function = (PyFunctionObject *)callable;
     struct pepjit_generator *known = find((PyCodeObject *)function->func_code);
-    if (known == NULL || !known->active || !pepjit_generators_on) {
+    if (known == NULL || !known->active || !pepjit_generators_on || !pays(known)) {
         function->vectorcall = pepjit_fallback;
         return pepjit_fallback(callable, args, nargsf, kwnames);
     }
@@ -355,14 +379,6 @@ int pepjit_generator_activate(PyObject *function, uint32_t *version)
     return 1;
 }
 
-static void deactivate(struct pepjit_generator *known)
-{
-    if (known->active) {
-        known->active = 0;
-        known->code->co_version = known->version;
-    }
-}
-
 void pepjit_generator_refuse(struct pepjit_resume *point)
 {
     struct pepjit_generator *known = point->owner;
@@ -391,6 +407,7 @@ void pepjit_generators_stop(void)
         deactivate(known);
         for (uint32_t i = 0; i < known->count; i++) {
             known->points[i].refused = 0;
+            known->points[i].depth = 0;
         }
     }
     PyUnstable_GC_VisitObjects(unmask_if_ours, NULL);

@@ -139,6 +139,7 @@ static inline bool resume(PyGenObject *gen, PyObject *sent, PyObject **result, P
     tstate->py_recursion_remaining--;
 
     set_frame_entries(frame, known->locals);
+    known->saved += point->gain;
     frame->return_offset = PEPJIT_LIGHT;
     pepjit_pair pair = point->entry(tstate, frame, (PyObject **)frame->localsplus, point->handle);
 

@@ -278,6 +278,28 @@ static int on_type(PyTypeObject *type)
     return 0;
 }
 
+/* The Rust side needs to hear of the end of few functions: a bit for each that it knows, by address. */
+static uint64_t known_functions[1 << 10];
+
+static inline uint64_t *known_word(const void *function, uint64_t *bit)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)function * UINT64_C(0x9e3779b97f4a7c15) >> 48;
+    *bit = (uint64_t)1 << (hash & 63);
+    return &known_functions[hash >> 6];
+}
+
+void pepjit_know_function(PyObject *function)
+{
+    uint64_t bit;
+    *known_word(function, &bit) |= bit;
+}
+
+static bool is_known(PyFunctionObject *function)
+{
+    uint64_t bit;
+    return (*known_word(function, &bit) & bit) != 0;
+}
+
 static int on_function(PyFunction_WatchEvent event, PyFunctionObject *function, PyObject *new_value)
 {
     switch (event) {
@@ -294,7 +316,9 @@ static int on_function(PyFunction_WatchEvent event, PyFunctionObject *function, 
         pepjit_generator_function_made(function);
         break;
     case PyFunction_EVENT_DESTROY:
-        pepjit_rs_function_event(PEPJIT_FUNCTION_DESTROYED, (PyObject *)function, NULL);
+        if (is_known(function)) {
+            pepjit_rs_function_event(PEPJIT_FUNCTION_DESTROYED, (PyObject *)function, NULL);
+        }
         break;
     default:
         break;

@@ -278,7 +278,7 @@ struct pepjit_resume {
     uint32_t offset;  /* in code units: what instr_ptr has while suspended */
     uint32_t depth;   /* how many stack entries there are, the sent value included; 0: none has been here yet */
     uint32_t refused; /* don't ask again */
-    uint32_t reserved;
+    int32_t gain;     /* the Rust side's: roughly how many nanoseconds it saves to go on here */
 };
 /* Replaces the slots of generators, so that ours are found. If the interpreter isn't as expected generators stay interpreted. Idempotent. */
 void pepjit_generators_begin(void);
@@ -287,6 +287,8 @@ void pepjit_generators_end(void);
 /* From now on functions of this generator function's code make generators that run compiled code where there is some. 1: the function has been
  * hooked (as by pepjit_hook, with its version), and wants pepjit_unhook some time; 0: not. */
 int pepjit_generator_activate(PyObject *function, uint32_t *version);
+/* Whether everything is to be compiled that can be, worthwhile or not. */
+int pepjit_rs_forced(void);
 /* The generator can't be compiled here. If it can't anywhere its code's functions make plain generators again. */
 void pepjit_generator_refuse(struct pepjit_resume *point);
 /* A generator of ours goes on here and there's no code: compile it and set entry and handle, or refuse. Locals and stack: pepjit_frame_values. */
@@ -313,6 +315,8 @@ void pepjit_rs_type_event(PyObject *type);                                      
 enum { PEPJIT_FUNCTION_CODE = 0, PEPJIT_FUNCTION_DEFAULTS = 1, PEPJIT_FUNCTION_KWDEFAULTS = 2, PEPJIT_FUNCTION_DESTROYED = 3 };
 void pepjit_rs_function_event(int event, PyObject *function, PyObject *new_value); /* before the change; creation isn't reported */
 void pepjit_rs_code_destroyed(PyObject *code);
+/* The end of a function is reported only if it has been made known. */
+void pepjit_know_function(PyObject *function);
 
 /* ------------------------------------------------------------------------------------------------ what runs */
 

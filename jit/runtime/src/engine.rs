@@ -201,7 +201,7 @@ impl Engine {
             return Err("others monitor it".into());
         }
         let key = self.key_of(function, info.code, header);
-        self.known.insert(function as usize);
+        self.know(function);
         let history = self.registry.history.entry(key).or_default();
         if let Some(reason) = &history.refused {
             return Err(reason.clone());
@@ -389,6 +389,7 @@ impl Engine {
             specialisations: pepjit_frontend::specialisations(&facts.input),
             osr: OsrProfile::new(policy::osr_worthwhile(&built)),
             resume: None,
+            gain: crate::generators::gain(&built),
             params: mine.params,
             exits,
             views,

@@ -86,7 +86,7 @@ pub(crate) struct Resume {
     pub(crate) offset: u32,
     pub(crate) depth: u32,
     pub(crate) refused: u32,
-    pub(crate) reserved: u32,
+    pub(crate) gain: i32,
 }
 
 #[repr(C)]
@@ -288,6 +288,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_frame_function(frame: Frame) -> Object;
     pub(crate) fn pepjit_run_loop(tstate: ThreadState, frame: Frame, header: u32, entry: LoopEntry, handle: u64);
 
+    pub(crate) fn pepjit_know_function(function: Object);
     pub(crate) fn pepjit_generators_begin();
     pub(crate) fn pepjit_generators_end();
     pub(crate) fn pepjit_generator_activate(function: Object, version: *mut u32) -> c_int;

@@ -3,8 +3,9 @@
 use crate::engine::{self, Engine};
 use crate::ffi::{self, Frame, Object, Resume, ThreadState};
 use crate::registry::Key;
-use pepjit_frontend::Entry;
-use pepjit_ir::Type;
+use pepjit_frontend::{Built, Entry};
+use pepjit_ir::{Op, Type};
+use std::ffi::c_int;
 use std::ptr::NonNull;
 
 impl Engine {
@@ -16,7 +17,7 @@ impl Engine {
         let mut version = 0;
         // SAFETY: a live function.
         if unsafe { ffi::pepjit_generator_activate(function, &raw mut version) } != 0 {
-            self.known.insert(function as usize);
+            self.know(function);
             self.makers.insert(function as usize, version);
         }
     }
@@ -35,6 +36,16 @@ impl Engine {
             // SAFETY: the function is alive: its destruction takes it off the list.
             unsafe { ffi::pepjit_unhook(function as Object, version) };
         }
+    }
+
+    /// What is compiled, or was tried, of a function as such: of generators what they do from each point where they go on.
+    pub(crate) fn keys_of(&mut self, function: Object) -> Vec<Key> {
+        let code = crate::objects::function_info(function).code;
+        if !crate::objects::is_generator(code) {
+            return vec![self.key(function, None)];
+        }
+        let (first, last) = (Key { owner: code as usize, header: None }, Key { owner: code as usize, header: Some(u32::MAX) });
+        self.registry.history.range(first..=last).map(|(key, _)| *key).collect()
     }
 
     /// Where generators of a code object go on natively, by offset.
@@ -75,10 +86,25 @@ impl Engine {
         unsafe {
             let point = &mut *point.as_ptr();
             point.handle = unit.compiled.handle;
+            point.gain = unit.gain;
             point.entry = unit.compiled.entry;
         }
         Ok(())
     }
+}
+
+/// Roughly how many nanoseconds each run of the code saves.
+pub(crate) fn gain(built: &Built) -> i32 {
+    let calls = built.func.insts.iter().filter(|inst| inst.op == Op::CallDirect).count() as i32;
+    5 * (built.specialised as i32) / 2 + 25 * calls + if built.loops { 30 } else { 0 } - RESUMING
+}
+
+/// What it costs to resume a generator, against the interpreter.
+const RESUMING: i32 = 4;
+
+#[unsafe(no_mangle)]
+extern "C" fn pepjit_rs_forced() -> c_int {
+    engine::with(|engine| engine.policy.force).unwrap_or(true).into()
 }
 
 #[unsafe(no_mangle)]

@@ -68,6 +68,13 @@ fn running() -> Option<HashSet<usize>> {
 impl Engine {
     // ---- who is sent to it ----
 
+    /// Something is known of a function: its end is to be reported.
+    pub(crate) fn know(&mut self, function: Object) {
+        // SAFETY: only the address counts.
+        unsafe { ffi::pepjit_know_function(function) };
+        self.known.insert(function as usize);
+    }
+
     /// Sends calls of a function to a unit of it, or of its code.
     pub(crate) fn hook(&mut self, id: UnitId, function: Object) {
         // SAFETY: no preconditions.
@@ -86,6 +93,8 @@ impl Engine {
         unit.hooked.insert(function as usize);
         unit.hooks += 1;
         self.hooked.insert(function as usize, (id, version));
+        // SAFETY: as above.
+        unsafe { ffi::pepjit_know_function(function) };
         if version != 0 {
             self.versions.insert(version, function as usize);
         }

@@ -175,8 +175,8 @@ extern "C" fn pepjit_rs_method(method: c_int, args: *const Object, nargs: i64, k
         }),
         4 => function_argument("is_compiled", positional, &named).map(|function| {
             let compiled = engine::with(|engine| {
-                let key = engine.key(function, None);
-                engine.registry.find(key).is_some()
+                let keys = engine.keys_of(function);
+                keys.into_iter().any(|key| engine.registry.find(key).is_some())
             });
             truth(compiled == Some(true))
         }),
@@ -293,22 +293,24 @@ fn disable() -> Object {
 
 fn explain(function: Object) -> Object {
     let told = engine::with(|engine| {
-        let key = engine.key(function, None);
-        let unit = engine.registry.find(key);
-        let history = engine.registry.history.get(&key);
-        let reason = match (&unit, history.and_then(|history| history.refused.clone())) {
-            (Some(_), _) => "compiled".to_string(),
-            (None, Some(reason)) => reason,
-            (None, None) => "not hot yet".to_string(),
+        // A generator is compiled in pieces.
+        let keys = engine.keys_of(function);
+        let histories: Vec<_> = keys.iter().filter_map(|key| engine.registry.history.get(key)).collect();
+        let units: Vec<_> = keys.iter().filter_map(|key| engine.registry.find(*key)).collect();
+        let refused: Vec<&str> = histories.iter().filter_map(|history| history.refused.as_deref()).collect();
+        let reason = match (units.is_empty(), refused.first()) {
+            (false, _) => "compiled".to_string(),
+            (true, Some(reason)) => (*reason).to_string(),
+            (true, None) => "not hot yet".to_string(),
         };
-        let exits: Vec<(u32, &'static str, u64)> = unit
+        let exits: Vec<(u32, &'static str, u64)> = units
             .iter()
             .flat_map(|unit| &unit.exits)
             .filter(|holder| holder.exit.count > 0)
             .map(|holder| (holder.exit.offset * 2, holder.reason.name(), holder.exit.count))
             .collect();
-        let failed = history.map_or_else(Vec::new, |history| history.failed_sites.clone());
-        (unit.is_some(), reason, exits, failed, history.map_or(0, |history| history.attempts))
+        let failed: Vec<u32> = histories.iter().flat_map(|history| history.failed_sites.clone()).collect();
+        (!units.is_empty(), reason, exits, failed, histories.iter().map(|history| history.attempts).max().unwrap_or(0))
     });
     let Some((compiled, reason, exits, failed, attempts)) = told else { return none() };
     // SAFETY: new objects, each given to its container.

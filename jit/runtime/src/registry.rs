@@ -124,6 +124,8 @@ pub(crate) struct Unit {
     pub(crate) osr: OsrProfile,
     /// Of what a generator does from where it was suspended: where it's looked for.
     pub(crate) resume: Option<NonNull<ffi::Resume>>,
+    /// And roughly how many nanoseconds each time saves.
+    pub(crate) gain: i32,
     pub(crate) params: Vec<Type>,
     pub(crate) exits: Vec<ExitHolder>,
     /// What others see of its frames.

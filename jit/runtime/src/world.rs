@@ -158,7 +158,7 @@ impl<'a> ProcessWorld<'a> {
                 }
                 let observed =
                     self.engine.calls.get(&(info.code as usize)).map_or_else(Vec::new, |profile| profile.observed.clone());
-                self.engine.known.insert(function as usize);
+                self.engine.know(function);
                 self.engine.compile(function, Entry::Function, observed).ok()?;
             }
             let unit = self.engine.registry.find(key).filter(|unit| unit.namespaces == namespaces)?;
@@ -324,7 +324,7 @@ impl World for ProcessWorld<'_> {
         let facts = code_facts(object, Entry::Function, Vec::new(), Vec::new())?;
         let (callee, _) = self.entry(object, &facts)?;
         let signature = self.signature(object, &facts.input, true);
-        self.engine.known.insert(object as usize);
+        self.engine.know(object);
         self.assume(Assumption::Function(object as usize));
         Some(CalleeInfo { callee, signature })
     }
@@ -364,7 +364,7 @@ impl World for ProcessWorld<'_> {
         if !pepjit_frontend::returns_only_none(&facts.input) {
             return None;
         }
-        self.engine.known.insert(init as usize);
+        self.engine.know(init);
         self.assume(Assumption::Function(init as usize));
         Some(ClassCall { init: Some(describe(init)) })
     }

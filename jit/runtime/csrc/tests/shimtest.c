@@ -59,6 +59,7 @@ int pepjit_rs_start(PyThreadState *tstate, pepjit_frame *frame, PyObject *code, 
     return PEPJIT_VERDICT_NOTHING;
 }
 
+int pepjit_rs_forced(void) { return 0; }
 void pepjit_rs_resume(PyThreadState *tstate, pepjit_frame *frame, PyObject *code, PyObject *function, struct pepjit_resume *point)
 {
     (void)tstate, (void)frame, (void)code, (void)function;
