@@ -7,6 +7,7 @@ pub mod analysis;
 pub mod build;
 pub mod calibrate;
 pub mod criteria;
+pub mod declared;
 pub mod gate;
 pub mod interpreters;
 pub mod machine;

@@ -214,6 +214,18 @@ pub struct TierRecord {
     /// Whether each process of the tier must prove that a JIT was at work.
     #[serde(default)]
     pub needs_proof: bool,
+    /// Python that turns a declared tier's JIT on, run as each process starts.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub setup: String,
+    /// A Python expression that is above 0 where a declared tier's JIT was at work, evaluated as each process ends.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prove: String,
+    /// Folders on the path of the tier's workers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub python_path: Vec<PathBuf>,
+    /// A build of our module of its own, instead of the run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<PathBuf>,
 }
 
 /// One line of `journal.jsonl`: one finished process.

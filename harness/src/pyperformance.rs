@@ -71,7 +71,8 @@ impl Package {
         if let Some(package) = probe(&interpreter.path, None) {
             return Ok(package);
         }
-        let folder = std::env::var_os("PEPJIT_PYPERFORMANCE").map_or_else(cache, PathBuf::from);
+        let folder =
+            std::env::var_os("PEPJIT_PYPERFORMANCE").map_or_else(|| cache(&PINNED.join("-").replace("==", "-")), PathBuf::from);
         if let Some(package) = probe(&interpreter.path, Some(&folder)) {
             return Ok(package);
         }
@@ -111,11 +112,11 @@ fn probe(python: &Path, folder: Option<&Path>) -> Option<Package> {
     benchmarks.join("MANIFEST").is_file().then_some(Package { benchmarks, path, version: found.version })
 }
 
-/// Where packages are cached.
-fn cache() -> PathBuf {
+/// Where a package is cached.
+pub(crate) fn cache(name: &str) -> PathBuf {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).unwrap_or_else(std::env::temp_dir);
-    base.join("pepjit").join(PINNED.join("-").replace("==", "-"))
+    base.join("pepjit").join(name)
 }
 
 /// One line of a manifest's list.

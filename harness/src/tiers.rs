@@ -13,7 +13,7 @@ pub const BASELINE: &str = "interp";
 
 /// Switches that every tier sets, so that nothing depends on a default of the build or the user's shell. All
 /// values have one character: the environments stay equally long.
-const SWITCHES: [&str; 3] = ["PEPJIT", "PEPJIT_IDLE", "PYTHON_JIT"];
+pub(crate) const SWITCHES: [&str; 3] = ["PEPJIT", "PEPJIT_IDLE", "PYTHON_JIT"];
 
 /// A tier that can be asked for by name.
 #[derive(Debug, Clone, Copy)]
@@ -94,11 +94,16 @@ pub enum TierKind {
     Pepjit,
     /// CPython's own JIT is on.
     CpythonJit,
+    /// A tier that says itself what proves it.
+    Declared,
 }
 
 impl TierKind {
     /// Reads the kind from the tier's environment.
     pub fn of(tier: &TierRecord) -> Self {
+        if !tier.prove.is_empty() {
+            return Self::Declared;
+        }
         let on = |name: &str| tier.env.get(name).is_some_and(|value| !matches!(value.as_str(), "" | "0"));
         match (on("PEPJIT"), on("PEPJIT_IDLE"), on("PYTHON_JIT")) {
             (true, true, _) => Self::PepjitIdle,
@@ -115,15 +120,15 @@ impl TierKind {
 
     /// Whether each process has to prove that a JIT was at work.
     pub fn needs_proof(self) -> bool {
-        matches!(self, Self::Pepjit | Self::CpythonJit)
+        matches!(self, Self::Pepjit | Self::CpythonJit | Self::Declared)
     }
 }
 
 fn known(name: &str) -> Result<&'static Known, TierError> {
-    CATALOGUE
-        .iter()
-        .find(|known| known.name == name)
-        .ok_or_else(|| TierError::Unknown { name: name.to_owned(), known: CATALOGUE.map(|known| known.name).join(", ") })
+    CATALOGUE.iter().find(|known| known.name == name).ok_or_else(|| TierError::Unknown {
+        name: name.to_owned(),
+        known: CATALOGUE.map(|known| known.name).iter().chain(&crate::declared::BUILT_IN).copied().collect::<Vec<_>>().join(", "),
+    })
 }
 
 /// Whether `interpreter` can run the tier of this name.
@@ -134,7 +139,7 @@ pub fn check(name: &str, interpreter: &Interpreter) -> Result<(), TierError> {
     let unavailable = |cause: String| TierError::Unavailable { name: name.to_owned(), interpreter: interpreter.name(), cause };
     let refused = |cause: Unsupported| unavailable(cause.to_string());
     match TierKind::of(&record_of(known(name)?, interpreter)) {
-        TierKind::Interpreter => interpreter.check_version().map_err(refused),
+        TierKind::Interpreter | TierKind::Declared => interpreter.check_version().map_err(refused),
         TierKind::PepjitIdle | TierKind::Pepjit => interpreter.check_jit().map_err(refused),
         TierKind::CpythonJit => {
             interpreter.check_version().map_err(refused)?;
@@ -162,18 +167,24 @@ pub fn defaults(interpreter: &Interpreter) -> Vec<TierRecord> {
         .collect()
 }
 
-/// The tiers of these names, in this order.
+/// The tiers of these names, in this order; those of `declared` beside the catalogue's.
 ///
 /// # Errors
 /// [`TierError`] for a name that is unknown, unavailable or doubled, or a list without the baseline.
-pub fn select(names: &[String], interpreter: &Interpreter) -> Result<Vec<TierRecord>, TierError> {
+pub fn select(names: &[String], interpreter: &Interpreter, declared: &[TierRecord]) -> Result<Vec<TierRecord>, TierError> {
     let mut tiers: Vec<TierRecord> = Vec::new();
     for name in names {
-        check(name, interpreter)?;
+        let own = declared.iter().find(|tier| tier.name == *name);
+        if own.is_none() {
+            check(name, interpreter)?;
+        }
         if tiers.iter().any(|tier| tier.name == *name) {
             return Err(TierError::Twice(name.clone()));
         }
-        tiers.push(record_of(known(name)?, interpreter));
+        tiers.push(match own {
+            Some(own) => own.clone(),
+            None => record_of(known(name)?, interpreter),
+        });
     }
     if !tiers.iter().any(|tier| tier.name == BASELINE) {
         return Err(TierError::NoBaseline);
@@ -193,9 +204,8 @@ fn record_of(known: &Known, interpreter: &Interpreter) -> TierRecord {
         version: interpreter.version.to_string(),
         build_flags: build_flags(interpreter),
         sha256: interpreter.sha256.clone(),
-        args: Vec::new(),
         env,
-        needs_proof: false,
+        ..TierRecord::default()
     };
     record.needs_proof = TierKind::of(&record).needs_proof();
     record
@@ -274,7 +284,7 @@ mod tests {
     #[test]
     fn a_list_is_checked_before_anything_runs() {
         let interpreter = python(13, OwnJit::Absent);
-        let select = |names: &[&str]| select(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), &interpreter);
+        let select = |names: &[&str]| select(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), &interpreter, &[]);
         assert_eq!(names(&select(&["pepjit", "interp"]).unwrap()), ["pepjit", "interp"]);
         let unknown = select(&["interp", "turbo"]).unwrap_err().to_string();
         assert!(unknown.contains("`turbo`") && unknown.contains("pepjit-idle"), "{unknown}");

@@ -28,7 +28,7 @@ use plan::Notes;
   cargo xtask measure                                       everything by default, about five minutes
   cargo xtask measure --quick                               a first look, about a minute
   cargo xtask measure --python 3.14 --workloads nbody,fft --rounds 10
-  cargo xtask measure --tiers interp,interp-aa,cpython-jit  another JIT
+  cargo xtask measure --tiers interp,interp-aa,cpython-jit,cinderx   other JITs
   cargo xtask measure --suite pyperformance:math            as it is installed, or pinned into a cache
   cargo xtask measure --until-decided                       as many rounds as the criteria of ci/gate.toml need
   cargo xtask measure --resume --rounds 20                  more rounds for the latest run
@@ -45,9 +45,14 @@ pub(crate) struct Args {
     /// Only these workloads of the suite.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     workloads: Vec<String>,
-    /// The tiers, `interp` among them. Without it, all that the interpreter can run.
+    /// The tiers, `interp` among them; besides those of `doctor` also cinderx, pypy and those of --tiers-file. Without it, all that
+    /// the interpreter can run.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     tiers: Vec<String>,
+    /// Tiers of your own, in TOML: `[[tier]]` with name, interpreter, args, env, `python_path`, module (a build of our JIT), setup
+    /// (Python that turns the JIT on) and prove (an expression above 0 where it was at work)
+    #[arg(long, value_name = "FILE")]
+    tiers_file: Option<PathBuf>,
     /// An interpreter: a path, a version such as 3.14, or a command on PATH. Repeat it for a run of each. Without it, the
     /// newest that can run the tiers.
     #[arg(long = "python", value_name = "PYTHON")]

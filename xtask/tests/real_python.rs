@@ -223,6 +223,30 @@ fn a_suite_in_pyperformances_format() {
 }
 
 #[test]
+fn declared_tiers_turn_on_and_prove_themselves() {
+    let Some(bench) = Bench::new() else { return };
+    bench.write("library/fast.py", "work = 0\ndef on():\n    global work\n    work = 7\n");
+    let tier = |name: &str, setup: &str, prove: &str| {
+        format!("[[tier]]\nname = \"{name}\"\npython_path = [\"library\"]\nsetup = \"{setup}\"\nprove = \"{prove}\"\n")
+    };
+    let good = tier("mine", "import fast; fast.on()", "fast.work");
+    bench.write("tiers.toml", &(good.clone() + &tier("idle", "import fast", "fast.work")));
+    bench.write("bad.toml", &tier("bad", "import no_such_module", "1"));
+    let options = |file: &str, tiers: &str| {
+        let file = bench.path(file).display().to_string();
+        let all = ["--tiers-file", &file, "--tiers", tiers, "--workloads", "ours", "--design", "interleaved"].map(str::to_owned);
+        [&all[..], &["--rounds", "1", "--values", "2", "--warmups", "0"].map(str::to_owned)].concat()
+    };
+    let run = |file: &str, tiers: &str| bench.measure(&options(file, tiers).iter().map(String::as_str).collect::<Vec<_>>());
+    // A setup that fails is told before anything is measured, and leaves no run behind.
+    run("bad.toml", "interp,bad").says(4, &["tier bad does not start", "No module named 'no_such_module'"]);
+    run("tiers.toml", "interp,mine,idle").says(4, &["tier idle compiled nothing"]);
+    let metadata = bench.raw("mine", "ours")["benchmarks"][0]["runs"][0]["metadata"].clone();
+    assert_eq!((&metadata["jit_active"], &metadata["jit_proof"]), (&1.into(), &"7 by the tier's own proof".into()));
+    run("tiers.toml", "interp,mine,other").says(2, &["unknown tier `other`", "cinderx, pypy"]);
+}
+
+#[test]
 fn start_up_is_the_time_of_children() {
     let Some(bench) = Bench::new() else { return };
     let options = ["--workloads", "start_up_pass", "--tiers", "interp,interp-aa,pepjit", "--rounds", "1"];

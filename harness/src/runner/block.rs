@@ -63,7 +63,8 @@ impl<'a> Context<'a> {
     pub(super) fn environments(&self, folder: &Path, hash_seed: u32, extra: &dyn Fn(usize) -> Variables) -> Vec<Variables> {
         let mut all: Vec<Variables> = (0..self.manifest.tiers.len())
             .map(|tier| {
-                let mut variables = environment::common(&self.sites.of(tier), &self.manifest.python_path, hash_seed);
+                let path = [&self.manifest.python_path[..], &self.manifest.tiers[tier].python_path].concat();
+                let mut variables = environment::common(&self.sites.of(tier), &path, hash_seed);
                 variables.extend(self.manifest.tiers[tier].env.clone());
                 let stats = stats_file(&Self::party_folder(folder, tier));
                 variables.insert("PEPJIT_STATS".to_owned(), stats.display().to_string());

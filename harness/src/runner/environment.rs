@@ -75,7 +75,12 @@ impl Sites {
         for (index, tier) in tiers.iter().enumerate() {
             let folder = sites.of(index);
             if !folder.join("sitecustomize.py").exists() {
-                make_site(&folder, module.filter(|_| TierKind::of(tier).needs_module()))?;
+                if !tier.setup.is_empty() || !tier.prove.is_empty() {
+                    let declared = serde_json::json!({ "setup": tier.setup, "prove": tier.prove });
+                    write_atomically(&folder.join("declared.json"), declared.to_string().as_bytes())?;
+                }
+                let module = tier.module.as_deref().or(module.filter(|_| TierKind::of(tier).needs_module()));
+                make_site(&folder, module)?;
             }
         }
         Ok(sites)

@@ -66,7 +66,7 @@ pub fn preflight(tiers: &[TierRecord], sites: &Sites, interrupt: &Interrupt) -> 
 
 fn check(tier: &TierRecord, index: usize, sites: &Sites, scratch: &Path, interrupt: &Interrupt) -> Result<(), PreflightError> {
     let start = |cause: String| PreflightError::Start { tier: tier.name.clone(), cause };
-    let mut env = environment::common(&sites.of(index), &[], 0);
+    let mut env = environment::common(&sites.of(index), &tier.python_path, 0);
     env.extend(tier.env.clone());
     let folder = scratch.join(format!("p{index:02}"));
     let args = tier.args.iter().cloned().chain(["-c".to_owned(), SCRIPT.to_owned()]).collect();

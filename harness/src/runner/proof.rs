@@ -25,6 +25,9 @@ const NOT_COUNTERS: [&str; 3] = ["pepjit_first_iteration", "pepjit_design", "pep
 /// none may be.
 pub(super) fn note(kind: TierKind, run: &mut Run, stats: &Path) -> Result<(), Failure> {
     note_memory(&mut run.metadata);
+    if kind == TierKind::Declared {
+        return note_declared(&mut run.metadata, stats);
+    }
     let counters = counters(&run.metadata, stats);
     let count =
         |names: &[&str]| -> i64 { names.iter().filter_map(|name| Some(counters.iter().find(|(key, _)| key == name)?.1)).sum() };
@@ -60,7 +63,7 @@ pub(super) fn note(kind: TierKind, run: &mut Run, stats: &Path) -> Result<(), Fa
         TierKind::PepjitIdle if compiled > 0 => {
             return intruder("pepjit compiled code although PEPJIT_IDLE=1 asks it not to");
         }
-        TierKind::PepjitIdle => return Ok(()),
+        TierKind::PepjitIdle | TierKind::Declared => return Ok(()),
         TierKind::Pepjit => (
             compiled > 0 && entries > 0,
             format!(
@@ -87,6 +90,19 @@ pub(super) fn note(kind: TierKind, run: &mut Run, stats: &Path) -> Result<(), Fa
     };
     run.metadata.insert(meta::JIT_ACTIVE.to_owned(), i64::from(active).into());
     run.metadata.insert(meta::JIT_PROOF.to_owned(), proof.as_str().into());
+    Ok(())
+}
+
+/// The proof of a tier that says itself what proves it.
+fn note_declared(metadata: &mut Metadata, stats: &Path) -> Result<(), Failure> {
+    let shown = counters(&Metadata::new(), stats).into_iter().find(|(key, _)| key == "tier_proof");
+    let Some((_, value)) = shown else {
+        let message =
+            "the tier's `prove` gave nothing: it raised (see the worker's stderr), or the process was ended from outside";
+        return Err(Failure::new(FailureKind::JitInactive, message));
+    };
+    metadata.insert(meta::JIT_ACTIVE.to_owned(), i64::from(value > 0).into());
+    metadata.insert(meta::JIT_PROOF.to_owned(), format!("{value} by the tier's own proof").as_str().into());
     Ok(())
 }
 

@@ -50,6 +50,7 @@ pub fn manifest(rounds: u32) -> Manifest {
             _ => BTreeMap::new(),
         },
         needs_proof: *needs_proof,
+        ..TierRecord::default()
     };
     let workload = |(name, _, _): &(&str, f64, f64)| WorkloadRecord {
         name: (*name).to_owned(),

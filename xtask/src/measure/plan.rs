@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use pepjit_harness::declared;
 use pepjit_harness::interpreters::{Interpreter, discover, resolve};
 use pepjit_harness::machine::{self, Choice, Noise};
 use pepjit_harness::model::{DesignKind, Manifest, RunDir, TierRecord};
@@ -95,14 +96,19 @@ fn usable(args: &Args, python: &Interpreter) -> Result<()> {
     if args.tiers.is_empty() {
         python.check_jit().with_context(|| format!("{} cannot be measured", python.path.display()))?;
     } else {
-        tiers::select(&args.tiers, python)?;
+        tiers::select(&args.tiers, python, &declared_tiers(args, python)?)?;
     }
     Ok(())
 }
 
 /// A new run on `python`.
 pub(super) fn new(args: &Args, python: &Interpreter) -> Result<(Plan, Notes)> {
-    let tiers = if args.tiers.is_empty() { tiers::defaults(python) } else { tiers::select(&args.tiers, python)? };
+    let declared = declared_tiers(args, python)?;
+    let tiers = if args.tiers.is_empty() {
+        [tiers::defaults(python), declared].concat()
+    } else {
+        tiers::select(&args.tiers, python, &declared)?
+    };
     let tiers = with_inherited(tiers, &args.inherit_environ);
     let default_suite = if args.quick && args.workloads.is_empty() { QUICK } else { BUILT_IN };
     let mut suite = load_suite(args.suite.as_deref().unwrap_or(default_suite), python)?;
@@ -140,6 +146,20 @@ pub(super) fn new(args: &Args, python: &Interpreter) -> Result<(Plan, Notes)> {
         command_line: std::env::args().collect(),
     };
     Ok((plan, notes))
+}
+
+/// The tiers of --tiers-file, and those named in --tiers that come from elsewhere: CinderX, PyPy.
+fn declared_tiers(args: &Args, python: &Interpreter) -> Result<Vec<TierRecord>> {
+    let mut tiers = match &args.tiers_file {
+        Some(path) => declared::load(path, python, &places())?,
+        None => Vec::new(),
+    };
+    for name in &args.tiers {
+        if let Some(tier) = declared::built_in(name, python, &places(), &mut |line| eprintln!("{line}")) {
+            tiers.push(tier?);
+        }
+    }
+    Ok(tiers)
 }
 
 /// A suite by its name: pyperformance or a group of it, a folder with a manifest in pyperformance's format, or one of ours.
