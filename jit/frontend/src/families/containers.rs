@@ -205,7 +205,11 @@ impl Translator<'_> {
         let value = self.value(container);
         let (Some(start), Some(stop)) = (self.bound(start, 0), self.bound(stop, i64::MAX)) else { return unsupported("slice") };
         let args = [value, start, stop];
+        let likely = self.likely(container);
         let result = self.quick_else((Helper::QuickSlice, &args), 3, ty, |this| this.slow_call(Helper::GetSlice, 3, &[]))?;
+        if sequences.contains(&likely) {
+            self.hints.insert(result, likely);
+        }
         self.push_owned(result);
         Ok(())
     }

@@ -310,7 +310,7 @@ fn key(func: &Function, inst: Inst, epochs: &Epochs) -> Option<Key> {
     match (data.op, data.imm) {
         (Op::PairToInt | Op::PairToFloat, _)
         | (Op::Load | Op::LoadField, Imm::Field(Field::EvalBreaker | Field::RefCount))
-        | (Op::Call, Imm::Helper(Helper::ErrorOccurred)) => return None,
+        | (Op::Call, Imm::Helper(Helper::ErrorOccurred | Helper::QuickLen | Helper::QuickTruth)) => return None,
         _ => {}
     }
     let epoch = if effects.has(Effects::READS) { reads(func, data).map_or(0, |class| epochs[class]) } else { 0 };
