@@ -105,12 +105,17 @@ impl Lower<'_, '_> {
         Ok(())
     }
 
-    /// Goes on in the block that it gives only if the thread's eval breaker is not what it is when nothing is wanted, else in the second.
-    fn unless_quiet(&mut self) -> ir::Block {
+    /// Whether the thread's eval breaker is not what it is when nothing is wanted.
+    pub(crate) fn wanted(&mut self) -> ir::Value {
         let offset = self.e.offset(Field::EvalBreaker);
         let breaker = self.e.load_shared(self.tstate, offset);
         let quiet = self.e.load_word(self.e.addresses.quiet_breaker);
-        let wanted = self.e.fb.ins().icmp(IntCC::NotEqual, breaker, quiet);
+        self.e.fb.ins().icmp(IntCC::NotEqual, breaker, quiet)
+    }
+
+    /// Goes on in the current block only if something is wanted, else in the one that it gives.
+    fn unless_quiet(&mut self) -> ir::Block {
+        let wanted = self.wanted();
         let (serve, done) = (self.e.cold_block(), self.e.block());
         self.e.fb.ins().brif(wanted, serve, &[], done, &[]);
         self.e.fb.switch_to_block(serve);

@@ -340,6 +340,7 @@ impl Lower<'_, '_> {
             }
             Op::Watch => return self.watch(inst),
             Op::GuardUnseen => return self.guard_unseen(inst),
+            Op::Wanted => self.wanted(),
             Op::Poll => return self.poll(inst),
             Op::Catch => self.catch(inst)?,
 

@@ -35,6 +35,8 @@ struct Pending {
 /// A loop header's parameters: which entries they are.
 struct Header {
     block: Block,
+    /// The block before it, with the same parameters.
+    entry: Block,
     /// The locals that are parameters.
     locals: Vec<u32>,
     /// The stack entries that are parameters.
@@ -709,12 +711,32 @@ impl Translator<'_> {
     /// Control goes on at an offset.
     pub(crate) fn edge(&mut self, target: u32) {
         if self.headers.contains_key(&target) {
-            self.back_edge(target);
+            self.back_edge(target, false);
         } else {
             let pending = Pending { block: self.block, frame: self.frame.clone() };
             self.pending.entry(target).or_default().push(pending);
         }
         self.reached_end = true;
+    }
+
+    /// The same where the interpreter may be wanted, at the end of a loop's round. If it was, the loop is entered from outside again,
+    /// so that what is found out before the loop is found out anew; the usual way round changes nothing.
+    pub(crate) fn polled_edge(&mut self, target: u32) {
+        let wanted = self.op(Op::Wanted, &[]);
+        let (serve, quiet) = self.fork(wanted);
+        let frame = self.frame.clone();
+        self.cold(serve);
+        self.block = serve;
+        let state = self.before();
+        self.build().guard(Op::Poll, &[], Imm::None, state);
+        if self.headers.contains_key(&target) {
+            self.back_edge(target, true);
+        } else {
+            self.edge(target);
+        }
+        self.block = quiet;
+        self.frame = frame;
+        self.edge(target);
     }
 
     /// Control goes on at one of two offsets. `frames` are those at the two.
@@ -839,7 +861,7 @@ impl Translator<'_> {
         let body = &self.bytecode.loops[&start];
         let stored: Vec<u32> = body.stores.iter().copied().collect();
         let irregular = body.irregular;
-        let block = self.func.add_block();
+        let (entry, block) = (self.func.add_block(), self.func.add_block());
         let mut edges = edges;
         for edge in &mut edges {
             self.block = edge.block;
@@ -891,20 +913,38 @@ impl Translator<'_> {
                 self.hints.insert(value, likely);
             }
         }
+        let mut before = frame.clone();
+        for local in &locals {
+            before.locals[*local as usize] = self.parameter_before(entry, frame.locals[*local as usize]);
+        }
+        for index in &stack {
+            before.stack[*index] = self.parameter_before(entry, frame.stack[*index]);
+        }
         for edge in edges {
             self.block = edge.block;
             self.frame = edge.frame;
-            self.jump_with(block, &locals, &stack, start);
+            self.jump_with(entry, &locals, &stack, start);
         }
+        self.block = entry;
+        self.frame = before;
+        self.jump_with(block, &locals, &stack, start);
         self.block = block;
         self.frame = frame.clone();
-        self.headers.insert(start, Header { block, locals, stack, frame });
+        self.headers.insert(start, Header { block, entry, locals, stack, frame });
     }
 
-    fn back_edge(&mut self, target: u32) {
+    /// A parameter like a loop header's for the block before it.
+    fn parameter_before(&mut self, block: Block, parameter: Entry) -> Entry {
+        let ty = self.ty(parameter);
+        self.parameter(block, ty)
+    }
+
+    /// Ends a round: goes on at the loop's header, or at the block from which the loop is entered.
+    fn back_edge(&mut self, target: u32, outside: bool) {
         self.settle_stack();
         let header = &self.headers[&target];
-        let (block, locals, stack) = (header.block, header.locals.clone(), header.stack.clone());
+        let block = if outside { header.entry } else { header.block };
+        let (locals, stack) = (header.locals.clone(), header.stack.clone());
         debug_assert!(
             (0..header.frame.stack.len())
                 .all(|index| stack.contains(&index) || header.frame.stack[index] == self.frame.stack[index]),

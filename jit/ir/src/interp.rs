@@ -323,6 +323,7 @@ impl Interpreter<'_> {
             }
             Op::Watch => guard(!self.machine.observed(), Reason::Observed),
             Op::GuardUnseen => guard(!self.machine.seen(), Reason::Pending),
+            Op::Wanted => next_bool(self.machine.wanted()),
             Op::Poll => match self.machine.poll() {
                 Poll::GoOn => Ok(NOTHING),
                 Poll::Leave => Err(Reason::Pending.into()),

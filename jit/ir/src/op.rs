@@ -522,6 +522,8 @@ ops! {
     Watch "watch" () None -> None [EXITS READS WRITES];
     /// Before a return: leaves if somebody has a frame object of this frame, which then outlives the call with its locals.
     GuardUnseen "guard_unseen" () None -> None [EXITS READS WRITES];
+    /// Whether the interpreter may be wanted, so that a `poll` is due.
+    Wanted "wanted" () None -> Bool [READS];
     /// Leaves if the interpreter is wanted and the matter can't be handled in line: signals, other threads, garbage collection, monitoring.
     Poll "poll" () None -> None [EXITS READS WRITES CALLS];
 

@@ -99,11 +99,13 @@ impl Translator<'_> {
                 Ok(())
             }
             "JUMP_BACKWARD" => {
-                if !self.has_just_resumed() {
-                    self.poll();
-                }
                 let target = self.target()?;
-                self.edge(target);
+                if self.has_just_resumed() {
+                    self.edge(target);
+                } else {
+                    self.secure();
+                    self.polled_edge(target);
+                }
                 Ok(())
             }
             "POP_JUMP_IF_TRUE" | "POP_JUMP_IF_FALSE" | "POP_JUMP_IF_NONE" | "POP_JUMP_IF_NOT_NONE" => self.conditional_jump(),

@@ -70,6 +70,10 @@ pub trait Machine {
     fn pop_frame(&mut self);
     /// Notes which instruction (in code units) is being executed: in the light frame or, for loops, in the interpreter's.
     fn set_instruction(&mut self, offset: u32);
+    /// Whether to [`Machine::poll`].
+    fn wanted(&mut self) -> bool {
+        true
+    }
     /// Looks whether the interpreter is wanted.
     fn poll(&mut self) -> Poll;
 

@@ -26,6 +26,8 @@ pub(crate) struct Cfg {
     pub(crate) rpo: Vec<Block>,
     /// How many loops each block is in.
     pub(crate) depth: Vec<u32>,
+    /// How many loops each block is in that go round other than by cold blocks.
+    rounds: Vec<u32>,
     /// The natural loops, outer ones first.
     pub(crate) loops: Vec<Loop>,
     position: Vec<u32>,
@@ -52,8 +54,9 @@ impl Cfg {
         }
         let idom = dominators(&rpo, &position, &preds);
         let (enter, leave) = intervals(&rpo, &idom);
-        let mut cfg = Cfg { preds, rpo, depth: vec![0; count], loops: Vec::new(), position, enter, leave };
-        cfg.find_loops();
+        let mut cfg =
+            Cfg { preds, rpo, depth: vec![0; count], rounds: vec![0; count], loops: Vec::new(), position, enter, leave };
+        cfg.find_loops(func);
         cfg
     }
 
@@ -84,10 +87,10 @@ impl Cfg {
 
     /// A rough execution count of a block, for comparisons: ten times as much in each loop, next to nothing where it's cold.
     pub(crate) fn weight(&self, func: &Function, block: Block) -> i64 {
-        if func.blocks[block.index()].cold { 1 } else { 16 * 10_i64.pow(self.depth[block.index()].min(6)) }
+        if func.blocks[block.index()].cold { 1 } else { 16 * 10_i64.pow(self.rounds[block.index()].min(6)) }
     }
 
-    fn find_loops(&mut self) {
+    fn find_loops(&mut self, func: &Function) {
         let mut member = vec![NONE; self.depth.len()];
         for index in 0..self.rpo.len() {
             let header = self.rpo[index];
@@ -106,8 +109,10 @@ impl Cfg {
                     work.extend(self.preds[block.index()].iter().map(|edge| edge.from));
                 }
             }
+            let warm = latches.iter().any(|latch| !func.blocks[latch.index()].cold);
             for block in &body {
                 self.depth[block.index()] += 1;
+                self.rounds[block.index()] += u32::from(warm);
             }
             self.loops.push(Loop { header, latches, body });
         }

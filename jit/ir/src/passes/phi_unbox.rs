@@ -211,23 +211,39 @@ impl<'a> Selection<'a> {
     /// that isn't cold must unbox it.
     fn is_wanted(&self, param: Value, kind: Kind, edge: Edge) -> bool {
         let Some((block, _)) = self.param(param) else { return false };
-        let mut wanted = self
-            .uses
-            .of(param)
-            .iter()
-            .filter(|usage| matches!(usage, Use::Arg(inst, _) if Kind::of_unbox(self.func.inst(*inst).op) == Some(kind)))
-            .map(|usage| usage.inst())
-            .peekable();
-        if wanted.peek().is_none() {
+        let wanted = self.unboxings(param, kind);
+        if wanted.is_empty() {
             return false;
         }
-        let wanted: Vec<Inst> = wanted.collect();
         let enters_loop = self.cfg.depth[block.index()] > self.cfg.depth[edge.from.index()];
         if enters_loop {
             return true;
         }
         let mut budget = 12;
         self.unboxes_on_all_paths(block, &wanted, self.cfg.depth[block.index()], &mut budget)
+    }
+
+    /// The instructions that unbox a parameter. The block before a loop hands its parameters on to the loop's header.
+    fn unboxings(&self, param: Value, kind: Kind) -> Vec<Inst> {
+        let (mut found, mut value) = (Vec::new(), param);
+        for _ in 0..2 {
+            found.extend(self.uses.of(value).iter().filter_map(|usage| match usage {
+                Use::Arg(inst, _) if Kind::of_unbox(self.func.inst(*inst).op) == Some(kind) => Some(*inst),
+                _ => None,
+            }));
+            let Some((block, _)) = self.param(value) else { break };
+            let Some(last) = self.func.blocks[block.index()].insts.last() else { break };
+            let handed_on = self.uses.of(value).iter().find_map(|usage| match *usage {
+                Use::Target(inst, target, position) if inst == *last && self.func.inst(inst).op == Op::Jump => {
+                    let next = self.func.inst(inst).targets[target as usize].block;
+                    Some(self.func.blocks[next.index()].params[position as usize])
+                }
+                _ => None,
+            });
+            let Some(next) = handed_on else { break };
+            value = next;
+        }
+        found
     }
 
     fn unboxes_on_all_paths(&self, block: Block, wanted: &[Inst], depth: u32, budget: &mut u32) -> bool {

@@ -359,9 +359,13 @@ impl Machine for Process<'_> {
         store_at(self.frame, layout.instr_ptr, address);
     }
 
-    fn poll(&mut self) -> Poll {
+    fn wanted(&mut self) -> bool {
         let breaker: u64 = self.field(self.tstate, Field::EvalBreaker);
-        if breaker == word(self.unit.addresses.quiet_breaker) {
+        breaker != word(self.unit.addresses.quiet_breaker)
+    }
+
+    fn poll(&mut self) -> Poll {
+        if !self.wanted() {
             return Poll::GoOn;
         }
         // SAFETY: `poll(tstate) -> int`.
