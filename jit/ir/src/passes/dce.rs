@@ -179,6 +179,11 @@ fn thread_jumps(func: &mut Function) {
         if data.op != Op::Jump || data.targets[0].block == block || !passes_on {
             continue;
         }
+        // The block before a loop, to which its cold back edges lead, may be wanted yet.
+        let comes_back = cfg.preds[block.index()].iter().any(|edge| cfg.is_back_edge(edge.from, block));
+        if comes_back && data.state.is_some() {
+            continue;
+        }
         let target = &data.targets[0];
         for edge in &cfg.preds[block.index()] {
             let Some(&from) = func.blocks[edge.from.index()].insts.last() else { continue };

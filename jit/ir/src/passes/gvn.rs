@@ -2,7 +2,7 @@
 //!
 //! # Memory
 //!
-//! Memory is split into alias classes (fields by name, pointers in objects by offset, items of arrays, ...). For each class every point of the program has an *epoch*: the last
+//! Memory is split into alias classes (see [`super::memory`]). For each class every point of the program has an *epoch*: the last
 //! instruction that may have changed the class, or the block at which paths with different epochs meet. Epochs are computed like SSA: a
 //! forward iteration from "unknown", meeting to the block's own epoch where predecessors differ. A read is repeated if a
 //! dominating read has the same operands *and* the same epoch. This is sound also around loops: if the dominating read D and the later
@@ -24,200 +24,14 @@
 //! `guard_class v, T` holds for good if `T` is immortal, that is a static class: CPython lets `__class__` be assigned only
 //! between heap classes (and on modules, for which there is no such guard). For other classes it holds until the next `CALLS`.
 
-use super::cfg::{Cfg, Positions};
+use super::cfg::Cfg;
+use super::memory::{CLASSES, bit, kills, quiet_releases, reads};
 use super::util::{Raw, Subst, constant_raw, effects, remove_insts};
 use crate::field::Field;
 use crate::function::{Block, Function, Inst, InstData, Value};
 use crate::helper::Helper;
 use crate::op::{Effects, Imm, Op};
-use crate::types::Type;
 use std::collections::HashMap;
-
-/// An alias class, by number.
-type Class = usize;
-
-const FIELDS: usize = Field::ALL.len();
-/// Pointers in objects, by offset.
-const AT: usize = FIELDS;
-const AT_BUCKETS: usize = 16;
-/// Items of arrays.
-const ITEM: usize = AT + AT_BUCKETS;
-/// Bytes and words at addresses: flags, tables and versions of CPython's, which only calls and helpers change.
-const RAW: usize = ITEM + 1;
-/// The classes of objects.
-const OBJECT_CLASS: usize = RAW + 1;
-/// Whether assumptions hold.
-const VALID: usize = OBJECT_CLASS + 1;
-const CLASSES: usize = VALID + 1;
-
-fn at_class(offset: i64) -> Class {
-    AT + (offset / 8).rem_euclid(AT_BUCKETS as i64) as usize
-}
-
-/// The class as a bit set.
-fn bit(class: Class) -> u64 {
-    1 << class
-}
-
-const _: () = assert!(CLASSES <= 64, "the alias classes fit a bit set");
-
-/// What an instruction reads: the class, or none for one that reads nothing that changes. Not asked of instructions that don't read.
-fn reads(func: &Function, inst: &InstData) -> Option<Class> {
-    match (inst.op, inst.imm) {
-        (Op::Load | Op::LoadField, Imm::Field(field)) => Some(field as usize),
-        (Op::LoadAt, Imm::Int(offset)) => Some(at_class(offset)),
-        (Op::LoadItem, _) => Some(ITEM),
-        (Op::IsClass | Op::GuardClass, Imm::Obj(class)) => (!func.objects[class.index()].immortal).then_some(OBJECT_CLASS),
-        (Op::GuardValid, _) => Some(VALID),
-        (Op::Call, Imm::Helper(Helper::StrEqual | Helper::StrCompare)) => None,
-        _ => Some(RAW),
-    }
-}
-
-/// What an instruction may change.
-fn kills(func: &Function, inst: Inst, quiet: &[bool]) -> u64 {
-    let all = (1 << CLASSES) - 1;
-    let data = func.inst(inst);
-    let effects = effects(data);
-    match (data.op, data.imm) {
-        // These write to frames only, which no instruction reads.
-        (Op::Enter | Op::PushFrame | Op::SetInstruction | Op::Watch | Op::GuardUnseen, _) => 0,
-        (Op::DecRef | Op::PairDrop, _) if quiet[inst.index()] => 0,
-        (Op::StoreFloatInPlace | Op::StoreIntInPlace, _) if quiet[inst.index()] => {
-            let slot = slot_of(func, data).map_or(all, |(_, offset)| bit(at_class(offset)));
-            [Field::FloatValue, Field::LongTag, Field::LongDigit].iter().fold(slot, |set, field| set | bit(*field as usize))
-        }
-        (Op::StoreField | Op::SwapField, Imm::Field(field)) => bit(field as usize),
-        (Op::StoreAt | Op::SwapAt, Imm::Int(offset)) => bit(at_class(offset)),
-        (Op::StoreItem | Op::SwapItem, _) => bit(ITEM),
-        _ if effects.any(Effects::CALLS) => all,
-        _ if effects.any(Effects::WRITES) => all & !bit(OBJECT_CLASS) & !bit(VALID),
-        _ => 0,
-    }
-}
-
-/// Objects whose release runs no code and touches no other object that is read.
-const QUIET: Type = Type::NULL
-    .union(Type::NONE)
-    .union(Type::BOOL)
-    .union(Type::INT)
-    .union(Type::FLOAT)
-    .union(Type::STR)
-    .union(Type::BYTES)
-    .union(Type::RANGE_ITER);
-
-/// Where a number is stored in place: the object and the offset, if the address says so.
-fn slot_of(func: &Function, inst: &InstData) -> Option<(Value, i64)> {
-    match func.def(inst.args[0])? {
-        InstData { op: Op::AddressOf, args, imm: Imm::Int(offset), .. } => Some((args[0], *offset)),
-        _ => None,
-    }
-}
-
-/// The instructions that unbox each value, not more than a few.
-struct Unboxings(HashMap<Value, Vec<Inst>>);
-
-impl Unboxings {
-    fn new(func: &Function, cfg: &Cfg) -> Unboxings {
-        let mut all: HashMap<Value, Vec<Inst>> = HashMap::new();
-        for inst in cfg.rpo.iter().flat_map(|block| &func.blocks[block.index()].insts) {
-            let data = func.inst(*inst);
-            if matches!(data.op, Op::UnboxInt | Op::UnboxFloat | Op::UnboxNumber | Op::UnboxBool) {
-                let known = all.entry(data.args[0]).or_default();
-                if known.len() < 8 {
-                    known.push(*inst);
-                }
-            }
-        }
-        Unboxings(all)
-    }
-
-    /// Whether the value has been unboxed wherever the instruction is executed: then it's a number.
-    fn before(&self, cfg: &Cfg, positions: &Positions, value: Value, inst: Inst) -> bool {
-        self.0.get(&value).is_some_and(|known| known.iter().any(|unbox| positions.strictly_before(cfg, *unbox, inst)))
-    }
-}
-
-/// Marks the instructions that give up references without running code: `dec_ref` of numbers and strings and of what a
-/// dominating instruction has unboxed, and stores in place where the slot holds such a number.
-fn quiet_releases(func: &Function, cfg: &Cfg) -> Vec<bool> {
-    let positions = Positions::new(func, cfg);
-    let unboxings = Unboxings::new(func, cfg);
-    let numbers = pairs_of_numbers(func, cfg);
-    let mut quiet = vec![false; func.insts.len()];
-    // What slots hold at the end of each block, for those that have it as their only predecessor.
-    let mut ends: Vec<HashMap<(Value, i64), Value>> = vec![HashMap::new(); func.blocks.len()];
-    for block in cfg.dominator_preorder() {
-        let mut held = match cfg.preds[block.index()].as_slice() {
-            [edge] => ends[edge.from.index()].clone(),
-            _ => HashMap::new(),
-        };
-        for &inst in &func.blocks[block.index()].insts {
-            let data = func.inst(inst);
-            match (data.op, data.imm) {
-                (Op::DecRef, _) => {
-                    let value = data.args[0];
-                    quiet[inst.index()] = func.ty(value).is_subtype(QUIET) || unboxings.before(cfg, &positions, value, inst);
-                }
-                (Op::PairDrop, _) => quiet[inst.index()] = numbers[data.args[0].index()],
-                (Op::StoreFloatInPlace | Op::StoreIntInPlace, _) => {
-                    let old = slot_of(func, data).and_then(|slot| held.get(&slot));
-                    quiet[inst.index()] = old.is_some_and(|old| unboxings.before(cfg, &positions, *old, inst));
-                }
-                (Op::LoadAt, Imm::Int(offset)) if held.len() < MOST_SLOTS => {
-                    if let Some(result) = data.result {
-                        held.insert((data.args[0], offset), result);
-                    }
-                }
-                _ => {}
-            }
-            let killed = kills(func, inst, &quiet);
-            if killed != 0 {
-                held.retain(|(_, offset), _| killed & bit(at_class(*offset)) == 0);
-            }
-        }
-        ends[block.index()] = held;
-    }
-    quiet
-}
-
-/// How many slots are followed at a time, which keeps the pass linear.
-const MOST_SLOTS: usize = 32;
-
-/// The pairs that hold nothing but unboxed numbers or null.
-fn pairs_of_numbers(func: &Function, cfg: &Cfg) -> Vec<bool> {
-    let holds_none = |value: Value| {
-        func.def(value).is_none_or(|def| match def.op {
-            Op::PairFromInt | Op::PairFromFloat => true,
-            Op::PairFromObject => func.ty(def.args[0]) == Type::NULL,
-            _ => false,
-        })
-    };
-    let mut numbers: Vec<bool> =
-        (0..func.values.len() as u32).map(Value).map(|value| func.ty(value) == Type::PAIR && holds_none(value)).collect();
-    let mut work: Vec<Value> = (0..func.values.len() as u32)
-        .map(Value)
-        .filter(|value| func.ty(*value) == Type::PAIR && !numbers[value.index()])
-        .collect();
-    let mut passed: HashMap<Value, Vec<Value>> = HashMap::new();
-    for block in &cfg.rpo {
-        for call in func.terminator(*block).into_iter().flat_map(|jump| &jump.targets) {
-            for (arg, param) in call.args.iter().zip(&func.blocks[call.block.index()].params) {
-                if func.ty(*param) == Type::PAIR {
-                    passed.entry(*arg).or_default().push(*param);
-                }
-            }
-        }
-    }
-    while let Some(value) = work.pop() {
-        for param in passed.get(&value).into_iter().flatten() {
-            if std::mem::replace(&mut numbers[param.index()], false) {
-                work.push(*param);
-            }
-        }
-    }
-    numbers
-}
 
 type Epochs = [u32; CLASSES];
 
@@ -308,7 +122,7 @@ fn key(func: &Function, inst: Inst, epochs: &Epochs) -> Option<Key> {
         return None;
     }
     match (data.op, data.imm) {
-        (Op::PairToInt | Op::PairToFloat, _)
+        (Op::PairToInt | Op::PairToFloat | Op::Wanted, _)
         | (Op::Load | Op::LoadField, Imm::Field(Field::EvalBreaker | Field::RefCount))
         | (Op::Call, Imm::Helper(Helper::ErrorOccurred | Helper::QuickLen | Helper::QuickTruth)) => return None,
         _ => {}

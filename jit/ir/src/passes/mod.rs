@@ -12,6 +12,7 @@ mod differential;
 mod fold;
 mod gvn;
 mod licm;
+mod memory;
 mod pair;
 mod phi_pair;
 mod phi_unbox;

@@ -631,6 +631,76 @@ fn licm_moves_what_can_leave_only_if_every_iteration_executes_it() {
     assert!(!before_loop(&text).contains("guard_class o3"), "{text}");
 }
 
+/// A loop over a range iterator that reads the items of a list, with more instructions in its body.
+fn loop_over_a_range(body: &str) -> String {
+    function(
+        &format!(
+            "b0(v0: Object borrowed, v1: RangeIter borrowed, v3: CFloat):
+               jump -> b1() ! s1
+             b1():
+               jump -> b2() ! s1
+             b2():
+               v4 = load_field range_iter.len, v1
+               v5 = const_word 0
+               v6 = int_cmp gt, v4, v5
+               branch v6 -> b3(), b6()
+             b3():
+               v7 = const_word 1
+               v8 = word_sub v4, v7
+               v9 = load_field range_iter.start, v1
+               v10 = word_add v9, v7
+               store_field range_iter.start, v1, v10
+               store_field range_iter.len, v1, v8
+               v11 = word_to_int v9
+               guard_class o2, v0 ! s2
+               v12 = load_field ob_size, v0
+               v13 = int_cmp below, v11, v12
+               guard index, v13 ! s2
+               v14 = load_field list.ob_item, v0
+               v15: Object borrowed = load_item v14, v11
+               v16 = unbox_float v15 ! s2
+               {body}
+               v17 = wanted
+               branch v17 -> b4(), b5()
+             b4() cold:
+               poll ! s2
+               jump -> b1() ! s1
+             b5():
+               jump -> b2() ! s1
+             b6():
+               return_float v3"
+        ),
+        "s1 = @2 locals [v0, _, _] stack []
+         s2 = @5 locals [v0, _, _] stack []",
+    )
+}
+
+#[test]
+fn loads_leave_a_loop_that_writes_nothing_they_read() {
+    let parts = |body: &str| {
+        let text = after(licm::run, &loop_over_a_range(body));
+        let (before, rest) = text.split_once("b2(").expect("there is a loop");
+        (before.to_owned(), rest.to_owned(), text.clone())
+    };
+    let (before, rest, text) = parts("");
+    assert!(before.contains("guard_class o2, v0 ! s1") && count(&before, "load_field") == 4, "{text}");
+    assert!(count(&rest, "load_field") == 0 && rest.starts_with('v') && count(&rest, "store_field") == 2, "{text}");
+    // A number overwritten in place stays a number: the items may change, their array doesn't.
+    let store = "v20 = const_word 8\n v21 = word_mul v11, v20\n v22 = word_add v14, v21\n store_float_in_place v22, v3";
+    let (before, rest, text) = parts(store);
+    assert!(count(&before, "load_field") == 4 && count(&rest, "load_item") == 1, "{text}");
+    // What the loop calls may do anything; what it stores may be the iterator's own count.
+    let (before, rest, text) = parts("poll ! s2");
+    assert!(count(&before, "load_field") == 0 && count(&rest, "load_field") == 4, "{text}");
+    let (before, _, text) = parts("store_field range_iter.len, v1, v7");
+    assert!(before.contains("range_iter.start") && !before.contains("range_iter.len"), "{text}");
+    // A field isn't read before the test of the class.
+    let branch =
+        "v20 = is_class o2, v0\n branch v20 -> b7(), b8()\n b7():\n v21 = load_field list.allocated, v0\n jump -> b8()\n b8():";
+    let (before, _, text) = parts(branch);
+    assert!(!before.contains("list.allocated"), "{text}");
+}
+
 #[test]
 fn the_pipeline_times_every_pass() {
     let mut pipeline = Pipeline::new();
