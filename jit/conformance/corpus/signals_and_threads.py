@@ -392,3 +392,89 @@ def asynchronous_exception_in_a_thread():
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Interrupted))
     thread.join()
     return state
+
+
+@case
+def handler_changes_what_a_loop_reads():
+    """A list that moves and gets other items, an object that gets another class, a sequence that gets shorter."""
+    class Box:
+        def __init__(self):
+            self.stop = False
+
+    class Full(Box):
+        stop = property(lambda self: True, lambda self, value: None)
+
+    def wait_for_item(items):
+        rounds = 0
+        while items[0] == 0:
+            rounds += 1
+        return rounds >= 0, items[0], len(items)
+
+    def wait_for_number(numbers):
+        total = 0.0
+        while numbers[1] < 2.0:
+            total += numbers[0]
+        return total >= 0.0, numbers
+
+    def wait_for_box(box):
+        rounds = 0
+        while not box.stop:
+            rounds += 1
+        return rounds >= 0, type(box).__name__
+
+    def wait_for_end(items, rounds):
+        count = 0
+        for item in items:
+            for index in range(rounds):
+                if len(items) < 3:
+                    return count >= 0, item, len(items), index >= 0
+                count += item
+        return "never"
+
+    def wait_in_range(flags):
+        count = 0
+        for number in range(10**12):
+            count += 1
+            if flags[0]:
+                break
+        return number + 1 == count, flags
+
+    def grow(items):
+        def handler(number, frame):
+            items.extend(range(5000))
+            items[0] = 7
+        return handler
+
+    rows = []
+    for _ in range(3):
+        items = [0]
+        rows.append(with_timer(grow(items), wait_for_item, items))
+        numbers = [0.5, 1.0]
+        rows.append(with_timer(lambda *_: numbers.__setitem__(slice(None), [1.5, 2.5, 3.5]), wait_for_number, numbers))
+        box = Box()
+        rows.append(with_timer(lambda *_: setattr(box, "__class__", Full), wait_for_box, box))
+        items = [1, 2, 3]
+        rows.append(with_timer(lambda *_: items.clear(), wait_for_end, items, 10**12))
+        flags = [False]
+        rows.append(with_timer(lambda *_: flags.__setitem__(0, True), wait_in_range, flags))
+    return rows
+
+
+@case
+def handler_changes_what_an_iterator_counts():
+    """The loop's own iterator, which the handler moves on and takes apart."""
+    def walk(iterator):
+        seen = 0
+        for number in iterator:
+            seen += 1
+            if number < 0:
+                break
+        return seen >= 0, next(iterator, "end")
+
+    def f():
+        iterator = iter(range(10**12))
+
+        def handler(number, frame):
+            iterator.__setstate__(10**12 - 1)
+        return with_timer(handler, walk, iterator)
+    return [f() for _ in range(3)]
