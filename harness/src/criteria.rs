@@ -306,7 +306,12 @@ fn one(criterion: &Criterion, data: &RunData) -> Result<Assessment, AnalysisErro
     let options = options.shared_by(data.manifest.design.looks.len());
     let result = data.compare(&criterion.tier, against, options)?;
     if let Some(suite) = criterion.suite().filter(|suite| *suite != data.manifest.suite) {
-        let instead = result.suite.as_ref().map(|s| format!(", which gives {:.3}", s.ratio)).unwrap_or_default();
+        let figure = match criterion.metric.as_str() {
+            "speed/geometric-mean" => result.suite.as_ref(),
+            "memory/geometric-mean" => result.memory.as_ref(),
+            _ => None,
+        };
+        let instead = figure.map(|e| format!(", which gives {:.3}", e.ratio)).unwrap_or_default();
         return lacking(format!("it is about {suite}, and the run is of the suite {}{instead}", data.manifest.suite), command);
     }
     let (status, finding, rounds) = settle(measure, &result, options);

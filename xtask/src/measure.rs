@@ -14,6 +14,7 @@ use pepjit_harness::build::build;
 use pepjit_harness::interpreters::{Interpreter, Places, Source};
 use pepjit_harness::model::{DesignKind, RunDir};
 use pepjit_harness::runner::{Interrupt, Options, RunError, Sites, blocks_left, preflight, summarise};
+use pepjit_harness::store::Seal;
 use pepjit_harness::tiers::TierKind;
 use pepjit_harness::workloads::script_digest;
 
@@ -270,6 +271,10 @@ fn reopen(args: &Args, name: &str) -> Result<(RunDir, Notes)> {
 fn carry_out(args: &Args, dir: &RunDir, notes: &Notes, interrupt: &Interrupt) -> Result<finish::End> {
     let manifest = dir.manifest()?;
     if blocks_left(dir)? == 0 {
+        // Killed between its last block and its seal, or told to have fewer rounds: it is complete all the same.
+        if Seal::load(dir)?.is_none() {
+            Seal::write(dir)?;
+        }
         return Ok(finish::End::of(dir, notes, summarise(dir)?));
     }
     let sites = make_sites(dir, &manifest.tiers, None)?;

@@ -64,6 +64,9 @@ fn rounds_added_to_what_was_seen_are_a_look() {
     let (run, module) = (machine.the_run().display().to_string(), machine.path("module").display().to_string());
     machine.run(&["measure", "--resume", &run, "--rounds", "4", "--module", &module]).says(0, &["resuming"]);
     assert_eq!(manifest(&machine)["design"]["looks"], serde_json::json!([3, 4]));
+    assert!(machine.the_run().join("SHA256SUMS").exists(), "sealed again");
+    machine.run(&["measure", "--resume", &run, "--rounds", "3", "--module", &module]).says(0, &["is complete"]);
+    assert!(machine.the_run().join("SHA256SUMS").exists(), "and again, with fewer rounds");
 }
 
 #[test]
