@@ -136,17 +136,38 @@ static void own_light_frame(pepjit_frame *light)
     light->return_offset = 0;
 }
 
+/* A frame whose frame object nobody else has, on a chunk of the stack that stays: ends as the interpreter would end it, with less ado. */
+static bool pop_plain_frame(PyThreadState *tstate, pepjit_frame *light)
+{
+    PyObject *object = (PyObject *)light->frame_obj;
+    if (object == NULL || Py_REFCNT(object) != 1 || (PyObject **)light == &tstate->datastack_chunk->data[0]) {
+        return false;
+    }
+    tstate->current_frame = light->previous;
+    light->frame_obj = NULL;
+    Py_DECREF(object);
+    int64_t count = ((PyCodeObject *)frame_executable(light))->co_nlocalsplus;
+    for (int64_t i = 0; i < count; i++) {
+        /* There is something only if others have looked. */
+        Py_XDECREF(entry_take(light->localsplus[i]));
+    }
+    tstate->datastack_top = (PyObject **)light;
+    return true;
+}
+
 void pepjit_pop_frame(PyThreadState *tstate, pepjit_frame *light)
 {
-    PyObject *exception = PyErr_GetRaisedException();
     pepjit_forget_view(tstate, light);
-    own_light_frame(light);
-    set_frame_entries(light, ((PyCodeObject *)frame_executable(light))->co_nlocalsplus);
-    tstate->current_frame = light->previous;
     pepjit_waiting++;
-    _PyEval_FrameClearAndPop(tstate, light);
+    if (!pop_plain_frame(tstate, light)) {
+        PyObject *exception = take_exception(tstate);
+        own_light_frame(light);
+        set_frame_entries(light, ((PyCodeObject *)frame_executable(light))->co_nlocalsplus);
+        tstate->current_frame = light->previous;
+        _PyEval_FrameClearAndPop(tstate, light);
+        Py_XSETREF(tstate->current_exception, exception);
+    }
     pepjit_waiting--;
-    PyErr_SetRaisedException(exception);
     check_owner(tstate);
 }
 
