@@ -295,12 +295,16 @@ static PyObject *monitor(PyObject *self, PyObject *number)
     Py_RETURN_NONE;
 }
 
+/* Watches a dict, relying on its name "a", or a class. */
 static PyObject *watch(PyObject *self, PyObject *object)
 {
     (void)self;
     if (pepjit_watchers_begin() < 0 || (PyDict_Check(object) && pepjit_watch_dict(object) < 0) ||
         (PyType_Check(object) && pepjit_watch_type(object) < 0)) {
         return NULL;
+    }
+    if (PyDict_Check(object)) {
+        pepjit_rely_on_name(object, "a", 1);
     }
     return Py_NewRef(events);
 }
