@@ -107,6 +107,8 @@ pub struct CodeInput {
     pub observed: Vec<Type>,
     /// Sites (offsets of the bytecode in code units) where speculation failed too often: compile them without.
     pub failed_sites: Vec<u32>,
+    /// The versions of the functions that calls have been seen to call, by the calling instruction (in code units).
+    pub site_functions: HashMap<u32, Vec<u32>>,
     /// The versions of the classes that were on top of the stack where a class wasn't the expected one, by site.
     pub site_classes: HashMap<u32, Vec<u32>>,
 }

@@ -80,6 +80,8 @@ pub(crate) struct Translator<'a> {
     pub(crate) iterators: HashSet<Value>,
     /// Values whose type allows for null that are known not to be: the interpreter's compiler says so, or their class has been looked at.
     pub(crate) bound: HashSet<Value>,
+    /// Classes that values had where they were looked at: likely, where the interpreter has nothing to tell.
+    pub(crate) guarded: HashMap<Value, ObjRef>,
     /// Functions that a callable may be, of several classes' methods.
     pub(crate) candidates: HashMap<Value, Vec<ObjRef>>,
     /// Classes that values had when the loop was compiled: not guarded, but likely.
@@ -144,6 +146,7 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
         int_seeded: HashSet::new(),
         iterators: HashSet::new(),
         bound: HashSet::new(),
+        guarded: HashMap::new(),
         candidates: HashMap::new(),
         hints: HashMap::new(),
         generic: 0,

@@ -35,11 +35,15 @@ pub enum Attribute {
         valid_offset: i32,
         /// The byte offset of the pointer to the instance's dict, which must be null for a store.
         dict_offset: i32,
+        /// Whether assignments store there as well.
+        storable: bool,
     },
     /// In a slot of the instance.
     Slot {
         /// The byte offset of the pointer.
         offset: i32,
+        /// Whether assignments store there as well.
+        storable: bool,
     },
     /// A function on the class: called with the instance first.
     Method {
@@ -52,6 +56,13 @@ pub enum Attribute {
     ClassValue {
         /// The value.
         value: ObjRef,
+        /// How an instance could hide it.
+        shadow: Shadow,
+    },
+    /// A class method: called with the class first.
+    ClassMethod {
+        /// The Python function.
+        function: ObjRef,
         /// How an instance could hide it.
         shadow: Shadow,
     },
@@ -201,6 +212,12 @@ pub trait World {
 
     /// An attribute of a module or of a class object itself (`math.sqrt`, `Colour.RED`), if it can be relied on.
     fn static_attribute(&mut self, owner: &ObjRef, name: &ObjRef) -> Option<ObjRef>;
+
+    /// The function of a class method that is an attribute of a class object itself, if it can be relied on.
+    fn class_method(&mut self, owner: &ObjRef, name: &ObjRef) -> Option<ObjRef>;
+
+    /// Whether an object is `object.__setattr__`.
+    fn is_object_setattr(&mut self, object: &ObjRef) -> bool;
 
     /// The entry of a Python function that's compiled, or can be compiled now, for direct calls.
     fn callee(&mut self, function: &ObjRef) -> Option<CalleeInfo>;

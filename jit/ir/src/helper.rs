@@ -95,6 +95,8 @@ helpers! {
     GetAttr "get_attr" (Obj, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
     /// `PyObject_SetAttr` (object, name, value): 0 or -1.
     SetAttr "set_attr" (Obj, Obj, Obj) plain -> Int [READS WRITES CALLS RAISES];
+    /// `object.__setattr__` itself (object, name, value): 0 or -1.
+    ObjectSetAttr "object_set_attr" (Obj, Obj, Obj) plain -> Int [READS WRITES CALLS RAISES];
     /// `PyObject_DelAttr`: 0 or -1.
     DelAttr "del_attr" (Obj, Obj) plain -> Int [READS WRITES CALLS RAISES];
     /// The attribute as a callable: the result, and in scratch 0 the `self` to pass first, or null.

@@ -552,6 +552,24 @@ int pepjit_frame_fits(pepjit_frame *frame, const uint8_t *bound, int64_t count)
     return 1;
 }
 
+PyObject *pepjit_frame_caller(pepjit_frame *frame, uint32_t *unit)
+{
+    pepjit_frame *caller = frame->previous;
+    if (caller == NULL || is_light(caller) || (caller->owner != FRAME_OWNED_BY_THREAD && caller->owner != FRAME_OWNED_BY_GENERATOR)) {
+        return NULL;
+    }
+    PyObject *code = frame_executable(caller);
+    if (code == NULL || !PyCode_Check(code)) {
+        return NULL;
+    }
+    int64_t offset = (_Py_CODEUNIT *)caller->instr_ptr - _PyCode_CODE((PyCodeObject *)code);
+    if (offset < 0 || offset >= Py_SIZE(code)) {
+        return NULL;
+    }
+    *unit = (uint32_t)offset;
+    return code;
+}
+
 PyObject *pepjit_frame_function(pepjit_frame *frame)
 {
     PyObject *function = frame_function(frame);

@@ -138,6 +138,33 @@ static double pepjit_float_mod(double left, double right) { return signed_remain
 
 static Obj pepjit_get_attr(Obj object, Obj name) { DONE(PyObject_GetAttr(object, name)); }
 static int64_t pepjit_set_attr(Obj object, Obj name, Obj value) { DONE((int64_t)PyObject_SetAttr(object, name, value)); }
+
+/* What wrap_setattr does (Objects/typeobject.c): a class in C that has its own way of setting attributes refuses this one. */
+static int64_t pepjit_object_set_attr(Obj object, Obj name, Obj value)
+{
+    static Obj setter;
+    PyTypeObject *type = Py_TYPE(object);
+    if (setter == NULL && (setter = PyUnicode_InternFromString("__setattr__")) == NULL) {
+        return -1;
+    }
+    /* Classes whose way is written in Python are passed over. */
+    while (type->tp_setattro != PyObject_GenericSetAttr && type->tp_base != NULL) {
+        Obj found = _PyType_Lookup(type, setter);
+        if (found == NULL || !PyFunction_Check(found)) {
+            break;
+        }
+        type = type->tp_base;
+    }
+    if (type->tp_setattro == PyObject_GenericSetAttr && PyUnicode_CheckExact(name)) {
+        DONE((int64_t)PyObject_GenericSetAttr(object, name, value));
+    }
+    Obj wrapper = PyObject_GetAttr((Obj)&PyBaseObject_Type, setter);
+    Obj none = wrapper != NULL ? PyObject_CallFunctionObjArgs(wrapper, object, name, value, NULL) : NULL;
+    Py_XDECREF(wrapper);
+    Py_XDECREF(none);
+    DONE((int64_t)(none != NULL ? 0 : -1));
+}
+
 static int64_t pepjit_del_attr(Obj object, Obj name) { DONE((int64_t)PyObject_SetAttr(object, name, NULL)); }
 
 static Obj pepjit_get_method(Obj object, Obj name)
@@ -573,7 +600,7 @@ static int64_t pepjit_inline_value_add(Obj instance, Obj value, int64_t index)
 /* In the order of pepjit_ir::Helper::ALL. */
 #define HELPERS(H)                                                                                                                       \
     H(binary_op) H(negative) H(invert) H(positive) H(rich_compare) H(compare_bool) H(str_equal) H(str_compare) H(is_true) H(contains)    \
-    H(float_pow) H(float_floor_div) H(float_mod) H(get_attr) H(set_attr) H(del_attr) H(get_method) H(load_global) H(store_global)        \
+    H(float_pow) H(float_floor_div) H(float_mod) H(get_attr) H(set_attr) H(object_set_attr) H(del_attr) H(get_method) H(load_global) H(store_global)        \
     H(super_attr) H(super_method) H(get_item) H(set_item) H(del_item) H(dict_get_item) H(str_index) H(get_slice) H(set_slice)            \
     H(get_iter) H(iter_next) H(error_occurred) H(unpack_sequence) H(unpack_ex) H(build_list) H(build_tuple) H(build_map) H(build_set)    \
     H(build_string) H(build_slice) H(list_append) H(list_extend) H(list_to_tuple) H(set_add) H(set_update) H(dict_set_item)              \

@@ -258,6 +258,9 @@ int pepjit_frame_fits(pepjit_frame *frame, const uint8_t *bound, int64_t count);
  * interpreter takes as well. 1: pepjit_frame_count is fine now; 0: it can't be done (don't compile the loop). Call it when a loop is about to
  * be compiled or entered, not before (it costs the interpreter its specialisation). */
 int pepjit_frame_normalise(pepjit_frame *frame);
+/* Where the frame was called from, if that's an interpreted frame that called it without C in between: its code (borrowed) and the instruction
+ * in code units; else NULL. */
+PyObject *pepjit_frame_caller(pepjit_frame *frame, uint32_t *unit);
 PyObject *pepjit_frame_function(pepjit_frame *frame); /* borrowed; NULL if it isn't a function */
 /* Points the frame at the loop header (code units), moves the frame's locals and stack into an array and calls
  * entry(tstate, frame, values, handle). What the loop returns by tags 0-2 is pushed and the frame is pointed at a RETURN_VALUE. Callees see
@@ -424,7 +427,7 @@ uint32_t pepjit_class_version(PyObject *type);       /* 0: none */
 
 enum {
     PEPJIT_ATTRIBUTE_GENERIC = 0, PEPJIT_ATTRIBUTE_INLINE = 1, PEPJIT_ATTRIBUTE_SLOT = 2, PEPJIT_ATTRIBUTE_METHOD = 3,
-    PEPJIT_ATTRIBUTE_CLASS_VALUE = 4, PEPJIT_ATTRIBUTE_PROPERTY = 5,
+    PEPJIT_ATTRIBUTE_CLASS_VALUE = 4, PEPJIT_ATTRIBUTE_PROPERTY = 5, PEPJIT_ATTRIBUTE_CLASS_METHOD = 6,
 };
 struct pepjit_attribute {
     uint32_t kind;
@@ -437,6 +440,7 @@ struct pepjit_attribute {
     uint32_t shared_keys; /* METHOD, CLASS_VALUE: Shadow::SharedKeys, else Shadow::Impossible */
     uint32_t keys_version;
     uint64_t keys_slot;   /* the address of the class's pointer to its shared keys */
+    PyObject *also;       /* a class to be watched as well, or NULL: that of what the class has under the name */
 };
 /* Where exact instances of the class have an attribute. Watch the class (and so its bases) to rely on it. */
 void pepjit_attribute(PyObject *type, PyObject *name, struct pepjit_attribute *out);
@@ -447,6 +451,10 @@ PyObject *pepjit_class_attribute(PyObject *type, PyObject *name);
 PyObject *pepjit_class_holder(PyObject *type, PyObject *name);
 /* Whether a class can't be changed. */
 int pepjit_class_is_fixed(PyObject *type);
+/* The function of a class method that is found on a class object itself; borrowed or NULL. Watch the class and its metaclass. */
+PyObject *pepjit_class_method(PyObject *type, PyObject *name);
+/* Whether an object is `object.__setattr__`. */
+int pepjit_is_object_setattr(PyObject *object);
 /* Whether calling the class is: allocate with object.__new__, then call __init__. 1 with *init the Python function (borrowed) or NULL for
  * object.__init__; else 0. Watch the class. */
 int pepjit_class_call(PyObject *type, PyObject **init);

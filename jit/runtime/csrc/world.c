@@ -462,6 +462,41 @@ static void resolve_slot(PyTypeObject *type, PyObject *descriptor, struct pepjit
     out->storable = type->tp_setattro == PyObject_GenericSetAttr && !(definition->flags & Py_READONLY);
 }
 
+/* An attribute in the inline values; 0 if there's no place for it. */
+static int fill_inline(PyTypeObject *type, PyObject *name, struct pepjit_attribute *out)
+{
+    int64_t index = has_inline_values(type) ? shared_index(type, name) : -1;
+    if (index < 0) {
+        return 0;
+    }
+    out->kind = PEPJIT_ATTRIBUTE_INLINE;
+    out->index = (uint32_t)index;
+    out->offset = (int32_t)(type->tp_basicsize + (Py_ssize_t)offsetof(PyDictValues, values) + index * (Py_ssize_t)sizeof(PyObject *));
+    out->storable = type->tp_setattro == PyObject_GenericSetAttr;
+    fill_inline_offsets(type, out);
+    return 1;
+}
+
+/* What a static method or class method wraps; borrowed from it. */
+static PyObject *wrapped_function(PyObject *method)
+{
+    PyObject *exception = PyErr_GetRaisedException();
+    PyObject *function = PyObject_GetAttrString(method, "__func__");
+    PyErr_Clear();
+    PyErr_SetRaisedException(exception);
+    Py_XDECREF(function);
+    return function;
+}
+
+/* Whether what was found on a class is `object.__class__`. */
+static int is_class_getter(PyObject *found, PyObject *name)
+{
+    if (!Py_IS_TYPE(found, &PyGetSetDescr_Type) || PyDescr_TYPE(found) != &PyBaseObject_Type) {
+        return 0;
+    }
+    return PyUnicode_CompareWithASCIIString(name, "__class__") == 0;
+}
+
 void pepjit_attribute(PyObject *type_object, PyObject *name, struct pepjit_attribute *out)
 {
     memset(out, 0, sizeof *out);
@@ -471,14 +506,7 @@ void pepjit_attribute(PyObject *type_object, PyObject *name, struct pepjit_attri
     }
     PyObject *found = _PyType_Lookup(type, name);
     if (found == NULL) {
-        int64_t index = has_inline_values(type) ? shared_index(type, name) : -1;
-        if (index >= 0) {
-            out->kind = PEPJIT_ATTRIBUTE_INLINE;
-            out->index = (uint32_t)index;
-            out->offset = (int32_t)(type->tp_basicsize + (Py_ssize_t)offsetof(PyDictValues, values) + index * (Py_ssize_t)sizeof(PyObject *));
-            out->storable = type->tp_setattro == PyObject_GenericSetAttr;
-            fill_inline_offsets(type, out);
-        }
+        fill_inline(type, name, out);
         return;
     }
     if (Py_IS_TYPE(found, &PyMemberDescr_Type)) {
@@ -493,13 +521,41 @@ void pepjit_attribute(PyObject *type_object, PyObject *name, struct pepjit_attri
         }
         return;
     }
+    if (is_class_getter(found, name)) {
+        out->kind = PEPJIT_ATTRIBUTE_CLASS_VALUE;
+        out->object = type_object;
+        return;
+    }
+    if (Py_TYPE(found)->tp_descr_set != NULL) {
+        return;
+    }
+    if (!(Py_TYPE(found)->tp_flags & Py_TPFLAGS_IMMUTABLETYPE)) {
+        out->also = (PyObject *)Py_TYPE(found);
+    }
+    /* An instance's own value comes before what its class has. */
+    if (fill_inline(type, name, out)) {
+        return;
+    }
     int method = PyFunction_Check(found) || Py_IS_TYPE(found, &PyMethodDescr_Type);
-    if (Py_TYPE(found)->tp_descr_set != NULL || (!method && Py_TYPE(found)->tp_descr_get != NULL) || !fill_shadow(type, name, out)) {
+    int wrapper = Py_IS_TYPE(found, &PyStaticMethod_Type) || Py_IS_TYPE(found, &PyClassMethod_Type);
+    PyObject *object = wrapper ? wrapped_function(found) : found;
+    if (object == NULL || (!method && !wrapper && Py_TYPE(found)->tp_descr_get != NULL) || !fill_shadow(type, name, out) ||
+        (Py_IS_TYPE(found, &PyClassMethod_Type) && !PyFunction_Check(object))) {
         memset(out, 0, sizeof *out);
         return;
     }
     out->kind = method ? PEPJIT_ATTRIBUTE_METHOD : PEPJIT_ATTRIBUTE_CLASS_VALUE;
-    out->object = found;
+    if (Py_IS_TYPE(found, &PyClassMethod_Type)) {
+        out->kind = PEPJIT_ATTRIBUTE_CLASS_METHOD;
+    }
+    out->object = object;
+}
+
+/* Whether a metaclass has a data descriptor that comes before what the class has. */
+static int is_hidden(PyTypeObject *metaclass, PyObject *name)
+{
+    PyObject *found = _PyType_Lookup(metaclass, name);
+    return found != NULL && (Py_TYPE(found)->tp_descr_set != NULL || !(Py_TYPE(found)->tp_flags & Py_TPFLAGS_IMMUTABLETYPE));
 }
 
 PyObject *pepjit_class_attribute(PyObject *type_object, PyObject *name)
@@ -507,14 +563,18 @@ PyObject *pepjit_class_attribute(PyObject *type_object, PyObject *name)
     PyTypeObject *type = (PyTypeObject *)type_object;
     PyTypeObject *metaclass = Py_TYPE(type_object);
     if (!PyType_Check(type_object) || !PyUnicode_CheckExact(name) || metaclass->tp_getattro != PyType_Type.tp_getattro ||
-        _PyType_Lookup(metaclass, name) != NULL) {
+        is_hidden(metaclass, name)) {
         return NULL;
     }
     PyObject *found = _PyType_Lookup(type, name);
     if (found == NULL) {
         return NULL;
     }
-    int itself = PyFunction_Check(found) || Py_IS_TYPE(found, &PyMethodDescr_Type) || Py_TYPE(found)->tp_descr_get == NULL;
+    if (Py_IS_TYPE(found, &PyStaticMethod_Type)) {
+        return wrapped_function(found);
+    }
+    int itself = PyFunction_Check(found) || Py_IS_TYPE(found, &PyMethodDescr_Type) || Py_IS_TYPE(found, &PyWrapperDescr_Type) ||
+                 Py_TYPE(found)->tp_descr_get == NULL;
     return itself ? found : NULL;
 }
 
@@ -535,6 +595,30 @@ PyObject *pepjit_class_holder(PyObject *type_object, PyObject *name)
 int pepjit_class_is_fixed(PyObject *type)
 {
     return (((PyTypeObject *)type)->tp_flags & Py_TPFLAGS_IMMUTABLETYPE) != 0;
+}
+
+PyObject *pepjit_class_method(PyObject *type_object, PyObject *name)
+{
+    PyTypeObject *type = (PyTypeObject *)type_object;
+    PyTypeObject *metaclass = Py_TYPE(type_object);
+    if (!PyType_Check(type_object) || !PyUnicode_CheckExact(name) || metaclass->tp_getattro != PyType_Type.tp_getattro ||
+        is_hidden(metaclass, name)) {
+        return NULL;
+    }
+    PyObject *found = _PyType_Lookup(type, name);
+    PyObject *function = found != NULL && Py_IS_TYPE(found, &PyClassMethod_Type) ? wrapped_function(found) : NULL;
+    return function != NULL && PyFunction_Check(function) ? function : NULL;
+}
+
+int pepjit_is_object_setattr(PyObject *object)
+{
+    static PyObject *genuine;
+    if (genuine == NULL && Py_IS_TYPE(object, &PyWrapperDescr_Type)) {
+        PyObject *dict = PyType_GetDict(&PyBaseObject_Type);
+        genuine = dict != NULL ? Py_XNewRef(PyDict_GetItemString(dict, "__setattr__")) : NULL;
+        Py_XDECREF(dict);
+    }
+    return object == genuine && object != NULL;
 }
 
 int pepjit_class_call(PyObject *type_object, PyObject **init)

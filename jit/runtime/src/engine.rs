@@ -88,6 +88,8 @@ pub(crate) struct Engine {
     pub(crate) hooked: HashMap<usize, (UnitId, u32), BuildHasherDefault<AddressHasher>>,
     /// The hooked function that had a version before.
     pub(crate) versions: HashMap<u32, usize>,
+    /// The same by function.
+    pub(crate) version_of: HashMap<usize, u32>,
     /// Functions that make generators which run compiled code, and the function's version from before.
     pub(crate) makers: HashMap<usize, u32, BuildHasherDefault<AddressHasher>>,
     /// Functions that something is known of.
@@ -101,6 +103,8 @@ pub(crate) struct Engine {
     pub(crate) released: Vec<Object>,
     /// Classes by version tag (kept alive during a compilation).
     pub(crate) classes: HashMap<u32, usize>,
+    /// The versions of functions that have been seen to be called, by code object and calling instruction.
+    pub(crate) call_sites: HashMap<usize, HashMap<u32, Vec<u32>>>,
     /// Handlers of exceptions that have been seen to run, by code object.
     pub(crate) hot_handlers: HashMap<usize, BTreeSet<u32>>,
     /// Functions that are to be compiled again when there's an opportunity.
@@ -285,6 +289,7 @@ impl Engine {
         let loops = pepjit_frontend::has_loops(&facts.input);
         facts.input.site_classes = self.registry.history.get(&key).map_or_else(HashMap::new, |known| known.classes.clone());
         facts.input.hot_handlers = self.hot_handlers.get(&(info.code as usize)).cloned().unwrap_or_default();
+        facts.input.site_functions = self.call_sites.get(&(info.code as usize)).cloned().unwrap_or_default();
         facts.input.shared = key.header.is_none() && key.owner != function as usize;
         let shared = facts.input.shared;
         let params = if key.header.is_none() { pepjit_frontend::parameter_types(&facts.input) } else { Vec::new() };
@@ -467,6 +472,7 @@ impl Engine {
         let mut facts = code_facts(function, entry, observed, failed).ok_or("the code object can't be read")?;
         facts.input.site_classes = self.registry.history.get(&key).map_or_else(HashMap::new, |known| known.classes.clone());
         facts.input.hot_handlers = self.hot_handlers.get(&(function_info(function).code as usize)).cloned().unwrap_or_default();
+        facts.input.site_functions = self.call_sites.get(&(function_info(function).code as usize)).cloned().unwrap_or_default();
         facts.input.shared = key.header.is_none() && key.owner != function as usize;
         let id = self.registry.reserve();
         let params = if key.header.is_none() { pepjit_frontend::parameter_types(&facts.input) } else { Vec::new() };

@@ -230,6 +230,7 @@ pub(crate) struct AttributeInfo {
     pub(crate) shared_keys: u32,
     pub(crate) keys_version: u32,
     pub(crate) keys_slot: u64,
+    pub(crate) also: u64,
 }
 
 pub(crate) type LoopEntry = unsafe extern "C" fn(ThreadState, Frame, *mut Object, u64) -> Pair;
@@ -285,6 +286,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_frame_fits(frame: Frame, bound: *const u8, count: i64) -> c_int;
     pub(crate) fn pepjit_frame_count(frame: Frame) -> i64;
     pub(crate) fn pepjit_frame_normalise(frame: Frame) -> c_int;
+    pub(crate) fn pepjit_frame_caller(frame: Frame, unit: *mut u32) -> Object;
     pub(crate) fn pepjit_frame_function(frame: Frame) -> Object;
     pub(crate) fn pepjit_run_loop(tstate: ThreadState, frame: Frame, header: u32, entry: LoopEntry, handle: u64);
 
@@ -338,6 +340,8 @@ unsafe extern "C" {
     pub(crate) fn pepjit_class_attribute(ty: Object, name: Object) -> Object;
     pub(crate) fn pepjit_class_holder(ty: Object, name: Object) -> Object;
     pub(crate) fn pepjit_class_is_fixed(ty: Object) -> c_int;
+    pub(crate) fn pepjit_class_method(ty: Object, name: Object) -> Object;
+    pub(crate) fn pepjit_is_object_setattr(object: Object) -> c_int;
     pub(crate) fn pepjit_class_call(ty: Object, init: *mut Object) -> c_int;
     pub(crate) fn pepjit_builtin(object: Object) -> c_int;
     pub(crate) fn pepjit_native(object: Object, out: *mut NativeInfo) -> c_int;

@@ -48,6 +48,24 @@ impl Profile {
     }
 }
 
+/// Functions noted of one call at most.
+const MOST_FUNCTIONS: usize = 4;
+
+/// Notes which function an instruction of the caller calls: by the time that the caller is compiled, the interpreter may no longer know.
+fn note_caller(engine: &mut Engine, frame: Frame, function: Object) {
+    let version = function_info(function).version;
+    let mut unit = 0;
+    // SAFETY: the frame is running.
+    let caller = unsafe { ffi::pepjit_frame_caller(frame, &raw mut unit) };
+    if caller.is_null() || version == 0 {
+        return;
+    }
+    let seen = engine.call_sites.entry(caller as usize).or_default().entry(unit).or_default();
+    if seen.len() < MOST_FUNCTIONS && !seen.contains(&version) {
+        seen.push(version);
+    }
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, function: Object) -> c_int {
     engine::with(|engine| {
@@ -56,6 +74,7 @@ extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, 
         }
         engine.run_queue();
         let threshold = engine.threshold(code);
+        note_caller(engine, frame, function);
         let seen = observe(frame);
         let profile = engine.calls.entry(code as usize).or_default();
         profile.observe(&seen);

@@ -96,19 +96,28 @@ impl Engine {
         // SAFETY: as above.
         unsafe { ffi::pepjit_know_function(function) };
         if version != 0 {
+            self.forget_version(function as usize);
             self.versions.insert(version, function as usize);
+            self.version_of.insert(function as usize, version);
         }
         if let Some(before) = before.and_then(|before| self.registry.units.get_mut(&before)) {
             before.hooked.remove(&(function as usize));
         }
     }
 
+    /// A function is no longer known by the version that it had.
+    fn forget_version(&mut self, function: usize) {
+        if let Some(version) = self.version_of.remove(&function)
+            && self.versions.get(&version) == Some(&function)
+        {
+            self.versions.remove(&version);
+        }
+    }
+
     /// A function no longer runs compiled code. `alive`: it gets its own vectorcall back.
     fn unhook(&mut self, function: usize, alive: bool) {
         let Some((id, version)) = self.hooked.remove(&function) else { return };
-        if self.versions.get(&version) == Some(&function) {
-            self.versions.remove(&version);
-        }
+        self.forget_version(function);
         if let Some(unit) = self.registry.units.get_mut(&id) {
             unit.hooked.remove(&function);
         }
@@ -280,6 +289,7 @@ impl Engine {
     /// A function is going away: its address may be used again.
     fn forget_function(&mut self, function: usize) {
         self.unhook(function, false);
+        self.forget_version(function);
         self.makers.remove(&function);
         // Most functions are unknown here: this is called for every one that goes.
         if !self.known.remove(&function) {
@@ -304,6 +314,7 @@ impl Engine {
         self.nested.remove(&code);
         self.looping.remove(&code);
         self.hot_handlers.remove(&code);
+        self.call_sites.remove(&code);
         self.drop_owned(code);
     }
 

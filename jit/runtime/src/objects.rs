@@ -160,6 +160,7 @@ pub(crate) fn code_facts(function: Object, entry: Entry, observed: Vec<Type>, fa
             first_traceable: code.first_traceable,
             handlers,
             hot_handlers: BTreeSet::new(),
+            site_functions: HashMap::new(),
             observed,
             failed_sites,
             site_classes: HashMap::new(),

@@ -184,8 +184,9 @@ impl<'a> ProcessWorld<'a> {
                 self.held.insert(*value as usize);
                 *place = Some(describe(*value));
             }
+            defaults.truncate(positional);
             for position in positional..positional + named {
-                defaults[position] = self.keyword_default(info.kwdefaults, code_name(info.code, position));
+                defaults.push(self.keyword_default(info.kwdefaults, code_name(info.code, position)));
             }
         }
         Signature {
@@ -270,25 +271,39 @@ impl World for ProcessWorld<'_> {
         let mut info = ffi::AttributeInfo::default();
         // SAFETY: a live class and a live str; a structure of the declared layout.
         unsafe { ffi::pepjit_attribute(class, name.address as Object, &raw mut info) };
-        if info.kind == 0 || !self.rely_on_class(class) {
+        if info.kind == 0 || !self.rely_on_class(class) || info.also != 0 && !self.rely_on_class(info.also as Object) {
             return Attribute::Generic;
         }
         if info.object != 0 {
             self.held_by_class(class, name.address as Object, info.object as Object);
         }
         match info.kind {
-            1 if info.storable != 0 => Attribute::InlineValue {
+            1 => Attribute::InlineValue {
                 offset: info.offset,
                 index: info.index,
                 valid_offset: info.valid_offset,
                 dict_offset: info.dict_offset,
+                storable: info.storable != 0,
             },
-            2 if info.storable != 0 => Attribute::Slot { offset: info.offset },
+            2 => Attribute::Slot { offset: info.offset, storable: info.storable != 0 },
             3 => Attribute::Method { function: describe(info.object as Object), shadow: Self::shadow(&info) },
             4 => Attribute::ClassValue { value: describe(info.object as Object), shadow: Self::shadow(&info) },
             5 => Attribute::Property { getter: describe(info.object as Object) },
+            6 => Attribute::ClassMethod { function: describe(info.object as Object), shadow: Self::shadow(&info) },
             _ => Attribute::Generic,
         }
+    }
+
+    fn class_method(&mut self, owner: &ObjRef, name: &ObjRef) -> Option<ObjRef> {
+        let class = owner.address as Object;
+        // SAFETY: live objects, kept by who named them; the C side checks that it is a class.
+        let function = Self::known(unsafe { ffi::pepjit_class_method(class, name.address as Object) })?;
+        self.rely_on_class_object(class).then_some(function)
+    }
+
+    fn is_object_setattr(&mut self, object: &ObjRef) -> bool {
+        // SAFETY: a live object.
+        unsafe { ffi::pepjit_is_object_setattr(object.address as Object) != 0 }
     }
 
     fn static_attribute(&mut self, owner: &ObjRef, name: &ObjRef) -> Option<ObjRef> {

@@ -67,7 +67,13 @@ impl Translator<'_> {
                 return Some((self.world.well_known(ty)?, true));
             }
         }
-        self.cached_class(2).map(|class| (class, false))
+        self.expected_class(owner).map(|class| (class, false))
+    }
+
+    /// The class that the inline cache names, or that the owner had before.
+    fn expected_class(&mut self, owner: Entry) -> Option<ObjRef> {
+        let before = if let Entry::Value(value, _) = owner { self.guarded.get(&value).cloned() } else { None };
+        self.cached_class(2).or(before)
     }
 
     fn byte_at(&mut self, owner: Value, offset: i32) -> Value {
@@ -83,6 +89,7 @@ impl Translator<'_> {
     }
 
     fn guard_class(&mut self, owner: Value, class: &ObjRef) {
+        self.guarded.insert(owner, class.clone());
         let class = self.object(class.clone());
         self.guard(Op::GuardClass, &[owner], Imm::Obj(class));
     }
@@ -116,16 +123,7 @@ impl Translator<'_> {
             return self.generic_attribute(&name, method);
         }
         // An attribute of a module or class that is known itself.
-        if let Some(object) = self.constant(owner)
-            && let Some(value) = self.world.static_attribute(&object, &name)
-        {
-            self.guard_valid();
-            self.pop()?;
-            self.specialised += 1;
-            self.push_const(value);
-            if method {
-                self.push(Entry::Null);
-            }
+        if self.attribute_of_class_object(owner, &name, method)? {
             return Ok(());
         }
         let Some((class, known)) = self.owner_class(owner) else { return self.generic_attribute(&name, method) };
@@ -146,7 +144,15 @@ impl Translator<'_> {
                 self.guard_byte(value, valid_offset);
                 self.load_slot(value, offset)?;
             }
-            Attribute::Slot { offset } => self.load_slot(value, offset)?,
+            Attribute::Slot { offset, .. } => self.load_slot(value, offset)?,
+            Attribute::ClassMethod { function, shadow } if method => {
+                self.guard_shadow(value, shadow);
+                let owner = self.pop()?;
+                self.release(owner);
+                self.push_const(function);
+                self.push_const(class);
+                return Ok(());
+            }
             Attribute::Method { function, shadow } if method => {
                 self.guard_shadow(value, shadow);
                 let owner = self.pop()?;
@@ -161,12 +167,49 @@ impl Translator<'_> {
                 self.push_const(constant);
             }
             Attribute::Property { getter } => return self.call_getter(&getter, method),
-            Attribute::Method { .. } | Attribute::Generic => return self.generic_attribute(&name, method),
+            Attribute::Method { .. } | Attribute::ClassMethod { .. } | Attribute::Generic => {
+                return self.generic_attribute(&name, method);
+            }
         }
         if method {
             self.push(Entry::Null);
         }
         Ok(())
+    }
+
+    /// An attribute of a class object that the run has told of. False if it hasn't.
+    fn attribute_of_class_object(&mut self, owner: Entry, name: &ObjRef, method: bool) -> Step<bool> {
+        let class = match self.constant(owner) {
+            Some(object) => object,
+            None if matches!(self.insn.spec, "LOAD_ATTR_CLASS" | "LOAD_ATTR_CLASS_WITH_METACLASS_CHECK") => {
+                let Some(class) = self.cached_class(2) else { return Ok(false) };
+                class
+            }
+            None => return Ok(false),
+        };
+        let (value, receiver) = if let Some(value) = self.world.static_attribute(&class, name) {
+            (value, None)
+        } else if let Some(function) = if method { self.world.class_method(&class, name) } else { None } {
+            (function, Some(class.clone()))
+        } else {
+            return Ok(false);
+        };
+        if self.constant(owner).is_none() {
+            let object = self.value(owner);
+            let class = self.object(class);
+            self.guard(Op::GuardIs, &[object], Imm::Obj(class));
+        }
+        self.guard_valid();
+        let owner = self.pop()?;
+        self.release(owner);
+        self.specialised += 1;
+        self.push_const(value);
+        match receiver {
+            Some(class) => self.push_const(class),
+            None if method => self.push(Entry::Null),
+            None => {}
+        }
+        Ok(true)
     }
 
     /// The classes that came by; not more than a few.
@@ -192,7 +235,7 @@ impl Translator<'_> {
             let fits = match attribute {
                 Attribute::InlineValue { .. } | Attribute::Slot { .. } | Attribute::ClassValue { .. } => !method,
                 Attribute::Method { .. } => method,
-                Attribute::Property { .. } | Attribute::Generic => false,
+                Attribute::ClassMethod { .. } | Attribute::Property { .. } | Attribute::Generic => false,
             };
             if fits {
                 places.push((class, attribute));
@@ -227,7 +270,7 @@ impl Translator<'_> {
                     self.unless_byte(value, valid_offset, slow);
                     self.part(value, offset, slow, owner, join);
                 }
-                Attribute::Slot { offset } => self.part(value, offset, slow, owner, join),
+                Attribute::Slot { offset, .. } => self.part(value, offset, slow, owner, join),
                 Attribute::Method { function, shadow } => {
                     self.unless_shadowed(value, shadow, slow);
                     functions.push(function.clone());
@@ -243,7 +286,7 @@ impl Translator<'_> {
                     self.release(owner);
                     self.join(join, vec![constant]);
                 }
-                Attribute::Property { .. } | Attribute::Generic => self.join(slow, Vec::new()),
+                Attribute::ClassMethod { .. } | Attribute::Property { .. } | Attribute::Generic => self.join(slow, Vec::new()),
             }
             self.block = next;
         }
@@ -364,13 +407,16 @@ impl Translator<'_> {
     pub(super) fn store_attr(&mut self, arg: u32) -> Step {
         let name = self.input.names[arg as usize].clone();
         let owner = self.peek(0)?;
-        let place =
-            if self.failed() { None } else { self.cached_class(2).map(|class| (self.world.attribute(&class, &name), class)) };
+        let place = if self.failed() {
+            None
+        } else {
+            self.expected_class(owner).map(|class| (self.world.attribute(&class, &name), class))
+        };
         let (offset, inline, class) = match place {
-            Some((Attribute::InlineValue { offset, index, valid_offset, dict_offset }, class)) => {
+            Some((Attribute::InlineValue { offset, index, valid_offset, dict_offset, storable: true }, class)) => {
                 (offset, Some((index, valid_offset, dict_offset)), class)
             }
-            Some((Attribute::Slot { offset }, class)) => (offset, None, class),
+            Some((Attribute::Slot { offset, storable: true }, class)) => (offset, None, class),
             _ => {
                 if self.failed() && self.polymorphic_store(&name)? {
                     return Ok(());
@@ -420,10 +466,10 @@ impl Translator<'_> {
         let mut places = Vec::new();
         for class in self.known_classes() {
             match self.world.attribute(&class, name) {
-                Attribute::InlineValue { offset, index, valid_offset, dict_offset } => {
+                Attribute::InlineValue { offset, index, valid_offset, dict_offset, storable: true } => {
                     places.push((class, offset, Some((index, valid_offset, dict_offset))));
                 }
-                Attribute::Slot { offset } => places.push((class, offset, None)),
+                Attribute::Slot { offset, storable: true } => places.push((class, offset, None)),
                 _ => {}
             }
         }

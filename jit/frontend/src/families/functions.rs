@@ -73,6 +73,9 @@ impl Translator<'_> {
         if self.world.class_call(&object).is_some() {
             return self.call_class(&object, site);
         }
+        if site.keywords.is_empty() && site.positional.len() == 3 && self.world.is_object_setattr(&object) {
+            return self.call_object_setattr(site);
+        }
         if site.keywords.is_empty() && self.call_native(&object, site.operands - 2)? {
             return Ok(());
         }
@@ -82,6 +85,19 @@ impl Translator<'_> {
     /// Calls whatever is on the stack, through the interpreter's own protocol.
     fn call_generic(&mut self, site: &Site) -> Step {
         self.generic_op(generic_helper(site), site.operands, &[])
+    }
+
+    /// `object.__setattr__(instance, name, value)`, as frozen dataclasses do.
+    fn call_object_setattr(&mut self, site: &Site) -> Step {
+        let operands: Vec<Value> = site.positional.iter().map(|entry| self.value(*entry)).collect();
+        self.secure();
+        self.specialised += 1;
+        let status = self.call_helper(Helper::ObjectSetAttr, &operands);
+        self.drop_operands(site.operands)?;
+        self.check_status(status);
+        let Some(none) = self.world.none() else { return crate::translate::unsupported("None") };
+        self.push_const(none);
+        Ok(())
     }
 
     /// Calls a getter with its owner, which is on the stack.
@@ -283,16 +299,24 @@ impl Translator<'_> {
                 targets.push(Target { known_by, info });
             }
         }
-        if targets.is_empty()
-            && let Some(version) = self.cached_function()
-            && let Some(target) = self.world.function_of_version(version)
-        {
-            targets.push(target);
+        if targets.is_empty() {
+            for version in self.versions() {
+                if let Some(target) = self.world.function_of_version(version)
+                    && targets.iter().all(|known| known.known_by != target.known_by)
+                {
+                    targets.push(target);
+                }
+            }
         }
         targets
     }
 
-    /// The version of the function that the interpreter has specialised the call for.
+    /// The versions of functions that have been called here: what the interpreter has specialised the call for, and what it was seen to call.
+    fn versions(&self) -> Vec<u32> {
+        let seen = self.input.site_functions.get(&self.insn.unit).cloned().unwrap_or_default();
+        self.cached_function().into_iter().chain(seen).collect()
+    }
+
     fn cached_function(&self) -> Option<u32> {
         let specialised =
             matches!(self.insn.spec, "CALL_PY_EXACT_ARGS" | "CALL_PY_GENERAL" | "CALL_KW_PY" | "CALL_PY_WITH_DEFAULTS");
