@@ -266,10 +266,10 @@ class Report:
                 print("".join(f"    {line}\n" for line in failure.splitlines()), end="", flush=True)
 
 
-def known_differences(path, kind="difference"):
-    """What differs (or leaks) under the JIT and is accepted for now: case -> reason. Deaths and hangs are never accepted."""
+def known_differences(path):
+    """What differs under the JIT and is accepted for now: case -> reason. Deaths and hangs are never accepted."""
     with open(path, "rb") as stream:
-        return {entry["case"]: entry["reason"] for entry in tomllib.load(stream).get(kind, [])}
+        return {entry["case"]: entry["reason"] for entry in tomllib.load(stream).get("difference", [])}
 
 
 def files_of(folder):
