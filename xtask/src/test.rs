@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// Leave out what takes minutes: conformance only on the newest interpreter and without its slow cases.
     #[arg(long)]
     quick: bool,
-    /// The leak test on every interpreter and with every exit as well: on the newest one alone it belongs to the rest.
+    /// The leak test as well: it takes minutes.
     #[arg(long)]
     leaks: bool,
     /// Only the steps whose name contains this. Repeat it for several.
@@ -195,9 +195,10 @@ fn python_steps(root: &Path, python: &Interpreter, args: &Args, newest: bool) ->
         }
     };
     if args.leaks {
-        with_module("leaks", "jit/conformance/leaks.py", &["--modes", "on,forced,exits"]);
-    } else if newest && !args.quick {
         with_module("leaks", "jit/conformance/leaks.py", &["--modes", "on"]);
+    }
+    if newest {
+        with_module("random programs", "jit/conformance/fuzz.py", &["--count", "20", "--modes", "forced,random-exits-1"]);
     }
     if !args.quick {
         with_module("conformance", "jit/conformance/run.py", &["--workloads", "--modes", "on,forced,exits"]);
