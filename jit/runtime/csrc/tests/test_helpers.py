@@ -127,6 +127,24 @@ class Objects(unittest.TestCase):
         self.assertEqual(helper("str_index", OBJECT, OBJECT, INT)("abc", 1), "b")
         self.assertEqual(helper("get_slice", OBJECT, OBJECT, OBJECT, OBJECT)([1, 2, 3], 1, None), [2, 3])
 
+    def test_quick_answers(self):
+        length, truth = helper("quick_len", INT, OBJECT), helper("quick_truth", INT, OBJECT)
+        for value in ([1], (), "ab", b"abc", bytearray(3), {1: 2}, {1, 2}, frozenset()):
+            self.assertEqual(length(value), len(value))
+            self.assertEqual(truth(value), int(bool(value)))
+        self.assertEqual([length(value) for value in (5, range(3), type("L", (list,), {})())], [-1, -1, -1])
+        self.assertEqual([truth(value) for value in (0, 7, 0.0, None, object(), type("L", (list,), {})())], [0, 1, 0, 0, 1, -1])
+        item, slice_ = helper("quick_item", OBJECT, OBJECT, INT), helper("quick_slice", OBJECT, OBJECT, INT, INT)
+        step = helper("quick_step_slice", OBJECT, OBJECT, INT, INT, INT)
+        for value in ([1, 2, 3], (1, 2, 3), "a\u20acc", b"abc"):
+            for start in (-9, -1, 0, 1, 2**63 - 1):
+                self.assertEqual(slice_(value, start, 2), value[start:2])
+            self.assertEqual([item(value, index) for index in (0, -1)], [value[0], value[-1]])
+        for value in ([1, 2, 3], (1, 2, 3), "abc"):
+            self.assertEqual([step(value, 2**63 - 1, -(2**63), -1), step(value, 0, 3, 2)], [value[::-1], value[0:3:2]])
+        instance = helper("quick_instance", INT, OBJECT, OBJECT)
+        self.assertEqual([instance(True, int), instance("a", int), instance(1, 5)], [1, 0, -1])
+
     def test_unpacking(self):
         unpack, extended = helper("unpack_sequence", INT, OBJECT, INT), helper("unpack_ex", INT, OBJECT, INT)
         for values in ([0, 1, 2], (0, 1, 2), iter([0, 1, 2])):
