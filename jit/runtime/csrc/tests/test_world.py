@@ -90,10 +90,12 @@ class Attributes(unittest.TestCase):
         found = shimtest.attribute(list, "append")
         self.assertEqual((found["kind"], found["object"], found["shared"]), (METHOD, list.append, 0))
         self.assertEqual(shimtest.attribute(Plain, "shared")["kind"], CLASS_VALUE)
+        found = shimtest.attribute(Plain, "static")
+        self.assertEqual((found["kind"], found["object"]), (CLASS_VALUE, Plain.static))
         self.assertIs(shimtest.attribute(Plain, "computed")["object"], Plain.computed.fget)
 
     def test_what_must_stay_generic(self):
-        for owner, name in ((Plain, "static"), (Plain, "absent"), (Dynamic, "x"), (Plain, "__class__")):
+        for owner, name in ((Plain, "absent"), (Dynamic, "x"), (Plain, "__class__")):
             self.assertEqual(shimtest.attribute(owner, name)["kind"], GENERIC, name)
 
     def test_slots(self):
@@ -105,7 +107,8 @@ class Attributes(unittest.TestCase):
     def test_attributes_of_classes(self):
         self.assertIs(shimtest.class_attribute(Colour, "RED"), Colour.RED)
         self.assertIs(shimtest.class_attribute(Plain, "method"), Plain.method)
-        for name in ("computed", "static", "__name__", "absent"):
+        self.assertIs(shimtest.class_attribute(Plain, "static"), Plain.static)
+        for name in ("computed", "__name__", "absent"):
             self.assertIs(shimtest.class_attribute(Plain, name), ...)
 
 
