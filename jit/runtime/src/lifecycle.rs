@@ -38,17 +38,19 @@ const MOST_PATIENCE: u32 = 1024;
 pub(crate) struct Patience {
     left: u32,
     wait: u32,
+    /// How much could not be freed the last time.
+    kept: usize,
 }
 
 impl Patience {
-    fn is_over(&mut self) -> bool {
+    fn is_over(&mut self, waiting: usize) -> bool {
         self.left = self.left.saturating_sub(1);
-        self.left == 0
+        self.left == 0 || waiting > self.kept
     }
 
-    fn found(&mut self, everything: bool) {
-        self.wait = if everything { 0 } else { (2 * self.wait + 1).min(MOST_PATIENCE) };
-        self.left = self.wait;
+    fn found(&mut self, kept: usize) {
+        self.wait = if kept == 0 { 0 } else { (2 * self.wait + 1).min(MOST_PATIENCE) };
+        (self.left, self.kept) = (self.wait, kept);
     }
 }
 
@@ -327,11 +329,12 @@ impl Engine {
 
     /// Frees given up code that isn't running anywhere. What the code kept alive is given up by [`crate::engine::with`].
     pub(crate) fn collect(&mut self) {
-        if self.registry.dead.is_empty() && self.replaced.is_empty() || !self.patience.is_over() {
+        let waiting = self.registry.dead.len() + self.replaced.len();
+        if waiting == 0 || !self.patience.is_over(waiting) {
             return;
         }
         let Some(running) = running() else {
-            self.patience.found(false);
+            self.patience.found(waiting);
             return;
         };
         for id in std::mem::take(&mut self.registry.dead) {
@@ -350,6 +353,6 @@ impl Engine {
         let (still, gone) = self.replaced.drain(..).partition(|code| running.contains(&(*code as usize)));
         self.replaced = still;
         self.released.extend::<Vec<Object>>(gone);
-        self.patience.found(self.registry.dead.is_empty() && self.replaced.is_empty());
+        self.patience.found(self.registry.dead.len() + self.replaced.len());
     }
 }
