@@ -92,10 +92,12 @@ class Attributes(unittest.TestCase):
         self.assertEqual(shimtest.attribute(Plain, "shared")["kind"], CLASS_VALUE)
         found = shimtest.attribute(Plain, "static")
         self.assertEqual((found["kind"], found["object"]), (CLASS_VALUE, Plain.static))
+        found = shimtest.attribute(Plain, "__class__")
+        self.assertEqual((found["kind"], found["object"]), (CLASS_VALUE, Plain))
         self.assertIs(shimtest.attribute(Plain, "computed")["object"], Plain.computed.fget)
 
     def test_what_must_stay_generic(self):
-        for owner, name in ((Plain, "absent"), (Dynamic, "x"), (Plain, "__class__")):
+        for owner, name in ((Plain, "absent"), (Dynamic, "x"), (Dynamic, "__class__")):
             self.assertEqual(shimtest.attribute(owner, name)["kind"], GENERIC, name)
 
     def test_slots(self):
