@@ -7,7 +7,7 @@ import unittest
 
 import shimtest
 
-GENERIC, INLINE, SLOT, METHOD, CLASS_VALUE, PROPERTY = range(6)
+GENERIC, INLINE, SLOT, METHOD, CLASS_VALUE, PROPERTY, CLASS_METHOD = range(7)
 
 
 class Plain:
@@ -27,6 +27,17 @@ class Plain:
     @staticmethod
     def static():
         pass
+
+    @classmethod
+    def of_class(cls):
+        pass
+
+
+class WithDefault:
+    size = 1
+
+    def __init__(self):
+        self.size = 2
 
 
 class Slotted:
@@ -90,15 +101,27 @@ class Attributes(unittest.TestCase):
         found = shimtest.attribute(list, "append")
         self.assertEqual((found["kind"], found["object"], found["shared"]), (METHOD, list.append, 0))
         self.assertEqual(shimtest.attribute(Plain, "shared")["kind"], CLASS_VALUE)
-        found = shimtest.attribute(Plain, "static")
-        self.assertEqual((found["kind"], found["object"]), (CLASS_VALUE, Plain.static))
-        found = shimtest.attribute(Plain, "__class__")
-        self.assertEqual((found["kind"], found["object"]), (CLASS_VALUE, Plain))
         self.assertIs(shimtest.attribute(Plain, "computed")["object"], Plain.computed.fget)
 
     def test_what_must_stay_generic(self):
-        for owner, name in ((Plain, "absent"), (Dynamic, "x"), (Dynamic, "__class__")):
+        for owner, name in ((Plain, "absent"), (Dynamic, "x"), (Plain, "__dict__")):
             self.assertEqual(shimtest.attribute(owner, name)["kind"], GENERIC, name)
+
+    def test_what_wraps_functions(self):
+        found = shimtest.attribute(Plain, "static")
+        self.assertEqual((found["kind"], found["object"], found["shared"]), (CLASS_VALUE, Plain.static, 1))
+        found = shimtest.attribute(Plain, "of_class")
+        self.assertEqual((found["kind"], found["object"], found["shared"]), (CLASS_METHOD, Plain.of_class.__func__, 1))
+
+    def test_class_of_instances(self):
+        found = shimtest.attribute(Plain, "__class__")
+        self.assertEqual((found["kind"], found["object"], found["shared"]), (CLASS_VALUE, Plain, 0))
+
+    def test_own_values_beside_defaults(self):
+        instance = WithDefault()
+        found = shimtest.attribute(WithDefault, "size")
+        self.assertEqual((found["kind"], found["storable"]), (INLINE, 1))
+        self.assertEqual(shimtest.peek(instance, found["offset"]), 2)
 
     def test_slots(self):
         instance = Slotted()
@@ -110,7 +133,7 @@ class Attributes(unittest.TestCase):
         self.assertIs(shimtest.class_attribute(Colour, "RED"), Colour.RED)
         self.assertIs(shimtest.class_attribute(Plain, "method"), Plain.method)
         self.assertIs(shimtest.class_attribute(Plain, "static"), Plain.static)
-        for name in ("computed", "__name__", "absent"):
+        for name in ("computed", "of_class", "__name__", "absent"):
             self.assertIs(shimtest.class_attribute(Plain, name), ...)
 
 
