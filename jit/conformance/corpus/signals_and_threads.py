@@ -480,3 +480,29 @@ def handler_changes_what_an_iterator_counts():
             iterator.__setstate__(10**12 - 1)
         return with_timer(handler, walk, iterator)
     return [f() for _ in range(3)]
+
+
+@case
+def handler_raises_while_code_is_compiled():
+    """Each function is new, so that signals come before, in and after the compilation of its loop."""
+    source = """
+def spin(flags):
+    i = 0
+    while True:
+        i += 1
+        if flags and i % 1000 < 0.5:
+            flags.clear()
+"""
+
+    def handler(number, frame):
+        raise Interrupted("now")
+
+    rows = []
+    for step in range(12):
+        names = {}
+        exec(source, names)
+        try:
+            with_timer(handler, names["spin"], [None], delay=0.0003 * (step + 1))
+        except Interrupted as error:
+            rows.append(str(error))
+    return rows

@@ -97,8 +97,14 @@ static PyObject *label_text(PyObject *object)
     if (PyUnicode_CheckExact(object)) {
         return Py_NewRef(object);
     }
-    if (object == Py_None || PyBool_Check(object) || PyLong_CheckExact(object) || PyFloat_CheckExact(object)) {
-        return PyObject_Repr(object);
+    /* PyObject_Repr, and the repr of a long int, would serve signals: what their handlers raise has no place here. */
+    if (object == Py_None || PyBool_Check(object) || PyFloat_CheckExact(object)) {
+        return Py_TYPE(object)->tp_repr(object);
+    }
+    if (PyLong_CheckExact(object)) {
+        int overflow;
+        long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
+        return overflow ? PyUnicode_FromString("<int>") : PyUnicode_FromFormat("%lld", value);
     }
     if (PyFunction_Check(object)) {
         return Py_NewRef(((PyFunctionObject *)object)->func_qualname);
