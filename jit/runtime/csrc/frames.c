@@ -10,6 +10,9 @@ int64_t pepjit_waiting;
 
 int pepjit_running(void (*visit)(void *context, PyObject *code), void *context)
 {
+    if (Py_IsFinalizing() || PyThreadState_GetUnchecked() == NULL) {
+        return 0; /* the counters are asked for at the very end of the process, when there is no interpreter to look at */
+    }
     static PyObject *greenlet;
     if (greenlet == NULL && (greenlet = PyUnicode_InternFromString("greenlet")) == NULL) {
         PyErr_Clear();
