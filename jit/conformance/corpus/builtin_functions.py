@@ -614,10 +614,20 @@ def instances_of_one_of_several_classes():
 
 @case
 def instances_while_the_class_changes():
-    class Old:
+    class Plain(type):
         pass
 
-    class New:
+    class Asked(type):
+        def __instancecheck__(cls, x):
+            return "asked"
+
+    class Base:
+        pass
+
+    class Old(Base, metaclass=Plain):
+        pass
+
+    class New(Base, metaclass=Plain):
         pass
 
     def f(x):
@@ -626,13 +636,15 @@ def instances_while_the_class_changes():
     print(heat(f, thing))
     thing.__class__ = New
     print(f(thing))
-    Old.__class__ = type
+    Old.__class__ = Asked
     saved = isinstance
     builtins.isinstance = lambda x, classes: len(classes) if saved(classes, tuple) else "one"
     try:
         print(f(thing))
     finally:
         builtins.isinstance = saved
-    New.__class__ = type
+    Old.__class__ = Plain
     Old.__bases__ = (New,)
+    print(f(Old()), f(thing))
+    New.__class__ = Asked
     return f(Old()), f(thing)

@@ -38,7 +38,7 @@ def closures_of_one_code():
         total = 0
         for i in range(n):
             for function in functions:
-                total += function(i, total & 7)
+                total += function(i, total % 8)
         return total
     out = [heat(f, 4)]
     functions.append(adder(0.5))

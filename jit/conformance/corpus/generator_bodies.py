@@ -183,7 +183,7 @@ def exceptions_with_their_lines():
         for v in inner(values):
             out.append(v)
         return out
-    drive(f, ([1, 1, 2, 0, 5, 0, 0][:2],), [([0],), ([1, 2, 0],), ([9],), (["a"],), ([None],), (5,)])
+    drive(f, ([1, 2, 1, 1, 1, 1],), [([0],), ([1, 2, 0],), ([9],), (["a"],), ([None],), (5,)])
 
 
 @case

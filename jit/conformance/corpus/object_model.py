@@ -264,19 +264,29 @@ def object_setattr():
 
 @case
 def classes_of_instances():
-    class One:
+    class Meta(type):
+        pass
+
+    class Other(type):
+        @property
+        def __name__(cls):
+            return "other"
+
+    class One(metaclass=Meta):
         def kind(self):
             return self.__class__.__name__, self.__class__ is One
 
-    class Two:
+    class Two(metaclass=Meta):
         kind = One.kind
 
     o = One()
     out = [heat(o.kind), heat(Two().kind)]
     o.__class__ = Two
     out.append(heat(o.kind))
-    Two.__class__ = type
-    One.__class__ = property(lambda self: str) if False else type
+    Two.__class__ = Other
+    out.append(heat(o.kind))
+    One.__class__ = Other
+    out.append(heat(One().kind))
     Two.kind = lambda self: (self.__class__ is type(self), isinstance(self, self.__class__))
     out.append(heat(o.kind))
 

@@ -188,14 +188,14 @@ def callee_sees_its_locals():
 @case
 def tracebacks_through_bound_calls():
     def fails(a, *rest, k=1):
-        return a / k + rest[0]
+        return a / k + sum(rest)
 
     def f(a, k):
         return (fails(a, 1, k=k) +
                 fails(a, k=k + 1) if k else fails(
                     a, *(),
                     k=k))
-    drive(f, (1, -1), [(1, 0), (1, 1), ("a", 1), (1, -1)])
+    drive(f, (1, 1), [(1, 0), (1, -1), (1, 2), ("a", 1), (1, -1)])
 
 
 def decorated(function):
