@@ -1,0 +1,5 @@
+//! Runs over commits: which commit moved which workload.
+
+mod model;
+
+pub use model::*;

@@ -1,0 +1,5 @@
+//! What it takes to build the module and to ship it.
+
+mod model;
+
+pub use model::*;
