@@ -129,6 +129,9 @@ impl CodeInput {
 /// In `failed_sites`: the code works on integers of more than 64 bits.
 pub const BIG_INTEGERS: u32 = u32::MAX;
 
+/// In `failed_sites`: it does so even where the interpreter has specialised for small ones.
+pub const EVEN_SPECIALISED: u32 = u32::MAX - 1;
+
 /// `co_flags`: `*args`.
 pub const CO_VARARGS: u32 = 0x4;
 /// `co_flags`: `**kwargs`.

@@ -786,7 +786,9 @@ impl Translator<'_> {
         let mut frame = edges[0].frame.clone();
         for local in &locals {
             let ty = self.joined_type(edges.iter().map(|edge| edge.frame.locals[*local as usize]));
-            frame.locals[*local as usize] = self.parameter(block, ty);
+            let parameter = self.parameter(block, ty);
+            frame.locals[*local as usize] = parameter;
+            self.merge_hint(parameter, edges.iter().map(|edge| edge.frame.locals[*local as usize]));
         }
         for index in &stack {
             let ty = self.joined_type(edges.iter().map(|edge| edge.frame.stack[*index]));
@@ -800,6 +802,15 @@ impl Translator<'_> {
         self.block = block;
         self.frame = frame;
         Ok(())
+    }
+
+    /// What may be a big int on one side may be one where they meet.
+    fn merge_hint(&mut self, parameter: Entry, mut entries: impl Iterator<Item = Entry>) {
+        if let Entry::Value(value, _) = parameter
+            && entries.any(|entry| self.is_wide(entry))
+        {
+            self.hints.insert(value, Type::WIDE_INT);
+        }
     }
 
     fn joined_type(&self, entries: impl Iterator<Item = Entry>) -> Type {
@@ -899,7 +910,10 @@ impl Translator<'_> {
             let seeded = edges
                 .iter()
                 .any(|edge| self.constant(edge.frame.locals[*local as usize]).is_some_and(|object| object.ty == Type::INT));
-            let likely = self.likely(edges[0].frame.locals[*local as usize]);
+            let mut likely = self.likely(edges[0].frame.locals[*local as usize]);
+            if edges.iter().any(|edge| self.is_wide(edge.frame.locals[*local as usize])) {
+                likely = Type::WIDE_INT;
+            }
             if let Entry::Value(value, _) = parameter {
                 if seeded {
                     self.int_seeded.insert(value);

@@ -65,6 +65,8 @@ helpers! {
     // Operators. `Int` operands named op are CPython's NB_* or Py_LT.. numbers.
     /// `a op b`, with op an `NB_*` number (in-place ones included): `PyNumber_*`, `PyObject_GetItem`.
     BinaryOp "binary_op" (Obj, Obj, Int) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// `a op b` as [`Helper::BinaryOp`] has it, quickest for exact ints of any size. Not for `**`, `/` and `@`.
+    IntOp "int_op" (Obj, Obj, Int) plain -> NewOrNull [READS WRITES CALLS RAISES];
     /// `-a`.
     Negative "negative" (Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
     /// `~a`.

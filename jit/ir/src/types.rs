@@ -59,6 +59,8 @@ types! {
     ENUMERATE = 17, "Enumerate";
     /// Exactly `bytearray`.
     BYTEARRAY = 18, "ByteArray";
+    /// An `int` that doesn't fit 64 bits. Only what has been observed says so: to everything else it's an [`Type::INT`].
+    WIDE_INT = 19, "WideInt";
     /// An object of any other class.
     OTHER = 23, "Other";
     /// An unboxed signed 64-bit integer that stands for an `int` object.

@@ -37,6 +37,34 @@ static Obj pepjit_binary_op(Obj left, Obj right, int64_t op)
     DONE(_PyEval_BinaryOps[op](left, right));
 }
 
+/* The ints' own functions, by the interpreter's numbers of the operators. They don't say NotImplemented to ints. */
+static binaryfunc int_slot(int64_t op)
+{
+    const PyNumberMethods *slots = PyLong_Type.tp_as_number;
+    switch (op < NB_INPLACE_ADD ? op : op - NB_INPLACE_ADD) {
+        case NB_ADD: return slots->nb_add;
+        case NB_SUBTRACT: return slots->nb_subtract;
+        case NB_MULTIPLY: return slots->nb_multiply;
+        case NB_FLOOR_DIVIDE: return slots->nb_floor_divide;
+        case NB_REMAINDER: return slots->nb_remainder;
+        case NB_LSHIFT: return slots->nb_lshift;
+        case NB_RSHIFT: return slots->nb_rshift;
+        case NB_AND: return slots->nb_and;
+        case NB_OR: return slots->nb_or;
+        case NB_XOR: return slots->nb_xor;
+        default: return NULL;
+    }
+}
+
+static Obj pepjit_int_op(Obj left, Obj right, int64_t op)
+{
+    binaryfunc function = PyLong_CheckExact(left) && PyLong_CheckExact(right) ? int_slot(op) : NULL;
+    if (function == NULL) {
+        return pepjit_binary_op(left, right, op);
+    }
+    DONE(function(left, right));
+}
+
 static Obj pepjit_negative(Obj value) { DONE(PyNumber_Negative(value)); }
 static Obj pepjit_invert(Obj value) { DONE(PyNumber_Invert(value)); }
 static Obj pepjit_positive(Obj value) { DONE(PyNumber_Positive(value)); }
@@ -55,6 +83,10 @@ static int64_t pepjit_compare_bool(Obj left, Obj right, int64_t op)
         }
         int64_t order = pepjit_str_compare(left, right);
         return op == Py_LT ? order < 0 : op == Py_LE ? order <= 0 : op == Py_GT ? order > 0 : order >= 0;
+    }
+    if (PyLong_CheckExact(left) && PyLong_CheckExact(right)) {
+        /* True or False, which are immortal. */
+        return PyLong_Type.tp_richcompare(left, right, (int)op) == Py_True;
     }
     Obj result = PyObject_RichCompare(left, right, (int)op);
     int64_t answer = -1;
@@ -599,7 +631,7 @@ static int64_t pepjit_inline_value_add(Obj instance, Obj value, int64_t index)
 
 /* In the order of pepjit_ir::Helper::ALL. */
 #define HELPERS(H)                                                                                                                       \
-    H(binary_op) H(negative) H(invert) H(positive) H(rich_compare) H(compare_bool) H(str_equal) H(str_compare) H(is_true) H(contains)    \
+    H(binary_op) H(int_op) H(negative) H(invert) H(positive) H(rich_compare) H(compare_bool) H(str_equal) H(str_compare) H(is_true) H(contains)    \
     H(float_pow) H(float_floor_div) H(float_mod) H(get_attr) H(set_attr) H(object_set_attr) H(del_attr) H(get_method) H(load_global) H(store_global)        \
     H(super_attr) H(super_method) H(get_item) H(set_item) H(del_item) H(dict_get_item) H(str_index) H(get_slice) H(set_slice)            \
     H(get_iter) H(iter_next) H(error_occurred) H(unpack_sequence) H(unpack_ex) H(build_list) H(build_tuple) H(build_map) H(build_set)    \

@@ -24,7 +24,8 @@ use std::time::Instant;
 /// Functions compiled inside one another at most.
 const MAX_NESTING: usize = 6;
 
-/// Sites that overflow before all arithmetic of a function is left to the generic helpers.
+/// Sites that overflow before all arithmetic of a function that isn't specialised is expected to work on big ints; twice as many before the
+/// rest is.
 const MAX_OVERFLOWS: u32 = 2;
 
 /// A function that is being compiled: others may already call it through its cell.
@@ -219,8 +220,11 @@ impl Engine {
         history.observed.clone_from(&observed);
         let mut failed_sites = history.failed_sites.clone();
         if history.overflows > MAX_OVERFLOWS {
-            // Big integers: no arithmetic of this code stays within 64 bits.
+            // Big integers: little arithmetic of this code stays within 64 bits.
             failed_sites.push(pepjit_frontend::input::BIG_INTEGERS);
+        }
+        if history.overflows > 2 * MAX_OVERFLOWS {
+            failed_sites.push(pepjit_frontend::input::EVEN_SPECIALISED);
         }
         let start = Instant::now();
         let nesting = self.in_progress.len();

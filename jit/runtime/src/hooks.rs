@@ -3,7 +3,7 @@
 use crate::engine::{self, Engine, Profile};
 use crate::ffi::{self, Exit, Frame, LoopEntry, Object, ThreadState};
 use crate::lifecycle::Event;
-use crate::objects::{class_type, function_info, with_text};
+use crate::objects::{class_type, function_info, observed_type, with_text};
 use crate::policy;
 use crate::registry::{Key, UnitId};
 use pepjit_frontend::Entry;
@@ -29,7 +29,7 @@ pub(crate) fn observe(frame: Frame) -> Vec<Type> {
         let Ok(count) = usize::try_from(count) else { return Vec::new() };
         let mut values: Vec<Object> = vec![std::ptr::null_mut(); count];
         ffi::pepjit_frame_values(frame, values.as_mut_ptr());
-        values.into_iter().map(class_type).collect()
+        values.into_iter().map(observed_type).collect()
     }
 }
 
@@ -42,7 +42,8 @@ impl Profile {
         }
         for (known, seen) in self.observed.iter_mut().zip(seen) {
             if known != seen {
-                *known = Type::OBJECT;
+                let ints = Type::INT.union(Type::WIDE_INT);
+                *known = if known.union(*seen).is_subtype(ints) { Type::WIDE_INT } else { Type::OBJECT };
             }
         }
     }

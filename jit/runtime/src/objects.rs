@@ -11,6 +11,9 @@ pub(crate) fn type_of_bit(bit: u32) -> Type {
     Type::NAMED.iter().map(|(ty, _)| *ty).find(|ty| ty.bits() == bit).unwrap_or(Type::OTHER)
 }
 
+/// The C side's number for ints that fit 64 bits.
+const INT_CONSTANT: u32 = 2;
+
 /// Describes a live object.
 pub(crate) fn describe(object: Object) -> ObjRef {
     let mut description = ffi::Description::default();
@@ -24,7 +27,7 @@ pub(crate) fn describe(object: Object) -> ObjRef {
     let constant = match description.constant {
         0 => Constant::None,
         1 => Constant::Bool(description.int_value != 0),
-        2 => Constant::Int(description.int_value),
+        INT_CONSTANT => Constant::Int(description.int_value),
         3 => Constant::Float(description.float_value),
         _ => Constant::Opaque,
     };
@@ -73,6 +76,18 @@ pub(crate) fn class_type(object: Object) -> Type {
     }
     // SAFETY: `object` is live.
     type_of_bit(unsafe { ffi::pepjit_object_type(object) })
+}
+
+/// What is noted of an object that a variable holds: its class, and of an int whether it fits 64 bits.
+pub(crate) fn observed_type(object: Object) -> Type {
+    let ty = class_type(object);
+    if ty != Type::INT {
+        return ty;
+    }
+    let mut description = ffi::Description::default();
+    // SAFETY: `object` is a live int.
+    unsafe { ffi::pepjit_describe(object, &raw mut description) };
+    if description.constant == INT_CONSTANT { Type::INT } else { Type::WIDE_INT }
 }
 
 /// What the C side tells of a function.

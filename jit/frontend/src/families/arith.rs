@@ -6,21 +6,22 @@ use pepjit_ir::op::Reason;
 use pepjit_ir::{Cond, Constant, Field, Helper, Imm, Op, Type, Value};
 
 /// CPython's numbers of the binary operators (`NB_*`; the in-place ones follow at 13).
-mod nb {
-    pub(super) const ADD: u32 = 0;
-    pub(super) const AND: u32 = 1;
-    pub(super) const FLOOR_DIVIDE: u32 = 2;
-    pub(super) const LSHIFT: u32 = 3;
-    pub(super) const MULTIPLY: u32 = 5;
-    pub(super) const REMAINDER: u32 = 6;
-    pub(super) const OR: u32 = 7;
-    pub(super) const POWER: u32 = 8;
-    pub(super) const RSHIFT: u32 = 9;
-    pub(super) const SUBTRACT: u32 = 10;
-    pub(super) const TRUE_DIVIDE: u32 = 11;
-    pub(super) const XOR: u32 = 12;
-    pub(super) const INPLACE: u32 = 13;
-    pub(super) const SUBSCRIPT: u32 = 26;
+pub(super) mod nb {
+    pub(crate) const ADD: u32 = 0;
+    pub(crate) const AND: u32 = 1;
+    pub(crate) const FLOOR_DIVIDE: u32 = 2;
+    pub(crate) const LSHIFT: u32 = 3;
+    pub(crate) const MATRIX_MULTIPLY: u32 = 4;
+    pub(crate) const MULTIPLY: u32 = 5;
+    pub(crate) const REMAINDER: u32 = 6;
+    pub(crate) const OR: u32 = 7;
+    pub(crate) const POWER: u32 = 8;
+    pub(crate) const RSHIFT: u32 = 9;
+    pub(crate) const SUBTRACT: u32 = 10;
+    pub(crate) const TRUE_DIVIDE: u32 = 11;
+    pub(crate) const XOR: u32 = 12;
+    pub(crate) const INPLACE: u32 = 13;
+    pub(crate) const SUBSCRIPT: u32 = 26;
 }
 
 /// How an operator's operands are treated.
@@ -31,6 +32,8 @@ enum Kind {
     /// A float and an int, either way round.
     Mixed,
     Str,
+    /// Ints of any size.
+    Wide,
     Generic,
 }
 
@@ -72,7 +75,7 @@ impl Translator<'_> {
     fn kind(&self, base: u32, left: Entry, right: Entry) -> Kind {
         let spec = self.insn.spec;
         if self.failed() {
-            return Kind::Generic;
+            return if self.works_on_wide(base, left, right) { Kind::Wide } else { Kind::Generic };
         }
         let (left_int, right_int) = (self.is_int(left), self.is_int(right));
         let (left_float, right_float) = (self.is_float(left), self.is_float(right));
@@ -97,8 +100,8 @@ impl Translator<'_> {
         if base == nb::POWER {
             return Kind::Generic;
         }
-        if self.input.failed_sites.contains(&crate::input::BIG_INTEGERS) {
-            return Kind::Generic;
+        if self.works_on_wide(base, left, right) {
+            return Kind::Wide;
         }
         let probably = |entry, known| known || self.likely(entry) == Type::INT;
         let unspecialised = spec == "BINARY_OP" && probably(left, left_int) && probably(right, right_int);
@@ -197,6 +200,7 @@ impl Translator<'_> {
                 self.op(Op::BoxFloat, &[result])
             }
             Kind::Str => return self.concatenate(left, right),
+            Kind::Wide => return self.wide_binary(arg, base),
             Kind::Generic => return self.generic_binary(arg),
         };
         let (right, left) = (self.pop()?, self.pop()?);
@@ -270,6 +274,7 @@ impl Translator<'_> {
     pub(super) fn negative(&mut self) -> Step {
         let entry = self.peek(0)?;
         let int = self.is_int(entry) || self.likely(entry) == Type::INT && self.could_be(entry, Type::INT);
+        let int = int && !self.is_wide(entry);
         let result = if int && !self.failed() {
             let value = self.int(entry);
             let result = self.checked(Op::IntNeg, &[value]);
@@ -290,6 +295,7 @@ impl Translator<'_> {
     pub(super) fn invert(&mut self) -> Step {
         let entry = self.peek(0)?;
         let int = self.is_int(entry) || self.likely(entry) == Type::INT && self.could_be(entry, Type::INT);
+        let int = int && !self.is_wide(entry);
         if !int || self.failed() {
             return self.generic_op(Helper::Invert, 1, &[]);
         }
@@ -333,7 +339,7 @@ impl Translator<'_> {
         };
         let truth = if ty.is_subtype(Type::BOOL) && !ty.is_empty() {
             return Ok(());
-        } else if self.is_int(entry) || spec == "TO_BOOL_INT" && !self.failed() {
+        } else if !self.is_wide(entry) && (self.is_int(entry) || spec == "TO_BOOL_INT") && !self.failed() {
             let number = self.int(entry);
             zero_compare(self, number)
         } else if spec == "TO_BOOL_BOOL" && !self.failed() {
@@ -376,7 +382,7 @@ impl Translator<'_> {
             let known = any_float;
             let (a, b) = (self.float(left, known), self.float(right, known));
             Some(self.op_imm(Op::FloatCmp, &[a, b], Imm::Cond(cond)))
-        } else if self.input.failed_sites.contains(&crate::input::BIG_INTEGERS) && ints {
+        } else if ints && self.compares_wide(left, right) {
             None
         } else if ints && (spec == "COMPARE_OP_INT" || self.is_int(left) || self.is_int(right)) {
             let (a, b) = (self.int(left), self.int(right));
@@ -407,6 +413,9 @@ impl Translator<'_> {
             return Ok(());
         }
         let number = i64::from(arg >> 5);
+        if wants_bool && ints && self.compares_wide(left, right) {
+            return self.wide_compare(number);
+        }
         if wants_bool {
             let status = self.generic_status(Helper::CompareBool, 2, &[number])?;
             let zero = self.build().int(0);

@@ -2,6 +2,7 @@
 
 mod arith;
 mod attributes;
+mod bigints;
 mod builtins;
 mod calls;
 mod containers;

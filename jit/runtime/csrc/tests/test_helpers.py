@@ -76,7 +76,19 @@ class Operators(unittest.TestCase):
         self.assertEqual(outcome(binary, 3, "a", 13), (TypeError, "unsupported operand type(s) for +=: 'int' and 'str'"))
         self.assertIs(outcome(binary, 1, 2, 99)[0], SystemError)
 
+    def test_operators_on_ints(self):
+        binary = helper("int_op", OBJECT, OBJECT, OBJECT, INT)
+        big = 3**90
+        self.assertEqual([binary(big, 3, op) for op in (0, 1, 2, 3, 5, 6, 7, 9, 10, 12)],
+                         [big + 3, big & 3, big // 3, big << 3, big * 3, big % 3, big | 3, big >> 3, big - 3, big ^ 3])
+        self.assertEqual([binary(7, 3, op) for op in (8, 11, 13, 18)], [343, 7 / 3, 10, 21])
+        self.assertEqual(binary(2.5, 2, 5), 5.0)
+        self.assertEqual(outcome(binary, big, 0, 2), outcome(lambda: big // 0))
+        self.assertEqual(outcome(binary, big, "a", 13), (TypeError, "unsupported operand type(s) for +=: 'int' and 'str'"))
+        self.assertIs(outcome(binary, 1, 2, 99)[0], SystemError)
+
     def test_comparisons(self):
+        self.assertEqual([helper("compare_bool", INT, OBJECT, OBJECT, INT)(3**90, 3**91, op) for op in range(6)], [1, 1, 0, 1, 0, 0])
         self.assertEqual(helper("compare_bool", INT, OBJECT, OBJECT, INT)(1, 2, 0), 1)
         self.assertIs(helper("rich_compare", OBJECT, OBJECT, OBJECT, INT)(1, 2, 4), False)
         self.assertEqual(helper("str_equal", INT, OBJECT, OBJECT)("ab", "ab"), 1)
