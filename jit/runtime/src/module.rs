@@ -118,6 +118,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             jumps: HashMap::new(),
             looping: HashSet::new(),
             in_progress: Vec::new(),
+            nested_time: std::time::Duration::ZERO,
             nested: HashMap::new(),
             hooked: HashMap::default(),
             versions: HashMap::new(),

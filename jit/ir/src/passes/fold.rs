@@ -6,6 +6,7 @@
 use super::cfg::Cfg;
 use super::util::{Raw, Subst, constant_object, constant_raw, remove_insts, unchecked_type};
 use crate::function::{Function, Inst, Value};
+use crate::interp::arith;
 use crate::op::{Cond, Imm, Op};
 use crate::types::{Constant, Type};
 
@@ -123,11 +124,9 @@ fn simplify(func: &Function, inst: Inst) -> Option<Change> {
             }
         }
         Op::IntAnd | Op::IntOr | Op::IntXor => int_bits(data.op, &data.args, int(0), int(1)),
-        Op::IntNeg => int(0)?.checked_neg().map(|number| Change::Raw(Raw::Int(number))),
+        Op::IntNeg => arith::int_neg(int(0)?).ok().map(|number| Change::Raw(Raw::Int(number))),
         Op::IntInvert => int(0).map(|number| Change::Raw(Raw::Int(!number))),
-        Op::IntToFloat => {
-            int(0).filter(|number| number.unsigned_abs() <= EXACT).map(|number| Change::Raw(Raw::Float(number as f64)))
-        }
+        Op::IntToFloat => arith::int_to_float(int(0)?).ok().map(|number| Change::Raw(Raw::Float(number))),
         Op::IntCmp => {
             let Imm::Cond(cond) = data.imm else { return None };
             if data.args[0] == data.args[1] {
@@ -137,7 +136,7 @@ fn simplify(func: &Function, inst: Inst) -> Option<Change> {
                 Some(Raw::Int(number) | Raw::Word(number)) => Some(number),
                 _ => None,
             };
-            Some(Change::Raw(Raw::Bool(compare_ints(cond, number(raw(0))?, number(raw(1))?))))
+            Some(Change::Raw(Raw::Bool(arith::int_cmp(cond, number(raw(0))?, number(raw(1))?))))
         }
         Op::WordToInt => match raw(0) {
             Some(Raw::Int(number) | Raw::Word(number)) => Some(Change::Raw(Raw::Int(number))),
@@ -170,10 +169,10 @@ fn simplify(func: &Function, inst: Inst) -> Option<Change> {
                 (Op::FloatAdd, _) => Raw::Float(a + b),
                 (Op::FloatSub, _) => Raw::Float(a - b),
                 (Op::FloatMul, _) => Raw::Float(a * b),
-                (Op::FloatDiv, _) if b != 0.0 => Raw::Float(a / b),
+                (Op::FloatDiv, _) => Raw::Float(arith::float_div(a, b).ok()?),
                 (Op::FloatNeg, _) => Raw::Float(-a),
                 (Op::FloatAbs, _) => Raw::Float(a.abs()),
-                (Op::FloatCmp, Imm::Cond(cond)) => Raw::Bool(compare_floats(cond, a, b)),
+                (Op::FloatCmp, Imm::Cond(cond)) => Raw::Bool(arith::float_cmp(cond, a, b)),
                 _ => return None,
             }))
         }
@@ -250,29 +249,19 @@ fn unbox(func: &Function, op: Op, arg: Value) -> Option<Change> {
     }
 }
 
+/// What the instruction computes, where it wouldn't leave.
 fn int_binary(op: Op, a: i64, b: i64) -> Option<i64> {
     match op {
-        Op::IntAdd => a.checked_add(b),
-        Op::IntSub => a.checked_sub(b),
-        Op::IntMul => a.checked_mul(b),
-        Op::IntFloorDiv => {
-            let quotient = a.checked_div(b)?;
-            Some(if a % b != 0 && (a < 0) != (b < 0) { quotient - 1 } else { quotient })
-        }
-        Op::IntMod => {
-            if b == 0 {
-                return None;
-            }
-            let rest = a.wrapping_rem(b);
-            Some(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest })
-        }
-        Op::IntShl => {
-            let result = a.checked_shl(u32::try_from(b).ok()?)?;
-            (result >> b == a).then_some(result)
-        }
-        Op::IntShr => (b >= 0).then(|| a >> b.min(63)),
-        _ => None,
+        Op::IntAdd => arith::int_add(a, b),
+        Op::IntSub => arith::int_sub(a, b),
+        Op::IntMul => arith::int_mul(a, b),
+        Op::IntFloorDiv => arith::int_floor_div(a, b),
+        Op::IntMod => arith::int_mod(a, b),
+        Op::IntShl => arith::int_shl(a, b),
+        Op::IntShr => arith::int_shr(a, b),
+        _ => return None,
     }
+    .ok()
 }
 
 fn int_bits(op: Op, args: &[Value], a: Option<i64>, b: Option<i64>) -> Option<Change> {
@@ -290,30 +279,6 @@ fn int_bits(op: Op, args: &[Value], a: Option<i64>, b: Option<i64>) -> Option<Ch
         (Op::IntOr | Op::IntXor, _, Some(0)) | (Op::IntAnd, _, Some(-1)) => Some(Change::Value(args[0])),
         (Op::IntAnd, Some(0), _) | (Op::IntAnd, _, Some(0)) => Some(Change::Raw(Raw::Int(0))),
         _ => None,
-    }
-}
-
-fn compare_ints(cond: Cond, a: i64, b: i64) -> bool {
-    match cond {
-        Cond::Lt => a < b,
-        Cond::Le => a <= b,
-        Cond::Eq => a == b,
-        Cond::Ne => a != b,
-        Cond::Gt => a > b,
-        Cond::Ge => a >= b,
-        Cond::Below => (a as u64) < b as u64,
-    }
-}
-
-#[expect(clippy::float_cmp, reason = "Python's == on floats is exact")]
-fn compare_floats(cond: Cond, a: f64, b: f64) -> bool {
-    match cond {
-        Cond::Lt | Cond::Below => a < b,
-        Cond::Le => a <= b,
-        Cond::Eq => a == b,
-        Cond::Ne => a != b,
-        Cond::Gt => a > b,
-        Cond::Ge => a >= b,
     }
 }
 
