@@ -10,12 +10,12 @@ mod decode;
 mod families;
 pub mod input;
 mod opcodes;
+mod questions;
 mod state;
 mod translate;
 pub mod world;
 
 pub use input::{CodeInput, Entry, Handler, LocalKind, PyVersion};
-pub use translate::{
-    BuildError, Built, build, has_loops, has_run, is_start, parameter_types, returns_only_none, specialisations,
-};
+pub use questions::{has_loops, has_run, is_start, parameter_types, returns_only_none, specialisations};
+pub use translate::{BuildError, Built, build};
 pub use world::{Attribute, Builtin, CalleeInfo, ClassCall, Convention, KnownBy, Native, Shadow, Signature, Target, World};
