@@ -23,6 +23,10 @@
 //! null, exit_record, buffer)` or `exit_loop(tstate, frame, exit_record, buffer)`, whose result it returns. The exit's record is an
 //! [`ExitRecord`], flattened by the runtime (`Linkage::add_exit`) into an address before code is made.
 
+mod views;
+
+pub use views::{View, ViewPlan, plan_view};
+
 use pepjit_ir::{Field, Function, Helper, Ownership, Slot, Type, Value, op::Reason};
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -180,42 +184,6 @@ pub struct ExitRecord {
     pub drops: Vec<u32>,
 }
 
-/// What others see of the locals of a frame whose compiled code is inside of a call: where the buffer on the native stack has them.
-///
-/// The buffer's first word is the address that [`Linkage::add_views`] gave, the second the view's `variant`, the third is 0 (the runtime
-/// notes there that somebody has looked). Local `i` is in the words from [`View::word`]`(i)` on. The light frame, or the loop's frame, has
-/// the buffer's address in its first stack entry.
-#[derive(Clone, Debug, PartialEq)]
-pub struct View {
-    /// The instruction that calls, in code units.
-    pub offset: u32,
-    /// Which of the views of this instruction: code that calls in several places of one instruction may hold the locals differently.
-    pub variant: u32,
-    /// The locals; an index is one of the buffer's words.
-    pub slots: Vec<ExitSlot>,
-}
-
-impl View {
-    /// The word of the buffer in which a local is. A pair has the next one too.
-    pub const fn word(local: u32) -> u32 {
-        3 + 2 * local
-    }
-}
-
-/// Plans what others see of the locals that a frame state tells of, and which values have to be stored in which words for that.
-pub fn plan_view(func: &Function, state: &pepjit_ir::FrameState) -> (Vec<ExitSlot>, Vec<(u32, Value)>) {
-    let mut stores = Vec::new();
-    let slots = state.locals.iter().zip(0..).map(|(slot, local)| match *slot {
-        Slot::Empty => ExitSlot::Empty,
-        Slot::Object(object) => ExitSlot::Object(func.objects[object.index()].address),
-        Slot::Value(value, _) => {
-            stores.push((View::word(local), value));
-            ExitSlot::Value(View::word(local), exit_kind(func, value, Ownership::Borrow))
-        }
-    });
-    (slots.collect(), stores)
-}
-
 /// How an exit makes an entry of a value.
 fn exit_kind(func: &Function, value: Value, ownership: Ownership) -> ExitKind {
     match func.ty(value) {
@@ -288,6 +256,8 @@ pub struct Addresses {
     pub catch: u64,
     /// `pop_frame(tstate, light_frame)` for a light frame of which somebody took a frame object.
     pub pop_frame: u64,
+    /// `forget_view(tstate, frame)`, before a loop returns whose frame has a buffer of what others see.
+    pub forget_view: u64,
     /// The scratch array in which helpers leave further results.
     pub scratch: u64,
     /// The byte that is 1 as long as all of the function's assumptions hold.

@@ -210,6 +210,7 @@ impl Lower<'_, '_> {
 
     /// Undoes `push_frame` and `enter`.
     fn leave_frame(&mut self) {
+        self.end_views();
         let layout = &self.e.layout.frame;
         if self.pushed {
             let frame = self.e.fb.use_var(self.light_frame);

@@ -4,22 +4,22 @@
 use crate::emit::Region;
 use crate::lower::{Lower, Lowered};
 use cranelift_codegen::ir;
-use pepjit_backend::{BackendError, ExitSlot, View, plan_view};
-use pepjit_ir::{Block, InstData, Op, Value};
-use std::collections::{BTreeMap, HashMap};
+use pepjit_backend::{BackendError, View, ViewPlan, plan_view};
+use pepjit_ir::{Block, InstData, Value};
+use std::collections::HashMap;
 
 /// Bytes from the buffer's start.
-const TABLE: i64 = 0;
-const VARIANT: i64 = 8;
-const OBSERVED: i64 = 16;
+const TABLE: i64 = 8 * View::TABLE as i64;
+const VARIANT: i64 = 8 * View::VARIANT as i64;
+const OBSERVED: i64 = 8 * View::OBSERVED as i64;
 
 /// The buffer, and what it holds.
 #[derive(Debug, Default)]
 pub(crate) struct Views {
     /// The buffer and the address of the table, if anything is to be seen.
     buffer: Option<(ir::StackSlot, u64)>,
-    /// By instruction: the ways in which its calls hold the locals.
-    variants: BTreeMap<u32, Vec<Vec<ExitSlot>>>,
+    /// What is to be seen where.
+    plan: ViewPlan,
     /// The value in each word at the current point.
     held: HashMap<u32, Value>,
     /// By block: what is held on every way to it that is known, and how many of its edges are.
@@ -55,36 +55,17 @@ impl Lower<'_, '_> {
     /// Finds out what is to be seen where, before code is made.
     pub(crate) fn plan_views(&mut self, order: &[Block]) {
         let func = self.func;
-        let mut calls = false;
-        for block in order {
-            for inst in &func.blocks[block.index()].insts {
-                let inst = func.inst(*inst);
-                for target in &inst.targets {
-                    *self.views.edges.entry(target.block).or_default() += 1;
-                }
-                let (Op::SetInstruction | Op::Poll, Some(state)) = (inst.op, inst.state) else { continue };
-                calls |= inst.op == Op::SetInstruction;
-                let state = &func.states[state.index()];
-                let (slots, _) = plan_view(func, state);
-                let variants = self.views.variants.entry(state.offset).or_default();
-                if !variants.contains(&slots) {
-                    variants.push(slots);
-                }
-            }
+        let insts = order.iter().flat_map(|block| &func.blocks[block.index()].insts).map(|inst| func.inst(*inst));
+        for target in insts.flat_map(|inst| &inst.targets) {
+            *self.views.edges.entry(target.block).or_default() += 1;
         }
-        let framed =
-            self.func.insts.iter().any(|inst| inst.op == Op::PushFrame) || self.func.kind != pepjit_ir::FunctionKind::Entry;
-        if !framed || func.stack == 0 || !calls && self.views.variants.is_empty() {
-            return;
-        }
-        let views = self.views.variants.iter().flat_map(|(offset, variants)| {
-            variants.iter().zip(0..).map(|(slots, variant)| View { offset: *offset, variant, slots: slots.clone() })
-        });
-        let table = self.linkage.add_views(views.collect());
+        let Some(plan) = ViewPlan::new(func, order) else { return };
+        let table = self.linkage.add_views(plan.views());
         if table != 0 {
             let buffer = self.e.stack_slot(View::word(func.locals));
             self.views.buffer = Some((buffer, table));
         }
+        self.views.plan = plan;
     }
 
     /// Gives the frame its buffer.
@@ -97,6 +78,13 @@ impl Lower<'_, '_> {
         self.e.store(Region::Native, nobody, base, OBSERVED);
         let entry = i64::from(self.e.layout.frame.localsplus) + 8 * i64::from(self.func.locals);
         self.e.store(Region::Thread, base, frame, entry);
+    }
+
+    /// Takes the buffer away from a frame that goes on without this code.
+    pub(crate) fn end_views(&mut self) {
+        if let (Some(frame), Some(_)) = (self.frame, self.views.buffer) {
+            self.e.call(self.e.addresses.forget_view, &[self.tstate, frame], &[]);
+        }
     }
 
     /// Stores the locals that the instruction's frame state tells of, where they aren't stored yet.
@@ -120,10 +108,8 @@ impl Lower<'_, '_> {
         let state = &self.func.states[state.index()];
         let (slots, stores) = plan_view(self.func, state);
         let base = self.e.stack_address(buffer);
-        let variants = &self.views.variants[&state.offset];
-        if variants.len() > 1 {
-            let variant = variants.iter().position(|known| *known == slots).unwrap_or_default();
-            let variant = self.e.int(variant as i64);
+        if let Some(variant) = self.views.plan.variant(state.offset, &slots) {
+            let variant = self.e.int(variant.into());
             self.e.store(Region::Native, variant, base, VARIANT);
         }
         for (word, value) in stores {

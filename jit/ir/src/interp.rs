@@ -6,10 +6,10 @@
 pub mod arith;
 mod machine;
 
-pub use machine::{Exit, Machine, Poll, WellKnown};
+pub use machine::{Exit, Machine, Poll, Shown, WellKnown};
 
 use crate::field::{Field, Width};
-use crate::function::{Function, InstData, Value};
+use crate::function::{Function, FunctionKind, InstData, Value};
 use crate::op::{Cond, Effects, Imm, Op, Reason};
 
 /// The tag of a result that is an unboxed int.
@@ -126,6 +126,12 @@ impl Interpreter<'_> {
         let Leave { reason, throw } = *leave;
         let (func, entered, pushed, values) = (self.func, self.entered, self.pushed, self.values.as_slice());
         self.machine.exit(&Exit { func, state, reason, throw, entered, pushed, values })
+    }
+
+    fn show_locals(&mut self, inst: &InstData) {
+        if let Some(state) = inst.state {
+            self.machine.show_locals(&Shown { func: self.func, state, values: &self.values });
+        }
     }
 
     /// Before a return: the light frame goes, and the recursion limit is as it was.
@@ -319,16 +325,24 @@ impl Interpreter<'_> {
             }
             Op::SetInstruction => {
                 self.machine.set_instruction(imm_int(inst) as u32);
+                self.show_locals(inst);
                 Ok(NOTHING)
             }
             Op::Watch => guard(!self.machine.observed(), Reason::Observed),
             Op::GuardUnseen => guard(!self.machine.seen(), Reason::Pending),
             Op::Wanted => next_bool(self.machine.wanted()),
-            Op::Poll => match self.machine.poll() {
-                Poll::GoOn => Ok(NOTHING),
-                Poll::Leave => Err(Reason::Pending.into()),
-                Poll::Raised => Err(Leave { reason: Reason::Exception, throw: true }),
-            },
+            Op::Poll => {
+                if (self.pushed || self.func.kind != FunctionKind::Entry) && self.machine.wanted() {
+                    let offset = inst.state.map_or(0, |state| self.func.states[state.index()].offset);
+                    self.machine.set_instruction(offset);
+                    self.show_locals(inst);
+                }
+                match self.machine.poll() {
+                    Poll::GoOn => Ok(NOTHING),
+                    Poll::Leave => Err(Reason::Pending.into()),
+                    Poll::Raised => Err(Leave { reason: Reason::Exception, throw: true }),
+                }
+            }
             Op::Catch => {
                 let offset = inst.state.map_or(0, |state| self.func.states[state.index()].offset);
                 self.machine.set_instruction(offset);

@@ -148,8 +148,6 @@ static inline bool is_observed(pepjit_frame *frame)
     return buffer != NULL && buffer[VIEW_OBSERVED] != 0;
 }
 
-/* Ends the frame's being looked at, because the interpreter takes over or the frame ends. */
-void pepjit_forget_view(PyThreadState *tstate, pepjit_frame *frame);
 /* How many frames have been looked at and not left since: meanwhile pepjit_quiet_breaker is no breaker's value. */
 extern int64_t pepjit_observed;
 /* How many deallocations native code waits for, in all threads: it may be without a frame of its own. */

@@ -138,6 +138,8 @@ pepjit_frame *pepjit_push_light_frame(PyThreadState *tstate, PyObject *function)
 /* Pops a light frame of which somebody has taken a frame object (frame_obj != NULL); the frame object survives on its own. Keeps an
  * exception that is set. Does not touch py_recursion_remaining. */
 void pepjit_pop_frame(PyThreadState *tstate, pepjit_frame *light);
+/* Ends the frame's being looked at, because the interpreter takes over or native code ends, and with it the buffer of what others see. */
+void pepjit_forget_view(PyThreadState *tstate, pepjit_frame *frame);
 
 /* Binds the arguments of a vectorcall to the function's parameters (in the order of its locals, `*args` and `**kwargs` included) as the
  * interpreter would: 1 and as many owned references in `out`, or 0 (nothing is set) if the call doesn't fit or only the interpreter can tell. */

@@ -260,6 +260,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_handler_target(code: Object, offset: u32) -> i64;
     pub(crate) static mut pepjit_unwinds: u64;
     pub(crate) fn pepjit_pop_frame(tstate: ThreadState, light: Frame);
+    pub(crate) fn pepjit_forget_view(tstate: ThreadState, frame: Frame);
     pub(crate) fn pepjit_bind(function: Object, args: *const Object, nargsf: usize, names: Object, out: *mut Object) -> i64;
     pub(crate) fn pepjit_unbind(values: *mut Object, count: i64);
     pub(crate) fn pepjit_call_bound(function: Object, values: *const Object) -> Object;

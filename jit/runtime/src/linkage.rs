@@ -230,6 +230,7 @@ impl<'a> UnitLinkage<'a> {
             push_frame: ffi::pepjit_push_light_frame as *const () as u64,
             catch: ffi::pepjit_catch as *const () as u64,
             pop_frame: ffi::pepjit_pop_frame as *const () as u64,
+            forget_view: ffi::pepjit_forget_view as *const () as u64,
             scratch: &raw const ffi::pepjit_scratch as u64,
             valid: unit.valid,
             function: unit.function as u64,

@@ -70,6 +70,8 @@ pub trait Machine {
     fn pop_frame(&mut self);
     /// Notes which instruction (in code units) is being executed: in the light frame or, for loops, in the interpreter's.
     fn set_instruction(&mut self, offset: u32);
+    /// Lets others see the locals, as they are during the instruction that [`Machine::set_instruction`] has noted.
+    fn show_locals(&mut self, _shown: &Shown<'_>) {}
     /// Whether to [`Machine::poll`].
     fn wanted(&mut self) -> bool {
         true
@@ -100,6 +102,23 @@ pub trait Machine {
     /// Rebuilds the interpreter's frame and goes on there: the payload and tag to return. Takes the units of the frame state's slots
     /// and drops, pops the light frame if there is one, and gives back what `enter` has taken.
     fn exit(&mut self, exit: &Exit<'_>) -> (u64, u64);
+}
+
+/// What others see of the locals while an instruction calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// The function that calls.
+    pub func: &'a Function,
+    /// The locals.
+    pub state: StateId,
+    pub(super) values: &'a [(u64, u64)],
+}
+
+impl Shown<'_> {
+    /// A value as 64 bits, and of a pair the tag.
+    pub fn pair(&self, value: Value) -> (u64, u64) {
+        self.values[value.index()]
+    }
 }
 
 /// A side exit that is being taken.

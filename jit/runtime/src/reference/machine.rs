@@ -2,20 +2,28 @@
 
 use super::call::{self, Pair, load, store};
 use super::unit::Unit;
+use pepjit_backend::{View, plan_view};
 use pepjit_ir::field::Width;
-use pepjit_ir::interp::{self, Exit, Machine, Poll, TAG_FLOAT, TAG_INT, TAG_OBJECT, WellKnown};
+use pepjit_ir::interp::{self, Exit, Machine, Poll, Shown, TAG_FLOAT, TAG_INT, TAG_OBJECT, WellKnown};
 use pepjit_ir::{ArgKind, Callee, Field, FunctionKind, Helper, ResultKind, Type};
 
 /// Runs a function; `frame` is the loop's, or 0.
 pub(super) fn run(unit: &Unit, tstate: u64, frame: u64, args: &[u64]) -> Pair {
-    let mut machine = Process { unit, tstate, frame };
+    let mut machine = Process { unit, tstate, frame, view: Vec::new() };
+    if frame != 0 {
+        machine.start_views();
+    }
     let (payload, tag) = interp::run(&unit.func, &mut machine, args);
+    if frame != 0 && unit.views.is_some() && matches!(tag, TAG_INT | TAG_OBJECT | TAG_FLOAT) {
+        // SAFETY: `forget_view(tstate, frame)`; the frame goes on without the buffer.
+        unsafe { call::words::<()>(unit.addresses.forget_view, &[tstate, frame]) };
+    }
     Pair { payload, tag }
 }
 
 /// Has the interpreter run the function: boxes the arguments and calls the fallback.
 pub(super) fn call_interpreter(unit: &Unit, args: &[u64]) -> Pair {
-    let mut machine = Process { unit, tstate: 0, frame: 0 };
+    let mut machine = Process::outside(unit);
     let mut boxes = Vec::new();
     let mut objects = Vec::with_capacity(args.len());
     for (arg, ty) in args.iter().zip(&unit.params) {
@@ -62,7 +70,7 @@ impl Drop for Bound<'_> {
 impl Bound<'_> {
     /// Binds them, if the call fits the function and it's still valid.
     pub(super) fn new(unit: &Unit, callable: u64, args: *const u64, nargsf: u64, names: u64) -> Option<Bound<'_>> {
-        let mut machine = Process { unit, tstate: 0, frame: 0 };
+        let mut machine = Process::outside(unit);
         let mut values = vec![0; unit.params.len().max(1)];
         let words = [callable, args.expose_provenance() as u64, nargsf, names, values.as_mut_ptr().expose_provenance() as u64];
         // SAFETY: the vectorcall's own arguments, and room for each parameter.
@@ -73,7 +81,7 @@ impl Bound<'_> {
 
     /// As the function's entry takes them.
     pub(super) fn words(&self) -> Option<Vec<u64>> {
-        let mut machine = Process { unit: self.unit, tstate: 0, frame: 0 };
+        let mut machine = Process::outside(self.unit);
         self.values.iter().zip(&self.unit.params).map(|(object, ty)| machine.argument(*object, *ty)).collect()
     }
 }
@@ -82,7 +90,7 @@ impl Bound<'_> {
 pub(super) fn arguments(unit: &Unit, args: *const u64, nargsf: u64, names: u64) -> Option<Vec<u64>> {
     // All bits but `PY_VECTORCALL_ARGUMENTS_OFFSET`.
     let count = nargsf & (u64::MAX >> 1);
-    let mut machine = Process { unit, tstate: 0, frame: 0 };
+    let mut machine = Process::outside(unit);
     if !unit.addresses.positional || count != unit.params.len() as u64 || names != 0 || !machine.is_valid() {
         return None;
     }
@@ -93,7 +101,7 @@ pub(super) fn arguments(unit: &Unit, args: *const u64, nargsf: u64, names: u64) 
 
 /// The object that a function returned; null if it raised.
 pub(super) fn box_result(unit: &Unit, result: Pair) -> u64 {
-    let mut machine = Process { unit, tstate: 0, frame: 0 };
+    let mut machine = Process::outside(unit);
     match result.tag {
         TAG_INT => machine.box_int(result.payload as i64),
         TAG_FLOAT => machine.box_float(f64::from_bits(result.payload)),
@@ -125,9 +133,25 @@ struct Process<'a> {
     tstate: u64,
     /// The loop's frame, or the light frame, or 0.
     frame: u64,
+    /// What others see of the frame's locals: the frame has its address.
+    view: Vec<u64>,
 }
 
-impl Process<'_> {
+impl<'a> Process<'a> {
+    /// For what needs no thread and no frame.
+    fn outside(unit: &'a Unit) -> Process<'a> {
+        Process { unit, tstate: 0, frame: 0, view: Vec::new() }
+    }
+
+    /// Gives the frame its buffer.
+    fn start_views(&mut self) {
+        let Some((_, table)) = self.unit.views else { return };
+        self.view = vec![0; View::word(self.unit.func.locals) as usize];
+        self.view[View::TABLE as usize] = table;
+        let offset = self.unit.layout.frame.localsplus + 8 * self.unit.func.locals as i32;
+        store_at(self.frame, offset, self.view.as_mut_ptr().expose_provenance() as u64);
+    }
+
     fn field<T: Copy>(&self, object: u64, field: Field) -> T {
         load_at(object, self.unit.layout.offset(field))
     }
@@ -337,6 +361,7 @@ impl Machine for Process<'_> {
         self.set_instruction(unit.func.first_traceable);
         store_at(self.tstate, layout.current_frame, frame);
         store_at(self.tstate, layout.datastack_top, end);
+        self.start_views();
         true
     }
 
@@ -357,6 +382,26 @@ impl Machine for Process<'_> {
         let layout = &self.unit.layout.frame;
         let address = layout.code_start + 2 * u64::from(offset);
         store_at(self.frame, layout.instr_ptr, address);
+    }
+
+    fn show_locals(&mut self, shown: &Shown<'_>) {
+        let unit = self.unit;
+        let Some((plan, _)) = &unit.views else { return };
+        let state = &unit.func.states[shown.state.index()];
+        let (slots, stores) = plan_view(&unit.func, state);
+        let base = self.view.as_mut_ptr().expose_provenance() as u64;
+        // SAFETY: words of the buffer, which others read through the address that the frame has.
+        let put = |word: u32, value: u64| unsafe { store(base + 8 * u64::from(word), value) };
+        if let Some(variant) = plan.variant(state.offset, &slots) {
+            put(View::VARIANT, variant.into());
+        }
+        for (word, value) in stores {
+            let (payload, tag) = shown.pair(value);
+            put(word, payload);
+            if unit.func.ty(value) == Type::PAIR {
+                put(word + 1, tag);
+            }
+        }
     }
 
     fn wanted(&mut self) -> bool {

@@ -3,8 +3,8 @@
 use super::NAME;
 use super::call::MOST_WORDS;
 use super::exits::{self, Key, Planned};
-use pepjit_backend::{Addresses, BackendError, Layout, Linkage};
-use pepjit_ir::{ArgKind, Function, FunctionKind, Helper, Imm, InstData, Type};
+use pepjit_backend::{Addresses, BackendError, Layout, Linkage, ViewPlan};
+use pepjit_ir::{ArgKind, Block, Function, FunctionKind, Helper, Imm, InstData, Type};
 use std::collections::HashMap;
 
 /// A compiled function: the IR, and what the linkage said.
@@ -15,6 +15,8 @@ pub(super) struct Unit {
     pub(super) layout: Layout,
     pub(super) addresses: Addresses,
     pub(super) exits: HashMap<Key, Planned>,
+    /// What others see of its frames, and the address of the table of that; none if nothing is to be seen.
+    pub(super) views: Option<(ViewPlan, u64)>,
     /// By the helper's position in the table.
     helpers: Vec<u64>,
 }
@@ -29,12 +31,18 @@ impl Unit {
             return Err(unsupported(format!("a helper with the parameters of {}", helper.info().name)));
         }
         let exits = exits::plan(func, linkage)?;
+        let blocks: Vec<Block> = (0..func.blocks.len() as u32).map(Block).collect();
+        let views = ViewPlan::new(func, &blocks).map(|plan| {
+            let table = linkage.add_views(plan.views());
+            (plan, table)
+        });
         Ok(Unit {
             func: func.clone(),
             params,
             layout: linkage.layout().clone(),
             addresses: linkage.addresses().clone(),
             exits,
+            views: views.filter(|(_, table)| *table != 0),
             helpers: Helper::ALL.iter().map(|helper| linkage.helper(*helper)).collect(),
         })
     }
