@@ -4,6 +4,7 @@ mod build;
 mod calibrate;
 mod doctor;
 mod gate;
+mod governance;
 mod measure;
 mod progress;
 mod project;
@@ -36,6 +37,8 @@ enum Command {
     Gate(gate::Args),
     /// Measure how often the gate is wrong, on simulated and real data.
     Calibrate(calibrate::Args),
+    /// Measure maintenance from a repository's history.
+    Governance(governance::Args),
     /// List, compare, verify and prune runs.
     Runs(runs::Args),
     /// Run a Python program with the JIT on.
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Report(args) => report::run(args),
         Command::Gate(args) => gate::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::Governance(args) => governance::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Run(args) => run::run(&args),
         Command::Build(args) => build::run(&args),

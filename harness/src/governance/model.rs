@@ -69,9 +69,9 @@ pub struct Rules {
     pub recurring_commits: u32,
     /// ... over at least so many days from the first to the last.
     pub recurring_days: u32,
-    /// A commit re-architects a stage if the lines that it adds and removes are at least this share of the stage's lines before it ...
+    /// A commit re-architects a stage if it removes at least this share of the lines that the stage had before it ...
     pub rearchitecture_share: f64,
-    /// ... and at least so many.
+    /// ... and at least so many. Growth alone doesn't.
     pub rearchitecture_lines: u32,
     /// Whether identities of the same full name (two words or more) are one person, beyond what .mailmap says.
     pub same_name: bool,
@@ -85,8 +85,8 @@ impl Default for Rules {
             active_days: 365,
             recurring_commits: 3,
             recurring_days: 90,
-            rearchitecture_share: 0.25,
-            rearchitecture_lines: 300,
+            rearchitecture_share: 0.2,
+            rearchitecture_lines: 200,
             same_name: false,
             co_authors: false,
         }
@@ -237,7 +237,9 @@ pub struct Deserted {
 /// Commits to the interpreter's files, to the stages' files, and to both.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CoChange {
-    /// Commits that changed the interpreter, since a stage had its first file.
+    /// The day from which on commits are counted here: when the last of the stages got its first file. Empty if that never was.
+    pub since: String,
+    /// Commits that changed the interpreter.
     pub interpreter: usize,
     /// Commits that changed a stage.
     pub stages: usize,
@@ -247,7 +249,8 @@ pub struct CoChange {
     pub share: Option<f64>,
     /// The same by year.
     pub years: Vec<CoChangeYear>,
-    /// Pairs of an interpreter file and a stage's file that changed together most often, at most 20.
+    /// Pairs of an interpreter file and a stage's file that changed together most often, at most 20. Commits of more than 100 such files
+    /// (a rename throughout, a new formatting) say nothing of pairs and don't count.
     pub pairs: Vec<Pair>,
 }
 
@@ -273,7 +276,7 @@ pub struct Pair {
     pub stage: String,
     /// Commits that changed both.
     pub together: usize,
-    /// Commits that changed the interpreter's file, since a stage had its first file.
+    /// Commits that changed the interpreter's file, over the same time.
     pub interpreter_commits: usize,
 }
 

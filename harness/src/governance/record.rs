@@ -1,0 +1,172 @@
+//! What one commit did, read from the repository. It follows from the commit alone (and from whose lines are counted), so that it
+//! can be kept on disk for good.
+
+use std::collections::HashSet;
+
+use git2::{Commit, Delta, Diff, DiffFindOptions, DiffOptions, Oid, Patch, Repository};
+use serde::{Deserialize, Serialize};
+
+use super::map::Map;
+use super::people::{Raw, co_authors};
+
+/// More candidates than this aren't compared line by line for renames: only files that stayed the same are followed.
+const MOST_RENAMES: usize = 2500;
+
+/// One commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// The commit, hexadecimal.
+    pub(super) id: String,
+    /// When its author made it, seconds since 1970.
+    pub(super) time: i64,
+    /// Its author.
+    pub(super) author: Raw,
+    /// Those whom its message names as authors too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) co_authors: Vec<Raw>,
+    /// The first line of its message, where it changed a file whose lines are counted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) summary: String,
+    /// Whether it has several parents; what it changes is then left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) merge: bool,
+    /// What it changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) changes: Vec<Change>,
+}
+
+/// One file of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Change {
+    /// Its path after the commit, or before it if it's gone.
+    #[serde(rename = "p")]
+    pub(super) path: String,
+    /// What happened to it.
+    #[serde(rename = "k")]
+    pub(super) kind: Kind,
+    /// Lines added and removed, and the lines that it has afterwards where it was renamed; only of files of stages.
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub(super) lines: Option<(u32, u32, u32)>,
+}
+
+/// What happens to a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Kind {
+    #[serde(rename = "a")]
+    Added,
+    #[serde(rename = "m")]
+    Modified,
+    #[serde(rename = "d")]
+    Deleted,
+    /// With the path before, and whether its contents changed as well.
+    #[serde(rename = "r")]
+    Renamed(String, bool),
+}
+
+/// Reads commits of one repository; each thread has its own.
+pub(super) struct Reader<'a> {
+    repository: Repository,
+    map: &'a Map,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(repository: Repository, map: &'a Map) -> Self {
+        Self { repository, map }
+    }
+
+    pub(super) fn read(&self, id: Oid) -> Result<Record, git2::Error> {
+        let commit = self.repository.find_commit(id)?;
+        let author = commit.author();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        let mut record = Record {
+            id: id.to_string(),
+            time: author.when().seconds(),
+            author: (text(author.name_bytes()), text(author.email_bytes())),
+            merge: commit.parent_count() > 1,
+            ..Record::default()
+        };
+        if record.merge {
+            return Ok(record);
+        }
+        record.changes = self.changes(&commit)?;
+        if record.changes.is_empty() {
+            return Ok(record);
+        }
+        let message = text(commit.message_bytes());
+        record.co_authors = co_authors(&message);
+        let mut seen = HashSet::from([record.author.clone()]);
+        record.co_authors.retain(|person| seen.insert(person.clone()));
+        if record.changes.iter().any(|change| change.lines.is_some()) {
+            message.lines().next().unwrap_or_default().clone_into(&mut record.summary);
+        }
+        Ok(record)
+    }
+
+    fn changes(&self, commit: &Commit<'_>) -> Result<Vec<Change>, git2::Error> {
+        let before = if commit.parent_count() == 1 { Some(commit.parent(0)?.tree()?) } else { None };
+        let mut options = DiffOptions::new();
+        options.context_lines(0).interhunk_lines(0).ignore_submodules(true).include_typechange(false);
+        let mut diff = self.repository.diff_tree_to_tree(before.as_ref(), Some(&commit.tree()?), Some(&mut options))?;
+        find_renames(&mut diff)?;
+        let mut changes = Vec::new();
+        for (index, delta) in diff.deltas().enumerate() {
+            let path = |file: git2::DiffFile<'_>| String::from_utf8_lossy(file.path_bytes().unwrap_or_default()).into_owned();
+            let (old, new) = (path(delta.old_file()), path(delta.new_file()));
+            let kind = match delta.status() {
+                Delta::Added | Delta::Copied => Kind::Added,
+                Delta::Deleted => Kind::Deleted,
+                Delta::Renamed => Kind::Renamed(old.clone(), delta.old_file().id() != delta.new_file().id()),
+                Delta::Modified | Delta::Typechange => Kind::Modified,
+                _ => continue,
+            };
+            let counted = self.map.is_staged(&new) || self.map.is_staged(&old);
+            let lines = if counted { self.lines(&diff, index, &kind, delta.new_file().id())? } else { None };
+            changes.push(Change { path: if kind == Kind::Deleted { old } else { new }, kind, lines });
+        }
+        Ok(changes)
+    }
+
+    /// The lines of one file of the commit; `None` of a binary one.
+    fn lines(&self, diff: &Diff<'_>, index: usize, kind: &Kind, new: Oid) -> Result<Option<(u32, u32, u32)>, git2::Error> {
+        let after = match kind {
+            Kind::Renamed(..) => match count_lines(&self.repository, new)? {
+                Some(lines) => lines,
+                None => return Ok(None),
+            },
+            _ => 0,
+        };
+        // A file that was only renamed has no patch.
+        let Some(patch) = Patch::from_diff(diff, index)? else {
+            return Ok(matches!(kind, Kind::Renamed(_, false)).then_some((0, 0, after)));
+        };
+        if patch.delta().flags().is_binary() {
+            return Ok(None);
+        }
+        let (_, added, removed) = patch.line_stats()?;
+        Ok(Some((added as u32, removed as u32, after)))
+    }
+}
+
+/// Lets a file that moved be the same file, as git does: if half of its lines stayed.
+fn find_renames(diff: &mut Diff<'_>) -> Result<(), git2::Error> {
+    let (mut added, mut deleted) = (0, 0);
+    for delta in diff.deltas() {
+        added += usize::from(delta.status() == Delta::Added);
+        deleted += usize::from(delta.status() == Delta::Deleted);
+    }
+    if added == 0 || deleted == 0 {
+        return Ok(());
+    }
+    let mut options = DiffFindOptions::new();
+    options.renames(true).exact_match_only(added * deleted > MOST_RENAMES);
+    diff.find_similar(Some(&mut options))
+}
+
+/// The lines of a text; `None` of a binary file, and of what is no file.
+pub(super) fn count_lines(repository: &Repository, id: Oid) -> Result<Option<u32>, git2::Error> {
+    let blob = repository.find_blob(id)?;
+    if blob.is_binary() {
+        return Ok(None);
+    }
+    Ok(Some(blob.content().split_inclusive(|byte| *byte == b'\n').count() as u32))
+}
