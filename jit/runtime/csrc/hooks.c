@@ -38,6 +38,11 @@ int pepjit_code_monitored(PyObject *code)
     return 0;
 }
 
+int64_t pepjit_code_units(PyObject *code)
+{
+    return Py_SIZE(code);
+}
+
 /* The frame that raised the event, if it runs the code and nobody else is watching. */
 static pepjit_frame *event_frame(PyThreadState *tstate, PyObject *code)
 {
@@ -54,6 +59,49 @@ static PyObject *verdict_object(int verdict)
     return Py_NewRef(verdict == PEPJIT_VERDICT_DISABLE ? disable : Py_None);
 }
 
+/* Events that nobody wants to hear of yet, in one of two places that hashing gives. (Of code that has got the address of freed code the first
+ * ones may not be reported: it's called hot a little late.) */
+static struct wait {
+    PyObject *code;
+    int64_t header;
+    uint64_t events;
+} waits[2048];
+
+static struct wait *find_wait(PyObject *code, int64_t header)
+{
+    uint64_t hash = ((uint64_t)(uintptr_t)code ^ (uint64_t)(header + 1) << 4) * UINT64_C(0x9e3779b97f4a7c15) >> 53;
+    struct wait *wait = &waits[hash];
+    return wait->code == code && wait->header == header ? wait : &waits[hash ^ 1];
+}
+
+uint64_t pepjit_wait(PyObject *code, int64_t header, uint64_t events)
+{
+    struct wait *wait = find_wait(code, header);
+    if (wait->events != 0) {
+        wait = &waits[(wait - waits) ^ 1];
+    }
+    if (wait->events != 0) {
+        return 0;
+    }
+    *wait = (struct wait){code, header, events};
+    return events;
+}
+
+void pepjit_wait_no_more(void)
+{
+    memset(waits, 0, sizeof waits);
+}
+
+static bool waits_on(PyObject *code, int64_t header)
+{
+    struct wait *wait = find_wait(code, header);
+    if (wait->code != code || wait->header != header || wait->events == 0) {
+        return false;
+    }
+    wait->events--;
+    return true;
+}
+
 static PyObject *on_jump(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     (void)self;
@@ -64,6 +112,9 @@ static PyObject *on_jump(PyObject *self, PyObject *const *args, Py_ssize_t nargs
     long to = PyLong_AsLong(args[2]) / (long)sizeof(_Py_CODEUNIT);
     if (to > from) {
         return Py_NewRef(disable);
+    }
+    if (waits_on(args[0], to)) {
+        Py_RETURN_NONE;
     }
     PyThreadState *tstate = PyThreadState_GetUnchecked();
     pepjit_frame *frame = event_frame(tstate, args[0]);
@@ -80,7 +131,7 @@ static PyObject *on_jump(PyObject *self, PyObject *const *args, Py_ssize_t nargs
 static PyObject *on_start(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     (void)self;
-    if (nargs != 2) {
+    if (nargs != 2 || waits_on(args[0], PEPJIT_WAIT_START)) {
         Py_RETURN_NONE;
     }
     PyThreadState *tstate = PyThreadState_GetUnchecked();

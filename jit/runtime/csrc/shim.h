@@ -239,6 +239,13 @@ int pepjit_others_monitor(PyThreadState *tstate);
 
 /* Whether anybody else monitors events of this code object alone. */
 int pepjit_code_monitored(PyObject *code);
+/* The next `events` starts of the code (or backward jumps in it to `header`) won't be reported. Returns how many: none if too many others wait. */
+enum { PEPJIT_WAIT_START = -1 };
+uint64_t pepjit_wait(PyObject *code, int64_t header, uint64_t events);
+/* Nobody waits any more. */
+void pepjit_wait_no_more(void);
+/* How many code units a code object has. */
+int64_t pepjit_code_units(PyObject *code);
 /* Others may have begun or ended to monitor single code objects: don't enter those that they do. 0 if it can't be done now. */
 int pepjit_rs_monitoring_changed(void);
 

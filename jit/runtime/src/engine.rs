@@ -1,6 +1,7 @@
 //! The engine: state of the process, compilation, invalidation. Everything runs under the GIL.
 
 use crate::assumptions::Assumption;
+use crate::budget::{Budget, thread_time};
 use crate::counters::Counters;
 use crate::ffi::{self, Object};
 use crate::lifecycle::{Event, Patience};
@@ -44,6 +45,9 @@ pub(crate) struct InProgress {
 #[derive(Debug, Default)]
 pub(crate) struct AddressHasher(u64);
 
+/// A map by address.
+pub(crate) type ByAddress<T> = HashMap<usize, T, BuildHasherDefault<AddressHasher>>;
+
 impl Hasher for AddressHasher {
     fn finish(&self) -> u64 {
         self.0
@@ -60,7 +64,7 @@ impl Hasher for AddressHasher {
     }
 }
 
-/// How a function or loop has been seen to run.
+/// How a function has been seen to run.
 #[derive(Debug, Default)]
 pub(crate) struct Profile {
     pub(crate) count: u64,
@@ -72,29 +76,30 @@ pub(crate) struct Engine {
     pub(crate) enabled: bool,
     pub(crate) idle: bool,
     pub(crate) policy: Policy,
+    pub(crate) budget: Budget,
     pub(crate) backend: Box<dyn Backend>,
     pub(crate) process: Process,
     pub(crate) registry: Registry,
     pub(crate) counters: Counters,
     /// By code object.
-    pub(crate) calls: HashMap<usize, Profile>,
+    pub(crate) calls: ByAddress<Profile>,
     /// By code object, then by header.
-    pub(crate) jumps: HashMap<usize, HashMap<u32, u64>>,
+    pub(crate) jumps: ByAddress<HashMap<u32, u64>>,
     /// Code objects of which a loop has been compiled.
-    pub(crate) looping: HashSet<usize>,
+    pub(crate) looping: HashSet<usize, BuildHasherDefault<AddressHasher>>,
     pub(crate) in_progress: Vec<InProgress>,
     /// Time that compilations have taken, so that one which another waits for is not counted as part of that one too.
     pub(crate) nested_time: Duration,
     /// Whether code objects are those of nested functions.
-    pub(crate) nested: HashMap<usize, bool>,
+    pub(crate) nested: ByAddress<bool>,
     /// The unit of each function whose vectorcall is compiled code, and the function's version from before.
-    pub(crate) hooked: HashMap<usize, (UnitId, u32), BuildHasherDefault<AddressHasher>>,
+    pub(crate) hooked: ByAddress<(UnitId, u32)>,
     /// The hooked function that had a version before.
     pub(crate) versions: HashMap<u32, usize>,
     /// The same by function.
     pub(crate) version_of: HashMap<usize, u32>,
     /// Functions that make generators which run compiled code, and the function's version from before.
-    pub(crate) makers: HashMap<usize, u32, BuildHasherDefault<AddressHasher>>,
+    pub(crate) makers: ByAddress<u32>,
     /// Functions that something is known of.
     pub(crate) known: HashSet<usize, BuildHasherDefault<AddressHasher>>,
     /// Code objects that functions have lost, and that code may still be running.
@@ -107,7 +112,7 @@ pub(crate) struct Engine {
     /// Classes by version tag (kept alive during a compilation).
     pub(crate) classes: HashMap<u32, usize>,
     /// The versions of functions that have been seen to be called, by code object and calling instruction.
-    pub(crate) call_sites: HashMap<usize, HashMap<u32, Vec<u32>>>,
+    pub(crate) call_sites: ByAddress<HashMap<u32, Vec<u32>>>,
     /// Handlers of exceptions that have been seen to run, by code object.
     pub(crate) hot_handlers: HashMap<usize, BTreeSet<u32>>,
     /// Functions that are to be compiled again when there's an opportunity.
@@ -228,7 +233,7 @@ impl Engine {
         if history.overflows > 2 * MAX_OVERFLOWS {
             failed_sites.push(pepjit_frontend::input::EVEN_SPECIALISED);
         }
-        let start = Instant::now();
+        let (start, processor) = (Instant::now(), thread_time());
         let nesting = self.in_progress.len();
         let nested_before = self.nested_time;
         let outcome = catch_unwind(AssertUnwindSafe(|| self.compile_unit(function, &info, key, entry, observed, failed_sites)));
@@ -236,6 +241,7 @@ impl Engine {
         self.nested_time = nested_before + spent;
         if nesting == 0 {
             self.counters.compile_ns += spent.as_nanos() as u64;
+            self.budget.spend(thread_time() - processor);
             self.released.extend(self.classes.drain().map(|(_, class)| class as Object));
         }
         let refusal = match outcome {
@@ -294,6 +300,7 @@ impl Engine {
         if facts.input.code.len() > self.policy.max_units {
             return Err(Refusal::Unsupported("size".into()));
         }
+        self.budget.begin(facts.input.code.len() as u64);
         let id = self.registry.reserve();
         let loops = pepjit_frontend::has_loops(&facts.input);
         facts.input.site_classes = self.registry.history.get(&key).map_or_else(HashMap::new, |known| known.classes.clone());

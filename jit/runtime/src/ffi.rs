@@ -89,6 +89,9 @@ pub(crate) struct Resume {
     pub(crate) gain: i32,
 }
 
+/// `PEPJIT_WAIT_START`
+pub(crate) const WAIT_START: i64 = -1;
+
 #[repr(C)]
 pub(crate) struct HelperRow {
     pub(crate) name: *const c_char,
@@ -301,6 +304,9 @@ unsafe extern "C" {
     pub(crate) fn pepjit_views_begin() -> c_int;
     pub(crate) fn pepjit_views_end();
     pub(crate) fn pepjit_code_monitored(code: Object) -> c_int;
+    pub(crate) fn pepjit_wait(code: Object, header: i64, events: u64) -> u64;
+    pub(crate) fn pepjit_wait_no_more();
+    pub(crate) fn pepjit_code_units(code: Object) -> i64;
     pub(crate) fn pepjit_watchers_begin() -> c_int;
     pub(crate) fn pepjit_watchers_end();
     pub(crate) fn pepjit_rely_on_name(dict: Object, utf8: *const u8, length: i64);

@@ -49,6 +49,12 @@ impl Profile {
     }
 }
 
+/// So many events of the code, or of this loop of it, won't be reported: to be counted now.
+fn wait(code: Object, header: i64, events: u64) -> u64 {
+    // SAFETY: a live code object; no more than its address is kept.
+    unsafe { ffi::pepjit_wait(code, header, events) }
+}
+
 /// Functions noted of one call at most.
 const MOST_FUNCTIONS: usize = 4;
 
@@ -81,10 +87,15 @@ extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, 
         profile.observe(&seen);
         profile.count += 1;
         if profile.count <= threshold {
+            profile.count += wait(code, ffi::WAIT_START, policy::calls_unseen(profile.count, threshold));
             return NOTHING;
         }
         if engine.idle {
             return DISABLE;
+        }
+        if !engine.budget.allows_calls(code, profile.count) {
+            profile.count += wait(code, ffi::WAIT_START, policy::until_asked_again(profile.count));
+            return NOTHING;
         }
         let observed = profile.observed.clone();
         if crate::objects::is_generator(code) {
@@ -110,8 +121,8 @@ extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, 
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn pepjit_rs_jump(tstate: ThreadState, frame: Frame, code: Object, _from: u32, to: u32) -> c_int {
-    let entry = engine::with(|engine| jump(engine, frame, code, to)).unwrap_or(Err(NOTHING));
+extern "C" fn pepjit_rs_jump(tstate: ThreadState, frame: Frame, code: Object, from: u32, to: u32) -> c_int {
+    let entry = engine::with(|engine| jump(engine, frame, code, from, to)).unwrap_or(Err(NOTHING));
     match entry {
         Err(verdict) => verdict,
         Ok(Loop { unit, entry, handle, active, timed }) => {
@@ -162,6 +173,11 @@ fn second_look(engine: &mut Engine, function: Object, key: Key) -> bool {
     let history = engine.registry.history.entry(key).or_default();
     history.entries += 1;
     if !policy::SECOND_LOOKS.contains(&history.entries) || engine.policy.force {
+        return false;
+    }
+    if !engine.budget.allows_calls(function_info(function).code, 0) {
+        // At the next entry.
+        history.entries -= 1;
         return false;
     }
     let Some(unit) = engine.registry.find(key) else { return false };
@@ -220,7 +236,7 @@ fn known_loop(engine: &mut Engine, frame: Frame, function: Object, key: Key) -> 
 }
 
 /// What to do at a backward jump: enter a loop, or a verdict.
-fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<Loop, c_int> {
+fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> Result<Loop, c_int> {
     if !engine.enabled {
         return Err(DISABLE);
     }
@@ -238,10 +254,15 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<Loop
         let count = engine.jumps.entry(code as usize).or_default().entry(to).or_default();
         *count += 1;
         if *count <= engine.policy.jumps {
+            *count += wait(code, to.into(), engine.policy.jumps - *count);
             return Err(NOTHING);
         }
         if engine.idle {
             return Err(DISABLE);
+        }
+        if !engine.budget.allows_rounds(code, u64::from(from.saturating_sub(to)), *count) {
+            *count += wait(code, to.into(), policy::until_asked_again(*count));
+            return Err(NOTHING);
         }
     }
     if crate::objects::is_generator(code) {
@@ -270,6 +291,9 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, to: u32) -> Result<Loop
     }
     let misfits = |(then, now): (&Type, &Type)| *then == Type::NULL && *now != Type::NULL;
     if made_for.iter().zip(&observed).any(misfits) {
+        if !engine.budget.allows_rounds(code, u64::from(from.saturating_sub(to)), 0) {
+            return Err(NOTHING);
+        }
         let either = made_for.iter().zip(&observed).map(|(then, now)| if *then == Type::NULL { *now } else { *then }).collect();
         if let Some(id) = engine.registry.current.get(&key).copied() {
             engine.drop_unit(id);
@@ -317,6 +341,11 @@ extern "C" fn pepjit_rs_exit_limit(record: *mut Exit) {
             }
             // Ask again at the next one.
             record.limit = record.count + 1;
+            return;
+        }
+        let learns = record.throw != 0 || reason.is_some_and(Reason::is_speculation);
+        if learns && !engine.budget.allows_exits(record.code, record.count) {
+            record.limit = record.count * 2;
             return;
         }
         if record.throw != 0 {

@@ -9,6 +9,7 @@
 
 pub mod arena;
 mod assumptions;
+mod budget;
 mod counters;
 mod engine;
 mod ffi;

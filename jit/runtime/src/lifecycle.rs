@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::ffi::{self, Object};
+use crate::linkage::ExitHolder;
 use crate::objects::function_info;
 use crate::registry::{History, Key, Unit, UnitId};
 use pepjit_frontend::Entry;
@@ -222,29 +223,47 @@ impl Engine {
 
     /// Compiles again what was invalidated.
     pub(crate) fn run_queue(&mut self) {
-        for function in std::mem::take(&mut self.queue) {
+        let mut queue = std::mem::take(&mut self.queue).into_iter();
+        for function in queue.by_ref() {
             let key = self.key(function as Object, None);
             if self.registry.find(key).is_some() {
                 continue;
+            }
+            if !self.budget.allows_calls(function_info(function as Object).code, 0) {
+                self.queue.push(function);
+                break;
             }
             let observed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.observed.clone());
             self.counters.recompilations += 1;
             let _ = self.compile(function as Object, Entry::Function, observed);
         }
+        self.queue.extend(queue);
     }
 
     /// Speculation failed too often at an exit: compile without it, or give up.
     pub(crate) fn respecialise(&mut self, id: UnitId, offset: u32, reason: Reason) {
         let Some(unit) = self.registry.units.get(&id).filter(|unit| unit.is_valid()) else { return };
         let (key, function, hooked) = (unit.key, unit.function, unit.hooked.clone());
+        // What is on its way to the same end is done with this time.
+        let fails = |holder: &&ExitHolder| {
+            let exit = &holder.exit;
+            holder.reason.is_speculation()
+                && holder.reason != Reason::Overflow
+                && exit.throw == 0
+                && exit.limit != 0
+                && exit.count * 4 >= exit.limit
+        };
+        let others: Vec<u32> = unit.exits.iter().filter(fails).map(|holder| holder.exit.offset).collect();
         self.drop_unit(id);
         if !reason.is_speculation() {
             self.give_up(key, "left too often");
             return;
         }
         let history: &mut History = self.registry.history.entry(key).or_default();
-        if !history.failed_sites.contains(&offset) {
-            history.failed_sites.push(offset);
+        for offset in others.into_iter().chain([offset]) {
+            if !history.failed_sites.contains(&offset) {
+                history.failed_sites.push(offset);
+            }
         }
         history.overflows += u32::from(reason == Reason::Overflow);
         self.compile_again(key, function, hooked);

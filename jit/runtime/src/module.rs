@@ -1,5 +1,6 @@
 //! The methods of the Python module `pepjit`.
 
+use crate::budget::Budget;
 use crate::counters::Counters;
 use crate::engine::{self, Engine};
 use crate::ffi::{self, Object};
@@ -106,20 +107,22 @@ fn backend() -> Result<Box<dyn Backend>, String> {
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
     let engine = || -> Result<Engine, String> {
+        let policy = Policy::from_env()?;
         Ok(Engine {
             enabled: false,
             idle: std::env::var("PEPJIT_IDLE").is_ok_and(|text| !text.is_empty() && text != "0"),
-            policy: Policy::from_env()?,
+            budget: Budget::new(policy.share),
+            policy,
             backend: backend()?,
             process: Process::new()?,
             registry: Registry::default(),
             counters: Counters::default(),
-            calls: HashMap::new(),
-            jumps: HashMap::new(),
-            looping: HashSet::new(),
+            calls: HashMap::default(),
+            jumps: HashMap::default(),
+            looping: HashSet::default(),
             in_progress: Vec::new(),
             nested_time: std::time::Duration::ZERO,
-            nested: HashMap::new(),
+            nested: HashMap::default(),
             hooked: HashMap::default(),
             versions: HashMap::new(),
             version_of: HashMap::new(),
@@ -129,7 +132,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             patience: Patience::default(),
             late: false,
             classes: HashMap::new(),
-            call_sites: HashMap::new(),
+            call_sites: HashMap::default(),
             hot_handlers: HashMap::new(),
             queue: Vec::new(),
             released: Vec::new(),
@@ -238,6 +241,7 @@ fn enable(positional: &[Object], named: &[(String, Object)]) -> Result<Object, R
                     engine.policy.calls = value;
                     engine.policy.jumps = value.saturating_mul(4);
                     engine.policy.force = value == 0;
+                    engine.budget.lift();
                 }
                 "max_attempts" => engine.policy.max_attempts = value as u32,
                 _ => engine.policy.max_units = value as usize,
@@ -287,6 +291,7 @@ fn disable() -> Object {
         unsafe {
             ffi::pepjit_generators_end();
             ffi::pepjit_monitoring_end();
+            ffi::pepjit_wait_no_more();
             ffi::pepjit_watchers_end();
             ffi::pepjit_views_end();
         }

@@ -187,6 +187,12 @@ pub(crate) fn code_facts(function: Object, entry: Entry, observed: Vec<Type>, fa
     }
 }
 
+/// How many code units a code object has.
+pub(crate) fn code_units(code: Object) -> u64 {
+    // SAFETY: a live code object.
+    unsafe { ffi::pepjit_code_units(code) }.unsigned_abs()
+}
+
 /// The name of a local; null if there is no such local.
 pub(crate) fn code_name(code: Object, local: usize) -> Object {
     let mut info = std::mem::MaybeUninit::<ffi::CodeInfo>::zeroed();

@@ -1,8 +1,12 @@
 //! When to compile, and when to stop trying.
 
+use crate::budget;
 use crate::registry::Unit;
 use pepjit_frontend::Built;
 use pepjit_ir::op::Reason;
+
+/// Calls of a function before it's compiled, where nobody says otherwise.
+const CALLS: u64 = 100;
 
 /// The stress mode `PEPJIT_EXIT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub(crate) struct Policy {
     pub(crate) max_units: usize,
     /// Compilations of one function at most.
     pub(crate) max_attempts: u32,
+    /// The share of the process's time that compiling may take, in hundredths; 0: no limit.
+    pub(crate) share: u64,
     /// Whether to check the IR after the front end and the passes.
     pub(crate) verify: bool,
     /// Whether to print internal errors.
@@ -46,7 +52,9 @@ impl Policy {
             Ok(text) if !text.is_empty() => text.parse().map_err(|_| format!("{name}={text} is no number")),
             _ => Ok(default),
         };
-        let calls = number("PEPJIT_THRESHOLD", 100)?;
+        let calls = number("PEPJIT_THRESHOLD", CALLS)?;
+        // Who says after how many calls wants it then.
+        let told = std::env::var_os("PEPJIT_THRESHOLD").is_some_and(|text| !text.is_empty());
         let stress = match std::env::var("PEPJIT_EXIT").as_deref() {
             Err(_) | Ok("") => Stress::Off,
             Ok("every") => Stress::Every,
@@ -66,6 +74,7 @@ impl Policy {
             jumps: calls.saturating_mul(4),
             max_units: number("PEPJIT_MAX_UNITS", 6000)? as usize,
             max_attempts: number("PEPJIT_MAX_ATTEMPTS", 8)? as u32,
+            share: number("PEPJIT_SHARE", if told { 0 } else { budget::SHARE })?,
             verify: number("PEPJIT_VERIFY", u64::from(cfg!(debug_assertions)))? != 0,
             verbose: number("PEPJIT_VERBOSE", 0)? != 0,
             stress,
@@ -138,6 +147,19 @@ pub(crate) const OSR_INTERVAL: u64 = 16;
 pub(crate) const SECOND_LOOKS: [u64; 2] = [4, 24];
 /// Entries over which a loop is judged.
 pub(crate) const OSR_SAMPLE: u64 = 128;
+
+/// Calls of which each is looked at: what the arguments are, and who calls.
+const CALLS_SEEN: u64 = 8;
+
+/// How many calls go by before one is looked at again, after so many: of later ones a sample is enough.
+pub(crate) fn calls_unseen(calls: u64, threshold: u64) -> u64 {
+    if calls < CALLS_SEEN { 0 } else { (calls % 13).min(threshold.saturating_sub(calls)) }
+}
+
+/// How many calls or rounds go by before it's asked again whether compiling is affordable.
+pub(crate) fn until_asked_again(count: u64) -> u64 {
+    count / 4
+}
 
 /// A function with a loop that is compiled already is compiled after this part of the usual number of calls.
 pub(crate) const LOOPING_CALLS: u64 = 16;

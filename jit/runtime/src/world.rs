@@ -156,6 +156,11 @@ impl<'a> ProcessWorld<'a> {
                 if !facts.has_run && !self.engine.policy.force {
                     return None;
                 }
+                // Nor is code worth its time that a hot function hardly ever calls.
+                let calls = self.engine.calls.get(&(info.code as usize)).map_or(0, |profile| profile.count);
+                if !self.engine.budget.allows_callee(info.code, calls) {
+                    return None;
+                }
                 let observed =
                     self.engine.calls.get(&(info.code as usize)).map_or_else(Vec::new, |profile| profile.observed.clone());
                 self.engine.know(function);

@@ -1,0 +1,192 @@
+//! How much time compiling may take: in a young process as good as none, but for what has been seen to run so often that it surely pays.
+//!
+//! Compiling a code unit takes thousands of times as long as running it once. What has run that often is compiled whatever it takes: had it
+//! been compiled from the start, the process would have saved at most what it has lost (the ski rental problem's break-even rule). What has
+//! run less often is compiled as long as all compiling together takes no more than a share of the process's time.
+
+use crate::ffi::Object;
+use crate::objects::code_units;
+use std::ffi::c_int;
+
+/// What compiled code saves, in nanoseconds, each time that a code unit is run (a cautious guess: the interpreter takes about 5 for it).
+const SAVED: u64 = 2;
+
+/// As how many code units a call counts: there's a frame less to make.
+const CALL: u64 = 20;
+
+/// What an exit costs, in nanoseconds: the frame is rebuilt, and the rest of the call or round is interpreted.
+const EXIT: u64 = 600;
+
+/// The share of the process's time that compiling may take, in hundredths.
+pub(crate) const SHARE: u64 = 33;
+
+/// A younger process, in nanoseconds, may spend less: of a tenth of this time a tenth of the share.
+const YOUTH: u64 = 1_000_000_000;
+
+/// What a code unit is expected to take to compile, in nanoseconds, and how many code units outweigh that expectation.
+const EXPECTED: u64 = 12_000;
+const EXPECTED_UNITS: u64 = 2000;
+
+/// As how many code units what every compilation takes counts.
+const LEAST: u64 = 100;
+
+/// In code of this many code units each takes twice as long as in very short code: there's more to keep at each exit.
+const LONG: u64 = 800;
+
+/// Calls without which a function isn't compiled along with one that calls it, unless that is affordable.
+const RARE_CALLEE: u64 = 25;
+
+/// Code that compiled code calls is compiled along with it if it counts as no more than this, affordable or not.
+const SHORT: u64 = 400;
+
+/// Time spent and time left.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    /// Hundredths of the process's time; 0: no limit.
+    share: u64,
+    /// Nanoseconds spent so far, and the code units that were compiled in them (by [`work`]).
+    spent: u64,
+    units: u64,
+    /// What is being compiled is expected to take so long.
+    begun: u64,
+    /// The process's time when it was last looked at: a forked process begins anew.
+    last: u64,
+}
+
+impl Budget {
+    /// A budget of a share in hundredths; 0: compiling may take as long as it likes.
+    pub(crate) fn new(share: u64) -> Budget {
+        Budget { share, ..Budget::default() }
+    }
+
+    /// No limit from now on.
+    pub(crate) fn lift(&mut self) {
+        self.share = 0;
+    }
+
+    /// Whether to compile a function that has been called this often.
+    pub(crate) fn allows_calls(&mut self, code: Object, calls: u64) -> bool {
+        self.share == 0 || {
+            let units = code_units(code);
+            self.allows(units, calls * (units + CALL) * SAVED)
+        }
+    }
+
+    /// Whether to compile a function that has been called this often along with one that calls it.
+    pub(crate) fn allows_callee(&mut self, code: Object, calls: u64) -> bool {
+        calls >= RARE_CALLEE && work(code_units(code)) <= SHORT || self.allows_calls(code, calls)
+    }
+
+    /// Whether to compile a loop of so many code units that has gone round this often.
+    pub(crate) fn allows_rounds(&mut self, code: Object, body: u64, rounds: u64) -> bool {
+        self.share == 0 || self.allows(code_units(code), rounds * body * SAVED)
+    }
+
+    /// Whether to compile a function or loop again after this many exits.
+    pub(crate) fn allows_exits(&mut self, code: Object, exits: u64) -> bool {
+        self.share == 0 || self.allows(code_units(code), exits * EXIT)
+    }
+
+    fn allows(&mut self, units: u64, saved: u64) -> bool {
+        saved >= self.cost(units) || self.affords(units, cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID))
+    }
+
+    /// What so many code units take to compile, by what compiling has taken so far.
+    fn cost(&self, units: u64) -> u64 {
+        work(units) * (self.spent + EXPECTED * EXPECTED_UNITS) / (self.units + EXPECTED_UNITS)
+    }
+
+    fn affords(&mut self, units: u64, now: u64) -> bool {
+        if now < self.last {
+            self.spent = 0;
+        }
+        self.last = now;
+        let run = now.saturating_sub(self.spent);
+        let share = u128::from(run) * u128::from(self.share) * u128::from(run.min(YOUTH)) / (100 * u128::from(YOUTH));
+        u128::from(self.spent + self.begun + self.cost(units)) <= share
+    }
+
+    /// So many code units are being compiled.
+    pub(crate) fn begin(&mut self, units: u64) {
+        self.begun += self.cost(units);
+        self.units += work(units);
+    }
+
+    /// Compiling has taken this time.
+    pub(crate) fn spend(&mut self, time: u64) {
+        self.spent += time;
+        self.begun = 0;
+    }
+}
+
+/// As how many code units of short code so many of one function count.
+fn work(units: u64) -> u64 {
+    LEAST + units + units * units / LONG
+}
+
+/// The time that this thread has had on a processor, in nanoseconds.
+pub(crate) fn thread_time() -> u64 {
+    cpu_time(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn cpu_time(clock: c_int) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a valid clock, and a place for its time.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn a_young_process_spends_little_and_an_old_one_its_share() {
+        let mut budget = Budget::new(25);
+        assert!(!budget.affords(100, 60 * MS), "some 200 units of 12 us against 0.9 ms");
+        assert!(budget.affords(100, 200 * MS), "against 10 ms");
+        budget.begin(500);
+        assert!(!budget.affords(100, 200 * MS), "what is begun isn't paid yet");
+        budget.spend(30 * MS);
+        assert!(!budget.affords(100, 330 * MS));
+        assert!(budget.affords(100, 430 * MS));
+        budget.begin(500);
+        budget.spend(470 * MS);
+        assert!(!budget.affords(1, 2400 * MS));
+        assert!(budget.affords(1, 2600 * MS), "25 % of what isn't compiling");
+    }
+
+    #[test]
+    fn what_it_took_is_what_it_is_expected_to_take() {
+        let mut budget = Budget::new(SHARE);
+        assert_eq!((budget.cost(10), budget.cost(800)), (110 * EXPECTED, 1700 * EXPECTED));
+        for _ in 0..100 {
+            budget.begin(800);
+            budget.spend(170 * MS);
+        }
+        assert!((98_000..100_000).contains(&(budget.cost(800) / 1700)), "100 us each, but for what was expected first");
+    }
+
+    #[test]
+    fn what_surely_pays_is_compiled_at_once() {
+        let mut budget = Budget::new(SHARE);
+        budget.begin(1000);
+        budget.spend(3_600_000 * MS);
+        assert!(!budget.allows(100, 0));
+        let cost = budget.cost(100);
+        assert!(budget.allows(100, cost) && !budget.allows(100, cost - 1));
+        budget.lift();
+        assert!(budget.allows_exits(std::ptr::null_mut(), 0), "no limit");
+    }
+
+    #[test]
+    fn a_forked_process_begins_anew() {
+        let mut budget = Budget::new(SHARE);
+        budget.begin(500);
+        budget.spend(20 * MS);
+        assert!(!budget.affords(100, 220 * MS));
+        assert!(budget.affords(100, 210 * MS), "the clock has been set back");
+    }
+}
