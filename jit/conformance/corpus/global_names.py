@@ -409,3 +409,100 @@ def module_in_a_global_gets_a_class():
     out += [change(500, -1), change(500, 450), outcome(change, 3, 1)]
     GADGET.__class__ = types.ModuleType
     return out, outcome(setattr, GADGET, "__class__", int), outcome(gadget_size, 1)
+
+
+counter = 0
+
+
+@case
+def counter_that_everybody_sets():
+    """A name that changes all the time, while the module's dict gets other keys, and the name goes and comes back."""
+    global counter
+
+    def count(n):
+        global counter
+        for i in range(n):
+            counter += i
+        return counter
+
+    def look():
+        return counter
+
+    counter = 0
+    for _ in range(HOT):
+        count(3)
+        look()
+    print(counter, look())
+    globals()["new_name_in_between"] = 1
+    print(count(5) - count(0), look() == counter)
+    del globals()["new_name_in_between"]
+    for value in (1.5, True, 2**80, "text", [1]):
+        counter = value
+        print(outcome(count, 2), stable_type(counter))
+    del counter
+    print(outcome(count, 2), outcome(look))
+    globals()["counter"] = 5
+    print(outcome(count, 3), outcome(look))
+    counter = 0
+
+
+def stable_type(value):
+    return type(value).__name__
+
+
+@case
+def finaliser_of_what_a_global_held():
+    """Who goes when a global is set sees the new value, and may set it again."""
+    global counter
+    seen = []
+
+    class Loud:
+        def __init__(self, again):
+            self.again = again
+
+        def __del__(self):
+            global counter
+            seen.append(type(counter).__name__)
+            if self.again:
+                counter = "set by the finaliser"
+
+    def fill(value):
+        global counter
+        counter = value
+        return counter
+    for _ in range(HOT):
+        fill(1)
+    print(type(fill(Loud(False))).__name__, type(fill(2)).__name__, seen)
+    print(type(fill(Loud(True))).__name__, fill(3), counter, seen)
+    counter = 0
+
+
+@case
+def global_relied_on_again_after_it_changed():
+    """What one function relies on another one changes, again and again, with the same objects."""
+    global counter
+
+    def use():
+        return counter + 1
+
+    def other():
+        return counter * 2
+
+    def set_to(value):
+        global counter
+        counter = value
+    shown = []
+    for value in (1, 2, 1, 300, 300, 1, "x", 1):
+        set_to(value)
+        for _ in range(HOT):
+            outcome(use)
+        shown.append((outcome(use), outcome(other)))
+        set_to(value)
+    print(shown)
+    namespace = {"limit": 1}
+    exec("def below(n):\n    return n < limit\ndef change(n):\n    global limit\n    limit = n\n", namespace)
+    for value in range(6):
+        namespace["change"](value)
+        print([heat(namespace["below"], n) for n in (1, 3, 5)], end=" ")
+    print(outcome(namespace["change"], None), outcome(namespace["below"], 2))
+    set_to(0)

@@ -195,6 +195,19 @@ pub struct Native {
     pub receiver: Option<ObjRef>,
 }
 
+/// Where a dict has the value of a name, as long as its keys have this version.
+#[derive(Clone, Copy, Debug)]
+pub struct GlobalSlot {
+    /// The address of the pointer to the keys.
+    pub keys_slot: u64,
+    /// The keys' version.
+    pub version: u32,
+    /// The value's place in the keys, in words.
+    pub word: u64,
+    /// A class whose objects stand for others, which only the interpreter finds (0: there's none).
+    pub placeholder: u64,
+}
+
 /// What the front end asks of the running process.
 pub trait World {
     /// Describes an object by its address.
@@ -203,6 +216,9 @@ pub trait World {
     /// The value of a global or builtin name of the function being compiled, if it's bound and fit to be relied on (not one that has been
     /// seen changing).
     fn global(&mut self, name: &ObjRef) -> Option<ObjRef>;
+
+    /// Where the function's globals have the value of a name that isn't fit to be relied on.
+    fn global_slot(&mut self, name: &ObjRef) -> Option<GlobalSlot>;
 
     /// The class that has this version tag.
     fn class_of_version(&mut self, version: u32) -> Option<ObjRef>;

@@ -105,8 +105,9 @@ helpers! {
     GetMethod "get_method" (Obj, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
     /// A global or builtin by name, of a function (function, name).
     LoadGlobal "load_global" (Obj, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
-    /// Sets a global of a function (function, name, value): 0 or -1.
-    StoreGlobal "store_global" (Obj, Obj, Obj) plain -> Int [READS WRITES CALLS RAISES];
+    /// Sets a global of a function (function, name, value): 0 or -1. The numbers say where its dict has it (in words from the keys'
+    /// beginning, or 0) as long as the keys have this version.
+    StoreGlobal "store_global" (Obj, Obj, Obj, Int, Int) plain -> Int [READS WRITES CALLS RAISES];
     /// `super().name` (class, self, name) as an attribute.
     SuperAttr "super_attr" (Obj, Obj, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
     /// `super().name` as a callable: the result, and in scratch 0 the `self` to pass first, or null.

@@ -217,10 +217,9 @@ static Obj pepjit_load_global(Obj function, Obj name)
 #else
     PyObject *result = NULL;
     if (PyDict_CheckExact(func->func_globals) && PyDict_CheckExact(func->func_builtins)) {
-        result = _PyDict_LoadGlobal((PyDictObject *)func->func_globals, (PyDictObject *)func->func_builtins, name);
-        Py_XINCREF(result);
-        if (result == NULL && PyErr_Occurred()) {
-            return NULL;
+        if (PyDict_GetItemRef(func->func_globals, name, &result) < 0 ||
+            (result == NULL && PyDict_GetItemRef(func->func_builtins, name, &result) < 0)) {
+            DONE((Obj)NULL);
         }
     }
     else if (PyMapping_GetOptionalItem(func->func_globals, name, &result) < 0 ||
@@ -234,9 +233,29 @@ static Obj pepjit_load_global(Obj function, Obj name)
 #endif
 }
 
-static int64_t pepjit_store_global(Obj function, Obj name, Obj value)
+static int64_t pepjit_store_global(Obj function, Obj name, Obj value, int64_t word, int64_t version)
 {
-    DONE((int64_t)PyDict_SetItem(((PyFunctionObject *)function)->func_globals, name, value));
+    Obj globals = ((PyFunctionObject *)function)->func_globals;
+#if PEPJIT_314
+    /* Where the name is known to be, and no compiled code relies on it. */
+    PyDictKeysObject *keys = ((PyDictObject *)globals)->ma_keys;
+    if (word != 0 && keys->dk_version == (uint32_t)version && !pepjit_relied_on(globals, name)) {
+        Obj *slot = (Obj *)keys + word;
+        if (*slot != NULL && *slot != value) {
+            pepjit_tell_others(globals, name, value);
+        }
+        /* Watchers change nothing, but look again. */
+        if (((PyDictObject *)globals)->ma_keys == keys && keys->dk_version == (uint32_t)version && *slot != NULL) {
+            Obj old = *slot;
+            *slot = Py_NewRef(value);
+            Py_DECREF(old);
+            DONE((int64_t)0);
+        }
+    }
+#else
+    (void)word, (void)version;
+#endif
+    DONE((int64_t)PyDict_SetItem(globals, name, value));
 }
 
 static Obj super_lookup(Obj class, Obj self, Obj name, int *method)

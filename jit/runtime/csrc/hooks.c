@@ -317,11 +317,25 @@ _Static_assert((int)PyDict_EVENT_DEALLOCATED == PEPJIT_DICT_DEALLOCATED, "dict e
 static int on_dict(PyDict_WatchEvent event, PyObject *dict, PyObject *key, PyObject *new_value)
 {
     bool one_name = event == PyDict_EVENT_ADDED || event == PyDict_EVENT_MODIFIED || event == PyDict_EVENT_DELETED;
-    if (!one_name || pepjit_relied_on(dict, key)) {
+    if (!one_name) {
         pepjit_rs_dict_event((int)event, dict, key, new_value);
+    }
+    else if (pepjit_relied_on(dict, key) && pepjit_rs_dict_event((int)event, dict, key, new_value)) {
+        pepjit_note_unreliable(dict, key);
     }
     return 0;
 }
+
+#if PEPJIT_314
+void pepjit_tell_others(PyObject *dict, PyObject *name, PyObject *value)
+{
+    int watchers = (int)(((PyDictObject *)dict)->_ma_watcher_tag & DICT_WATCHER_MASK);
+    watchers &= dict_watcher >= 0 ? ~(1 << dict_watcher) : ~0;
+    if (watchers != 0) {
+        _PyDict_SendEvent(watchers, PyDict_EVENT_MODIFIED, (PyDictObject *)dict, name, value);
+    }
+}
+#endif
 
 static int on_type(PyTypeObject *type)
 {

@@ -201,6 +201,8 @@ PyObject *pepjit_match_class(PyObject *subject, PyObject *class, PyObject *names
 int64_t pepjit_dict_merge(PyObject *dict, PyObject *update, PyObject *function);
 /* Whether compiled code may rely on a name of a dict. */
 bool pepjit_relied_on(PyObject *dict, PyObject *name);
+void pepjit_tell_others(PyObject *dict, PyObject *name, PyObject *value); /* other watchers, of a value that is about to change */
+void pepjit_note_unreliable(PyObject *dict, PyObject *name);
 
 void pepjit_raise(PyObject *raised, PyObject *cause);
 PyObject *pepjit_handled(void);

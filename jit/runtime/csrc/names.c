@@ -36,11 +36,16 @@ PyObject *pepjit_load_build_class(void)
 enum { NAME_BITS = 1 << 14 };
 static uint64_t relied[NAME_BITS / 64];
 
-static size_t name_bit(PyObject *dict, PyObject *name)
-{
-    Py_hash_t hash = PyUnicode_CheckExact(name) ? PyObject_Hash(name) : 0;
-    return ((size_t)hash ^ (size_t)(uintptr_t)dict >> 4) % NAME_BITS;
-}
+/* Names that were relied on until they changed, and that nothing relies on now: such as a counter that a loop sets. */
+enum { UNRELIABLE = 1 << 8 };
+static struct {
+    PyObject *dict, *name;
+    Py_hash_t hash;
+} unreliable[UNRELIABLE];
+
+static Py_hash_t name_hash(PyObject *name) { return PyUnicode_CheckExact(name) ? PyObject_Hash(name) : 0; }
+
+static size_t name_bit(PyObject *dict, Py_hash_t hash) { return ((size_t)hash ^ (size_t)(uintptr_t)dict >> 4) % NAME_BITS; }
 
 void pepjit_rely_on_name(PyObject *dict, const char *utf8, int64_t length)
 {
@@ -48,10 +53,12 @@ void pepjit_rely_on_name(PyObject *dict, const char *utf8, int64_t length)
     if (name == NULL) {
         PyErr_Clear();
         memset(relied, 0xff, sizeof relied);
+        memset(unreliable, 0, sizeof unreliable);
         return;
     }
-    size_t bit = name_bit(dict, name);
+    size_t bit = name_bit(dict, name_hash(name));
     relied[bit / 64] |= (uint64_t)1 << bit % 64;
+    unreliable[bit % UNRELIABLE].dict = NULL;
     Py_DECREF(name);
 }
 
@@ -60,8 +67,24 @@ bool pepjit_relied_on(PyObject *dict, PyObject *name)
     if (name == NULL || !PyUnicode_CheckExact(name)) {
         return true;
     }
-    size_t bit = name_bit(dict, name);
-    return relied[bit / 64] >> bit % 64 & 1;
+    Py_hash_t hash = name_hash(name);
+    size_t bit = name_bit(dict, hash);
+    if (!(relied[bit / 64] >> bit % 64 & 1)) {
+        return false;
+    }
+    /* The hash too, all of it: another str may have come to this address. */
+    bool known = unreliable[bit % UNRELIABLE].dict == dict && unreliable[bit % UNRELIABLE].name == name &&
+                 unreliable[bit % UNRELIABLE].hash == hash;
+    return !known;
+}
+
+void pepjit_note_unreliable(PyObject *dict, PyObject *name)
+{
+    Py_hash_t hash = name_hash(name);
+    size_t at = name_bit(dict, hash) % UNRELIABLE;
+    unreliable[at].dict = dict;
+    unreliable[at].name = name;
+    unreliable[at].hash = hash;
 }
 
 int pepjit_frame_plain_names(pepjit_frame *frame)

@@ -322,7 +322,8 @@ int pepjit_watch_type(PyObject *type);   /* 0 or -1 with an exception. Call it f
 void pepjit_unwatch_type(PyObject *type);
 
 enum { PEPJIT_DICT_ADDED = 0, PEPJIT_DICT_MODIFIED = 1, PEPJIT_DICT_DELETED = 2, PEPJIT_DICT_CLONED = 3, PEPJIT_DICT_CLEARED = 4, PEPJIT_DICT_DEALLOCATED = 5 };
-void pepjit_rs_dict_event(int event, PyObject *dict, PyObject *key, PyObject *new_value); /* before the change */
+/* Before the change. Whether nothing relies on the name any more: further changes of it need no report until something does. */
+int pepjit_rs_dict_event(int event, PyObject *dict, PyObject *key, PyObject *new_value);
 void pepjit_rs_type_event(PyObject *type);                                                /* before the change */
 enum { PEPJIT_FUNCTION_CODE = 0, PEPJIT_FUNCTION_DEFAULTS = 1, PEPJIT_FUNCTION_KWDEFAULTS = 2, PEPJIT_FUNCTION_DESTROYED = 3 };
 void pepjit_rs_function_event(int event, PyObject *function, PyObject *new_value); /* before the change; creation isn't reported */
@@ -390,6 +391,16 @@ PyObject *pepjit_type_of(PyObject *object); /* borrowed */
  * (other dicts: NULL). */
 PyObject *pepjit_dict_get(PyObject *dict, PyObject *key);
 PyObject *pepjit_module_dict(PyObject *module); /* borrowed */
+
+/* Where a dict of str keys has the value of a name, as long as the keys have this version. */
+struct pepjit_dict_slot {
+    uint64_t keys_slot;   /* the address of the pointer to the keys */
+    uint64_t word;        /* the value's place in the keys, in words from their beginning */
+    uint64_t placeholder; /* objects of this class stand for others, which only the interpreter finds (0: there's no such class) */
+    uint32_t version;
+    uint32_t unused;
+};
+int pepjit_dict_slot(PyObject *dict, PyObject *name, struct pepjit_dict_slot *out); /* 1, or 0: can't be told */
 
 /* ------------------------------------------------------------------------------------------------ world: functions, code */
 

@@ -211,6 +211,32 @@ PyObject *pepjit_dict_get(PyObject *dict, PyObject *key)
     return value;
 }
 
+int pepjit_dict_slot(PyObject *dict, PyObject *name, struct pepjit_dict_slot *out)
+{
+    if (!PyDict_CheckExact(dict) || ((PyDictObject *)dict)->ma_values != NULL) {
+        return 0;
+    }
+    PyDictKeysObject *keys = ((PyDictObject *)dict)->ma_keys;
+    if (!DK_IS_UNICODE(keys) || keys->dk_version == 0) {
+        return 0;
+    }
+    PyDictUnicodeEntry *entries = DK_UNICODE_ENTRIES(keys);
+    for (Py_ssize_t i = 0; i < keys->dk_nentries; i++) {
+        if (entries[i].me_key == name && entries[i].me_value != NULL) {
+            out->keys_slot = (uint64_t)(uintptr_t)&((PyDictObject *)dict)->ma_keys;
+            out->version = keys->dk_version;
+            out->word = (uint64_t)(((char *)&entries[i].me_value - (char *)keys) / (ptrdiff_t)sizeof(PyObject *));
+#if PEPJIT_315
+            out->placeholder = (uint64_t)(uintptr_t)&PyLazyImport_Type;
+#else
+            out->placeholder = 0;
+#endif
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* ---------------------------------------------------------------- functions and code */
 
 void pepjit_function_info(PyObject *function, struct pepjit_function *out)

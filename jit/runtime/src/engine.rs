@@ -168,11 +168,13 @@ pub(crate) fn notify(event: Event) {
     }
 }
 
-/// A name of a dict changes: the text is only copied if nobody can be told now.
-pub(crate) fn notify_name(dict: usize, name: &str) {
-    if borrow(|engine| engine.name_changed(dict, name)).is_none() {
+/// A name of a dict changes: the text is only copied if nobody can be told now. Whether it's done, and nothing relies on the name any more.
+pub(crate) fn notify_name(dict: usize, name: &str) -> bool {
+    let told = borrow(|engine| engine.name_changed(dict, name)).is_some();
+    if !told {
         MISSED.0.borrow_mut().push(Event::NameChanged(dict, name.to_string()));
     }
+    told
 }
 
 /// Why nothing was compiled.

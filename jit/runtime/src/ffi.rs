@@ -160,6 +160,16 @@ pub(crate) struct FrameLayout {
 
 #[repr(C)]
 #[derive(Default)]
+pub(crate) struct DictSlot {
+    pub(crate) keys_slot: u64,
+    pub(crate) word: u64,
+    pub(crate) placeholder: u64,
+    pub(crate) version: u32,
+    pub(crate) unused: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
 pub(crate) struct Description {
     pub(crate) ty: u32,
     pub(crate) constant: u32,
@@ -334,6 +344,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_decref(object: Object);
     pub(crate) fn pepjit_keep(object: Object) -> c_int;
     pub(crate) fn pepjit_dict_get(dict: Object, key: Object) -> Object;
+    pub(crate) fn pepjit_dict_slot(dict: Object, name: Object, out: *mut DictSlot) -> c_int;
     pub(crate) fn pepjit_module_dict(module: Object) -> Object;
     pub(crate) fn pepjit_function_of_version(version: u32) -> Object;
     pub(crate) fn pepjit_function_info(function: Object, out: *mut FunctionInfo);

@@ -390,18 +390,24 @@ extern "C" fn pepjit_rs_exit_class(record: *mut Exit, ty: Object) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn pepjit_rs_dict_event(event: c_int, dict: Object, key: Object, _new_value: Object) {
+extern "C" fn pepjit_rs_dict_event(event: c_int, dict: Object, key: Object, _new_value: Object) -> c_int {
     let dict = dict as usize;
     match event {
         DICT_CLONED => {}
         DICT_DEALLOCATED => engine::notify(Event::DictGone(dict)),
-        _ if !key.is_null() && class_type(key) == Type::STR => with_text(key, |name| match name {
-            Some(name) => engine::notify_name(dict, name),
-            None => engine::notify(Event::DictChanged(dict)),
-        }),
+        _ if !key.is_null() && class_type(key) == Type::STR => {
+            return with_text(key, |name| {
+                if let Some(name) = name {
+                    return c_int::from(engine::notify_name(dict, name));
+                }
+                engine::notify(Event::DictChanged(dict));
+                0
+            });
+        }
         // An event without a str key concerns every name.
         _ => engine::notify(Event::DictChanged(dict)),
     }
+    0
 }
 
 #[unsafe(no_mangle)]

@@ -7,7 +7,8 @@ use crate::objects::{CodeFacts, code_facts, code_name, describe, function_info, 
 use crate::registry::{EntryCell, UnitId};
 use pepjit_frontend::input::{CO_VARARGS, CO_VARKEYWORDS};
 use pepjit_frontend::{
-    Attribute, Builtin, CalleeInfo, ClassCall, CodeInput, Convention, Entry, KnownBy, Native, Shadow, Signature, Target, World,
+    Attribute, Builtin, CalleeInfo, ClassCall, CodeInput, Convention, Entry, GlobalSlot, KnownBy, Native, Shadow, Signature,
+    Target, World,
 };
 use pepjit_ir::{Callee, ObjRef, Type};
 use std::collections::HashSet;
@@ -248,6 +249,14 @@ impl World for ProcessWorld<'_> {
             return None;
         }
         Some(describe(builtin))
+    }
+
+    fn global_slot(&mut self, name: &ObjRef) -> Option<GlobalSlot> {
+        let mut slot = ffi::DictSlot::default();
+        // SAFETY: a live dict (held by the function, as long as code of it runs) and a live str (held by its code).
+        let found = unsafe { ffi::pepjit_dict_slot(self.globals, name.address as Object, &raw mut slot) } != 0;
+        let ffi::DictSlot { keys_slot, word, placeholder, version, .. } = slot;
+        found.then_some(GlobalSlot { keys_slot, version, word, placeholder })
     }
 
     fn class_of_version(&mut self, version: u32) -> Option<ObjRef> {

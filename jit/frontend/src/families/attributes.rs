@@ -12,12 +12,13 @@ const MOST_CLASSES: usize = 4;
 impl Translator<'_> {
     pub(super) fn load_global(&mut self, arg: u32) -> Step {
         let name = self.input.names[(arg >> 1) as usize].clone();
-        let known = if self.failed() { None } else { self.world.global(&name) };
+        let changing = self.failed() || self.sets_name(arg >> 1);
+        let known = if changing { None } else { self.world.global(&name) };
         if let Some(value) = known {
             self.guard_valid();
             self.specialised += 1;
             self.push_const(value);
-        } else {
+        } else if !self.load_global_slot(&name)? {
             self.load_global_generic(arg >> 1)?;
         }
         if arg & 1 != 0 {
@@ -26,7 +27,54 @@ impl Translator<'_> {
         Ok(())
     }
 
-    pub(super) fn load_global_generic(&mut self, name: u32) -> Step {
+    /// A global that changes, from where the dict has it; false if that isn't known.
+    fn load_global_slot(&mut self, name: &ObjRef) -> Step<bool> {
+        let Some(slot) = self.world.global_slot(name) else { return Ok(false) };
+        self.secure();
+        let (miss, join) = (self.func.add_block(), self.func.add_block());
+        let result = self.func.add_param(join, Type::OBJECT, true);
+        self.cold(miss);
+        let same = self.same_keys(slot.keys_slot, slot.version);
+        self.otherwise(same, miss);
+        let address = self.build().word(slot.keys_slot as i64);
+        let keys = self.op_imm(Op::LoadU64, &[address], Imm::Int(0));
+        let word = self.build().word(slot.word as i64);
+        let value = self.op(Op::LoadItem, &[keys, word]);
+        let unbound = self.op(Op::IsNull, &[value]);
+        let bound = self.op(Op::BoolNot, &[unbound]);
+        self.otherwise(bound, miss);
+        self.func.values[value.index()].ty = Type::OBJECT;
+        if slot.placeholder != 0 {
+            let class = self.op_imm(Op::LoadField, &[value], Imm::Field(Field::ObType));
+            let placeholder = self.build().word(slot.placeholder as i64);
+            let real = self.op_imm(Op::IntCmp, &[class, placeholder], Imm::Cond(Cond::Ne));
+            self.otherwise(real, miss);
+        }
+        self.build().effect(Op::IncRef, &[value], Imm::None);
+        self.join(join, vec![value]);
+        // The dict has got other keys.
+        let before = self.frame.clone();
+        self.block = miss;
+        let function = self.op(Op::CurrentFunction, &[]);
+        let name = self.object(name.clone());
+        let name = self.build().object(name);
+        let other = self.call_helper(Helper::LoadGlobal, &[function, name]);
+        let failed = self.op(Op::IsNull, &[other]);
+        self.throw_if(failed);
+        let next = self.block;
+        self.cold(next);
+        self.func.values[other.index()].ty = Type::OBJECT;
+        self.push_owned(other);
+        self.watch();
+        self.join(join, vec![other]);
+        self.frame = before;
+        self.block = join;
+        self.specialised += 1;
+        self.push_owned(result);
+        Ok(true)
+    }
+
+    fn load_global_generic(&mut self, name: u32) -> Step {
         let name = self.input.names[name as usize].clone();
         let function = self.op(Op::CurrentFunction, &[]);
         let name = self.object(name);
@@ -39,11 +87,14 @@ impl Translator<'_> {
     pub(super) fn store_global(&mut self, arg: u32) -> Step {
         let name = self.input.names[arg as usize].clone();
         let function = self.op(Op::CurrentFunction, &[]);
+        let slot = self.world.global_slot(&name);
+        let (word, version) = slot.map_or((0, 0), |slot| (slot.word as i64, i64::from(slot.version)));
         let name = self.object(name);
         let name = self.build().object(name);
         let entry = self.peek(0)?;
         let value = self.value(entry);
-        let status = self.call_helper(Helper::StoreGlobal, &[function, name, value]);
+        let (word, version) = (self.build().int(word), self.build().int(version));
+        let status = self.call_helper(Helper::StoreGlobal, &[function, name, value, word, version]);
         let entry = self.pop()?;
         self.release(entry);
         self.check_status(status);

@@ -16,7 +16,7 @@ impl Translator<'_> {
     }
 
     /// Whether the code itself changes a global.
-    fn sets_name(&self, name: u32) -> bool {
+    pub(super) fn sets_name(&self, name: u32) -> bool {
         let sets = |insn: &crate::decode::Insn| {
             insn.arg == name && matches!(insn.name, "STORE_NAME" | "DELETE_NAME" | "STORE_GLOBAL" | "DELETE_GLOBAL")
         };
@@ -25,7 +25,7 @@ impl Translator<'_> {
 
     pub(super) fn load_name(&mut self, arg: u32) -> Step {
         self.in_module()?;
-        if self.sets_name(arg) { self.load_global_generic(arg) } else { self.load_global(arg << 1) }
+        self.load_global(arg << 1)
     }
 
     pub(super) fn store_name(&mut self, arg: u32) -> Step {

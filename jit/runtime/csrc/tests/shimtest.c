@@ -21,10 +21,12 @@ static void note(PyObject *text)
 
 void pepjit_rs_exit_class(struct pepjit_exit *record, PyObject *type) { (void)record, (void)type; }
 void pepjit_rs_exit_limit(struct pepjit_exit *record) { limits += record != NULL; }
-void pepjit_rs_dict_event(int event, PyObject *dict, PyObject *key, PyObject *value)
+static int unreliable_after_event;
+int pepjit_rs_dict_event(int event, PyObject *dict, PyObject *key, PyObject *value)
 {
     (void)dict, (void)value;
     note(PyUnicode_FromFormat("dict %d %S", event, key != NULL ? key : Py_None));
+    return unreliable_after_event;
 }
 void pepjit_rs_type_event(PyObject *type) { note(PyUnicode_FromFormat("type %s", ((PyTypeObject *)type)->tp_name)); }
 void pepjit_rs_function_event(int event, PyObject *function, PyObject *value)
