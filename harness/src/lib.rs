@@ -22,4 +22,5 @@ pub mod runner;
 pub mod stats;
 pub mod store;
 pub mod tiers;
+pub mod timeline;
 pub mod workloads;

@@ -3,9 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use minijinja::{AutoEscape, Environment, Value};
-use pepjit_harness::analysis::Analysis;
+use pepjit_harness::analysis::curves::{Curves, curves};
+use pepjit_harness::analysis::{Analysis, AnalysisError, Options, RunData};
 use pepjit_harness::gate::Judgement;
+use pepjit_harness::governance::{self, Governance};
+use pepjit_harness::history::{self, History};
+use pepjit_harness::redistributor::{self, Sheet};
 use pepjit_harness::store::write_atomically;
+use pepjit_harness::timeline::Timeline;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::plot::PlotError;
@@ -14,13 +20,74 @@ use crate::view::Document;
 const MARKDOWN: &str = "report.md";
 const HTML: &str = "report.html";
 
-/// What a document is made from: a run's analysis, and the gate's judgement of it where there is one.
+/// The templates: those of HTML are a page and its parts.
+const TEMPLATES: [(&str, &str); 6] = [
+    (MARKDOWN, include_str!("templates/report.md.j2")),
+    (HTML, include_str!("templates/report.html.j2")),
+    ("merged.html", include_str!("templates/merged.html.j2")),
+    ("verdicts.html", include_str!("templates/verdicts.html.j2")),
+    ("run.html", include_str!("templates/run.html.j2")),
+    ("annexes.html", include_str!("templates/annexes.html.j2")),
+];
+const STYLE: &str = include_str!("templates/report.css");
+const SCRIPT: &str = include_str!("templates/report.js");
+
+/// What a document is made from.
+#[derive(Debug, Clone, Default)]
+pub struct Material {
+    /// The runs, at least one.
+    pub runs: Vec<Evidence>,
+    /// How the criteria stand against their deadlines.
+    pub timeline: Option<Timeline>,
+    /// What lies beside the runs.
+    pub annexes: Annexes,
+}
+
+/// A run's analysis, and the gate's judgement of it where there is one.
 #[derive(Debug, Clone)]
 pub struct Evidence {
     /// What the run says.
     pub analysis: Analysis,
     /// What the gate says about it.
     pub judgement: Option<Judgement>,
+    /// How its workloads warm up.
+    pub curves: Vec<Curves>,
+}
+
+impl Evidence {
+    /// From a run's raw files.
+    pub fn new(data: &RunData, options: Options, judgement: Option<Judgement>) -> Result<Self, AnalysisError> {
+        Ok(Self { analysis: data.analyse(options)?, judgement, curves: curves(data) })
+    }
+}
+
+/// What other commands left in a run's folder.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Annexes {
+    /// Who maintains what.
+    pub governance: Option<Governance>,
+    /// How the figures moved over commits.
+    pub history: Option<History>,
+    /// What it takes to build and ship.
+    pub redistributor: Option<Sheet>,
+}
+
+impl Annexes {
+    /// Of each the first that is in one of the folders. One that is there and can't be read is an error.
+    pub fn read(folders: &[PathBuf]) -> Result<Self, ReportError> {
+        Ok(Self {
+            governance: first(folders, governance::FILE)?,
+            history: first(folders, history::FILE)?,
+            redistributor: first(folders, redistributor::FILE)?,
+        })
+    }
+}
+
+fn first<T: DeserializeOwned>(folders: &[PathBuf], name: &str) -> Result<Option<T>, ReportError> {
+    let Some(path) = folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file()) else { return Ok(None) };
+    let damaged = |message: String| ReportError::Annex { path: path.clone(), message };
+    let text = std::fs::read_to_string(&path).map_err(|e| damaged(e.to_string()))?;
+    serde_json::from_str(&text).map(Some).map_err(|e| damaged(e.to_string()))
 }
 
 /// Why there is no document.
@@ -34,30 +101,32 @@ pub enum ReportError {
     Template(#[from] minijinja::Error),
     #[error("the analysis can't be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("cannot read {path}: {message}. Make it again, or remove it")]
+    Annex { path: PathBuf, message: String },
     #[error("cannot write {path}: {source}. Check permissions and free space, or give another folder with --out")]
     Write { path: PathBuf, source: std::io::Error },
 }
 
 /// The report as Markdown.
-pub fn markdown(evidence: &[Evidence]) -> Result<String, ReportError> {
-    render(MARKDOWN, evidence)
+pub fn markdown(material: &Material) -> Result<String, ReportError> {
+    render(MARKDOWN, material)
 }
 
 /// The report as one HTML file that needs nothing else.
-pub fn html(evidence: &[Evidence]) -> Result<String, ReportError> {
-    render(HTML, evidence)
+pub fn html(material: &Material) -> Result<String, ReportError> {
+    render(HTML, material)
 }
 
 /// Writes `report.md`, `report.html` and `analysis.json` into a folder: their paths.
-pub fn write(evidence: &[Evidence], folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
+pub fn write(material: &Material, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     // One run's analysis stands by itself; those of several are a list.
-    let analyses: Vec<&Analysis> = evidence.iter().map(|e| &e.analysis).collect();
+    let analyses: Vec<&Analysis> = material.runs.iter().map(|e| &e.analysis).collect();
     let mut json = match analyses.as_slice() {
         [one] => serde_json::to_string_pretty(one)?,
         more => serde_json::to_string_pretty(more)?,
     };
     json.push('\n');
-    let files = [(MARKDOWN, markdown(evidence)?), (HTML, html(evidence)?), ("analysis.json", json)];
+    let files = [(MARKDOWN, markdown(material)?), (HTML, html(material)?), ("analysis.json", json)];
     let mut paths = Vec::new();
     for (name, text) in files {
         let path = folder.join(name);
@@ -67,13 +136,19 @@ pub fn write(evidence: &[Evidence], folder: &Path) -> Result<Vec<PathBuf>, Repor
     Ok(paths)
 }
 
-fn render(name: &str, evidence: &[Evidence]) -> Result<String, ReportError> {
+fn render(name: &str, material: &Material) -> Result<String, ReportError> {
     let mut environment = Environment::new();
     environment.set_keep_trailing_newline(true);
-    environment.set_auto_escape_callback(|name| if name == HTML { AutoEscape::Html } else { AutoEscape::None });
+    environment.set_trim_blocks(true);
+    environment.set_lstrip_blocks(true);
+    let is_page = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "html");
+    environment.set_auto_escape_callback(move |name| if is_page(name) { AutoEscape::Html } else { AutoEscape::None });
     environment.add_filter("cell", |text: String| text.replace('|', "\\|").replace(['\n', '\r'], " "));
-    environment.add_template(MARKDOWN, include_str!("templates/report.md.j2"))?;
-    environment.add_template(HTML, include_str!("templates/report.html.j2"))?;
-    let document = Document::new(evidence)?;
+    environment.add_global("style", Value::from_safe_string(STYLE.to_owned()));
+    environment.add_global("script", Value::from_safe_string(SCRIPT.to_owned()));
+    for (name, template) in TEMPLATES {
+        environment.add_template(name, template)?;
+    }
+    let document = Document::new(material)?;
     Ok(environment.get_template(name)?.render(Value::from_serialize(&document))?)
 }

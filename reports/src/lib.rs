@@ -16,7 +16,7 @@ mod view;
 
 pub use calibration::calibration;
 pub use criteria::criteria;
-pub use document::{Evidence, ReportError, html, markdown, write};
+pub use document::{Annexes, Evidence, Material, ReportError, html, markdown, write};
 pub use governance::{governance, governance_markdown};
 pub use judgement::{judgement, judgement_junit, judgement_markdown};
 pub use terminal::terminal;

@@ -1,15 +1,10 @@
 //! Every document over one small made-up run, as snapshots.
 
-#[path = "../../harness/tests/support/fixture.rs"]
-mod fixture;
-
-use std::fmt::Write as _;
+mod support;
 
 use pepjit_harness::analysis::{Analysis, Options, RunData};
-use pepjit_harness::criteria::{Criteria, assess};
-use pepjit_harness::gate::{self, Thresholds};
 use pepjit_harness::model::{FailureKind, RunDir};
-use pepjit_reports::Evidence;
+use support::{fixture, material, two_machines};
 
 fn analysis(rounds: u32, change: impl FnOnce(&RunDir)) -> Analysis {
     let runs = tempfile::tempdir().expect("a temporary folder");
@@ -40,39 +35,6 @@ fn terminal_table_lists_failures() {
     insta::assert_snapshot!(pepjit_reports::terminal(&a));
 }
 
-/// One criterion of each answer.
-fn criteria() -> Criteria {
-    let mut text = "schema_version = 2\n".to_owned();
-    for (id, tier, metric, threshold) in [
-        ("fast-enough", "pepjit", "speed/geometric-mean", "kind = \"at-least\", value = 2.0, unit = \"ratio\""),
-        ("never-slower", "pepjit", "speed/worst", "kind = \"at-least\", value = 0.99, unit = \"ratio\""),
-        ("close-call", "pepjit", "speed/geometric-mean", "kind = \"at-least\", value = 2.362, unit = \"ratio\""),
-        ("memory-told", "pepjit", "memory/geometric-mean", "kind = \"unstated\""),
-        ("another-tier", "cinderx", "speed/geometric-mean", "kind = \"at-least\", value = 1.05, unit = \"ratio\""),
-    ] {
-        let _ = write!(
-            text,
-            "[[criterion]]\nid = \"{id}\"\nsource = \"PEP 1, Somewhere\"\nmetric = \"{metric}\"\ntier = \"{tier}\"\n\
-             platforms = [\"any\"]\nthreshold = {{ {threshold} }}\ndeadline = \"3.16 beta 1\"\nmeaning = \"What {id} means.\"\n"
-        );
-    }
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("criteria.toml");
-    std::fs::write(&path, text).expect("writable");
-    Criteria::load(&path).expect("valid")
-}
-
-fn evidence(rounds: u32, change: impl FnOnce(&RunDir)) -> Vec<Evidence> {
-    let runs = tempfile::tempdir().expect("a temporary folder");
-    let dir = fixture::write(runs.path(), rounds);
-    change(&dir);
-    let data = RunData::load(dir.root()).expect("a run");
-    let thresholds = Thresholds::parse(include_str!("../../ci/gate.toml")).expect("our own thresholds");
-    let mut judgement = gate::judge(&data, &thresholds).expect("a judgement");
-    judgement.add(assess(&criteria(), &data).expect("assessed"), &["never-slower".to_owned()]);
-    vec![Evidence { analysis: data.analyse(Options::default()).expect("an analysis"), judgement: Some(judgement) }]
-}
-
 fn some_failures(dir: &RunDir) {
     for round in 1..=5 {
         fixture::fail(dir, "pepjit", "nbody", round, FailureKind::Signal, "SIGSEGV <&> | \"quoted\"");
@@ -81,49 +43,96 @@ fn some_failures(dir: &RunDir) {
 
 #[test]
 fn markdown_report() {
-    insta::assert_snapshot!(pepjit_reports::markdown(&evidence(5, |_| {})).expect("a report"));
+    insta::assert_snapshot!(pepjit_reports::markdown(&material(5, |_| {})).expect("a report"));
 }
 
 #[test]
 fn markdown_report_of_a_broken_run() {
-    insta::assert_snapshot!(pepjit_reports::markdown(&evidence(5, some_failures)).expect("a report"));
+    insta::assert_snapshot!(pepjit_reports::markdown(&material(5, some_failures)).expect("a report"));
 }
 
 #[test]
 fn markdown_report_of_two_machines() {
-    let mut both = evidence(5, |_| {});
-    let mut other = both[0].clone();
-    other.analysis.manifest.run_id = "20260102T040506Z-00002b".to_owned();
-    other.analysis.manifest.platform = "aarch64-unknown-linux-gnu".to_owned();
-    other.analysis.tiers.retain(|t| t.tier != "cpython-jit");
-    both.push(other);
-    let text = pepjit_reports::markdown(&both).expect("a report");
+    let text = pepjit_reports::markdown(&two_machines()).expect("a report");
     let merged: String = text.lines().take_while(|l| !l.starts_with("# CPython")).collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(merged);
 }
 
+/// A page without its style and script, whose changes would drown the others.
+fn body(html: &str) -> &str {
+    html.split_once("</head>").and_then(|(_, body)| body.split_once("<script>")).expect("a page").0
+}
+
 #[test]
 fn html_report() {
-    insta::assert_snapshot!(pepjit_reports::html(&evidence(5, |_| {})).expect("a report"));
+    insta::assert_snapshot!(body(&pepjit_reports::html(&material(5, |_| {})).expect("a report")));
+}
+
+#[test]
+fn html_report_of_two_machines_shows_both_and_their_mean() {
+    let html = pepjit_reports::html(&two_machines()).expect("a report");
+    let merged = html.split_once("id=\"merged\"").expect("merged").1;
+    assert!(merged.contains("over 2 platforms, each weighing the same"));
+    assert!(merged.contains("1 of 2 platforms have an interval of it"), "cpython-jit is lacking on one");
+    for run in ["20260102T030405Z-00002a", "20260102T040506Z-00002b"] {
+        assert_eq!(html.matches(&format!("<h2 id=\"{run}\">")).count(), 1);
+    }
 }
 
 #[test]
 fn html_report_stands_alone_and_escapes_what_it_quotes() {
-    let html = pepjit_reports::html(&evidence(5, some_failures)).expect("a report");
-    for outside in ["http://", "https://", "<script", "<link", "@import", "src="] {
-        let used = html.replace("http://www.w3.org/2000/svg", "");
-        assert!(!used.contains(outside), "the report must not need {outside}");
+    let html = pepjit_reports::html(&material(5, some_failures)).expect("a report");
+    for outside in ["http://", "https://", "<script ", "<link", "@import", "src=", "url(", "fetch(", "import("] {
+        assert!(!html.contains(outside), "the report must not need {outside}");
     }
+    assert!(html.contains("default-src &#x27;none&#x27;") || html.contains("default-src 'none'"));
     assert!(html.contains("SIGSEGV &lt;&amp;&gt; | &quot;quoted&quot;"));
     assert!(html.contains("prefers-color-scheme: dark"));
     assert!(html.contains("name=\"viewport\""));
-    assert!(!html.contains("#010"), "a stand-in ink was left in a plot");
+    assert!(!html.contains("#0101") && !html.contains("#0102"), "a stand-in ink was left in a plot");
+}
+
+#[test]
+fn every_part_of_the_page_has_an_id_of_its_own_and_links_lead_somewhere() {
+    for material in [material(5, |_| {}), two_machines()] {
+        let html = pepjit_reports::html(&material).expect("a report");
+        let values = |attribute: &str| -> Vec<String> {
+            let start = format!(" {attribute}=\"");
+            let parts = html.split(&start).skip(1);
+            parts.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
+        };
+        let mut ids = values("id");
+        let count = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "an id is there twice");
+        let links = values("href");
+        assert!(links.len() >= 5);
+        for link in links {
+            let target = link.strip_prefix('#').expect("a link inside the page");
+            assert!(ids.iter().any(|id| id == target), "{link} leads nowhere");
+        }
+    }
+}
+
+#[test]
+fn memory_adds_up_in_every_row() {
+    let html = pepjit_reports::html(&material(5, |_| {})).expect("a report");
+    let table = html.split("Memory of pepjit\"").nth(1).and_then(|t| t.split("</table>").next()).expect("the table");
+    let mut rows = 0;
+    for row in table.split("<tr>").filter(|r| r.starts_with("<th scope=\"row\">")) {
+        let values: Vec<f64> =
+            row.split("data-v=\"").skip(1).map(|v| v.split('"').next().unwrap_or_default().parse().unwrap_or(0.0)).collect();
+        assert!((values[..4].iter().sum::<f64>() - values[4]).abs() < 1e-3, "{values:?}");
+        rows += 1;
+    }
+    assert_eq!(rows, fixture::WORKLOADS.len());
 }
 
 #[test]
 fn files_are_written_and_rewritten_alike() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let all = evidence(3, |_| {});
+    let all = material(3, |_| {});
     let read = |paths: &[std::path::PathBuf]| -> Vec<String> {
         paths.iter().map(|p| std::fs::read_to_string(p).expect("readable")).collect()
     };
@@ -131,12 +140,12 @@ fn files_are_written_and_rewritten_alike() {
     let again = read(&pepjit_reports::write(&all, folder.path()).expect("written"));
     assert_eq!(first, again);
     let back: Analysis = serde_json::from_str(&first[2]).expect("an analysis");
-    assert_eq!(back, all[0].analysis);
+    assert_eq!(back, all.runs[0].analysis);
 }
 
 #[test]
 fn judgement_as_text() {
-    let judgement = |rounds, change: fn(&RunDir)| evidence(rounds, change).remove(0).judgement.expect("a judgement");
+    let judgement = |rounds, change: fn(&RunDir)| material(rounds, change).runs.remove(0).judgement.expect("a judgement");
     insta::assert_snapshot!(pepjit_reports::judgement(&judgement(5, |_| {})));
     insta::assert_snapshot!(pepjit_reports::judgement(&judgement(5, some_failures)));
     insta::assert_snapshot!(pepjit_reports::judgement(&judgement(2, |_| {})));
@@ -144,7 +153,7 @@ fn judgement_as_text() {
 
 #[test]
 fn judgement_for_other_tools() {
-    let judgement = evidence(5, some_failures).remove(0).judgement.expect("a judgement");
+    let judgement = material(5, some_failures).runs.remove(0).judgement.expect("a judgement");
     insta::assert_snapshot!(pepjit_reports::judgement_junit(&judgement).expect("XML"));
     insta::assert_snapshot!(pepjit_reports::judgement_markdown(&judgement));
 }

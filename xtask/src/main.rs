@@ -5,6 +5,7 @@ mod calibrate;
 mod doctor;
 mod gate;
 mod governance;
+mod material;
 mod measure;
 mod progress;
 mod project;

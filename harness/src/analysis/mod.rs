@@ -6,6 +6,7 @@
 
 pub mod across;
 mod compare;
+pub mod curves;
 mod data;
 mod health;
 mod process;

@@ -1,0 +1,291 @@
+//! Maintenance, history and the redistributor's sheet, where a run's folder has them.
+
+use pepjit_harness::governance::{Governance, Stage};
+use pepjit_harness::history::{History, Line, TierHistory};
+use pepjit_harness::redistributor::{Dependency, Sheet};
+use serde::Serialize;
+
+use crate::document::Annexes;
+use crate::format;
+use crate::plot::{self, PlotError};
+
+/// What a report has beside its runs.
+#[derive(Debug, Serialize)]
+pub(crate) struct AnnexView {
+    pub(crate) governance: Option<GovernanceView>,
+    pub(crate) history: Vec<LineView>,
+    pub(crate) history_left_out: Vec<String>,
+    pub(crate) redistributor: Option<SheetView>,
+}
+
+/// Names with values.
+type Facts = Vec<(String, String)>;
+
+/// Who maintains what.
+#[derive(Debug, Serialize)]
+pub(crate) struct GovernanceView {
+    pub(crate) facts: Facts,
+    pub(crate) stages: Vec<Vec<String>>,
+    pub(crate) deserted: Vec<Vec<String>>,
+    pub(crate) rearchitecture: Vec<Vec<String>>,
+    pub(crate) pairs: Vec<Vec<String>>,
+}
+
+/// A line of the history.
+#[derive(Debug, Serialize)]
+pub(crate) struct LineView {
+    pub(crate) heading: String,
+    pub(crate) tiers: Vec<TierLine>,
+}
+
+/// A tier of a line.
+#[derive(Debug, Serialize)]
+pub(crate) struct TierLine {
+    pub(crate) tier: String,
+    pub(crate) plot: Option<String>,
+    pub(crate) moves: Vec<Vec<String>>,
+}
+
+/// The redistributor's sheet.
+#[derive(Debug, Serialize)]
+pub(crate) struct SheetView {
+    pub(crate) facts: Facts,
+    pub(crate) builds: Vec<Vec<String>>,
+    pub(crate) licences: Vec<Vec<String>>,
+    pub(crate) dependencies: Vec<Vec<String>>,
+    pub(crate) recipe: String,
+}
+
+impl AnnexView {
+    pub(super) fn new(annexes: &Annexes) -> Result<Self, PlotError> {
+        let history = annexes.history.as_ref();
+        Ok(Self {
+            governance: annexes.governance.as_ref().map(governance),
+            history: history.map(lines).transpose()?.unwrap_or_default(),
+            history_left_out: history
+                .map(|h| h.left_out.iter().map(|l| format!("{}: {}", l.run, l.reason)).collect())
+                .unwrap_or_default(),
+            redistributor: annexes.redistributor.as_ref().map(sheet),
+        })
+    }
+}
+
+fn fact(name: &str, value: impl Into<String>) -> (String, String) {
+    (name.to_owned(), value.into())
+}
+
+fn number(value: usize) -> String {
+    format::count(value as f64)
+}
+
+fn governance(g: &Governance) -> GovernanceView {
+    const SHOWN: usize = 12;
+    let rules = &g.map.rules;
+    let share = format::percent(g.co_change.share);
+    let facts = vec![
+        fact("Repository", format!("{} at {}, as of {}", g.repository.name, short(&g.repository.head), g.repository.as_of)),
+        fact("Commits", format!("{} since {}", number(g.repository.commits), g.repository.since)),
+        fact("Map", format!("{} (SHA-256 {})", g.map.name, short(&g.map.sha256))),
+        fact(
+            "Active",
+            format!(
+                "committed to the stage in the last {} days; recurring: at least {} commits over {} days",
+                rules.active_days, rules.recurring_commits, rules.recurring_days
+            ),
+        ),
+        fact(
+            "People",
+            format!(
+                "{} from {} signatures ({} merged by .mailmap, {} by name)",
+                number(g.identities.people),
+                number(g.identities.signatures),
+                number(g.identities.by_mailmap),
+                number(g.identities.by_name)
+            ),
+        ),
+        fact(
+            "Left out",
+            format!(
+                "{} merges, {} commits of bots ({}), generated files {}",
+                number(g.excluded.merges),
+                number(g.excluded.bot_commits),
+                list(&g.excluded.bots),
+                list(&g.excluded.generated)
+            ),
+        ),
+        fact(
+            "Interpreter and JIT together",
+            format!(
+                "{} of {} commits to the interpreter changed the JIT too ({share})",
+                number(g.co_change.both),
+                number(g.co_change.interpreter)
+            ),
+        ),
+    ];
+    let stages = std::iter::once(&g.whole).chain(&g.stages);
+    let deserted = stages.clone().skip(1).flat_map(|s| s.deserted.iter().map(move |d| (s, d)));
+    GovernanceView {
+        facts,
+        stages: stages.map(stage).collect(),
+        deserted: deserted
+            .take(SHOWN)
+            .map(|(s, d)| {
+                vec![d.path.clone(), s.name.clone(), list(&d.authors), number(d.days.max(0) as usize), d.last_change.clone()]
+            })
+            .collect(),
+        rearchitecture: g
+            .rearchitecture
+            .iter()
+            .take(SHOWN)
+            .map(|r| {
+                vec![
+                    r.date.clone(),
+                    r.stage.clone(),
+                    short(&r.commit),
+                    r.summary.clone(),
+                    format!("+{} -{}", number(r.churn.added as usize), number(r.churn.removed as usize)),
+                    number(r.lines_before as usize),
+                ]
+            })
+            .collect(),
+        pairs: g
+            .co_change
+            .pairs
+            .iter()
+            .take(SHOWN)
+            .map(|p| vec![p.interpreter.clone(), p.stage.clone(), number(p.together), number(p.interpreter_commits)])
+            .collect(),
+    }
+}
+
+fn stage(s: &Stage) -> Vec<String> {
+    vec![
+        s.name.clone(),
+        number(s.files),
+        number(s.commits),
+        number(s.contributors),
+        number(s.recurring),
+        number(s.active_recurring),
+        format!("{} ({} of the active)", s.truck_factor.factor, s.truck_factor_active.factor),
+        s.absence_factor.to_string(),
+        format!("+{} -{}", number(s.churn.added as usize), number(s.churn.removed as usize)),
+        number(s.deserted.len()),
+    ]
+}
+
+fn lines(history: &History) -> Result<Vec<LineView>, PlotError> {
+    let line = |line: &Line| {
+        Ok(LineView {
+            heading: format!("CPython {}, suite {}, {}, {}", line.python, line.suite, line.platform, line.cpu_model),
+            tiers: line.tiers.iter().map(|t| tier(line, t)).collect::<Result<_, _>>()?,
+        })
+    };
+    history.lines.iter().map(line).collect()
+}
+
+fn tier(line: &Line, tier: &TierHistory) -> Result<TierLine, PlotError> {
+    let label = format!("Geometric mean of {} over the commits, with intervals", tier.tier);
+    let commit = |run: usize| line.runs.get(run).map_or_else(String::new, |r| short(&r.commit));
+    let moves = tier.moves.iter().map(|m| {
+        let suspects: Vec<String> = m.suspects.iter().map(|s| format!("{} {}", short(&s.commit), s.summary)).collect();
+        vec![
+            m.workload.clone().unwrap_or_else(|| "geometric mean".to_owned()),
+            format!("{} to {}", commit(m.before), commit(m.after)),
+            format!("{} to {}", format::ratio(m.ratio_before), format::ratio(m.ratio_after)),
+            format!("{} {}", format::change(m.change), format::interval(Some(m.ci))),
+            format!("{} of {}: {}", suspects.len(), m.suspects_total, suspects.join("; ")),
+        ]
+    });
+    Ok(TierLine { tier: tier.tier.clone(), plot: plot::history(&line.runs, &tier.suite, &label)?, moves: moves.collect() })
+}
+
+fn sheet(s: &Sheet) -> SheetView {
+    let bytes = |b: u64| format::kib(Some(b as f64 / 1024.0));
+    let h = &s.binary.hardening;
+    let hardening = [
+        ("stack not executable", h.stack_not_executable),
+        ("read-only relocations", h.relro),
+        ("bound at loading", h.bind_now),
+        ("no writable code", h.no_writable_code),
+        ("no text relocations", h.no_text_relocations),
+    ];
+    let identical = match s.identical {
+        Some(true) => "yes: the clean builds are the same to the bit".to_owned(),
+        Some(false) => {
+            let differ = |d: &pepjit_harness::redistributor::Difference| format!("{} bytes in {}", d.bytes, d.section);
+            format!("no: {}", s.differences.iter().map(differ).collect::<Vec<_>>().join(", "))
+        }
+        None => "not measured: fewer than two builds".to_owned(),
+    };
+    let offline = if s.needs.offline { "built without network" } else { "built with network" };
+    let facts = vec![
+        fact(
+            "Module",
+            format!(
+                "for CPython {} on {}, {} ({} stripped)",
+                s.python,
+                s.platform,
+                bytes(s.binary.bytes),
+                bytes(s.binary.stripped_bytes)
+            ),
+        ),
+        fact(
+            "Sources",
+            format!(
+                "commit {}{}",
+                s.commit.as_deref().map_or_else(|| "unknown".to_owned(), short),
+                if s.dirty { ", with local changes" } else { "" }
+            ),
+        ),
+        fact(
+            "Needs",
+            format!(
+                "Rust {} or later ({}), {}, headers in {}; {offline}",
+                s.needs.rust_least, s.needs.rust, s.needs.c_compiler, s.needs.headers
+            ),
+        ),
+        fact("Downloads", s.needs.sources_bytes.map_or_else(|| "not measured".to_owned(), bytes)),
+        fact("Other tools", if s.needs.other_tools.is_empty() { "none".to_owned() } else { list(&s.needs.other_tools) }),
+        fact("Packages that run code at build time", list(&s.needs.runs_at_build)),
+        fact("Same to the bit", identical),
+        fact("Hardening", hardening.map(|(name, has)| format!("{} {name}", if has { "✓" } else { "✗" })).join(", ")),
+        fact("Loaded at run time", format!("{}; symbols of {}", list(&s.runtime.needed), list(&s.runtime.symbol_versions))),
+        fact("Mapped by the JIT alone", list(&s.runtime.mapped)),
+    ];
+    let package = |kind: &str, d: &Dependency| vec![d.name.clone(), d.version.clone(), d.licence.clone(), kind.to_owned()];
+    SheetView {
+        facts,
+        builds: s
+            .builds
+            .iter()
+            .map(|b| {
+                vec![
+                    b.folder.clone(),
+                    format::span(b.wall_s),
+                    format::span(b.cpu_s),
+                    format::kib(Some(b.peak_kib as f64)),
+                    b.jobs.to_string(),
+                    bytes(b.bytes),
+                    short(&b.sha256),
+                ]
+            })
+            .collect(),
+        licences: s.licences.iter().map(|l| vec![l.licence.clone(), l.packages.to_string()]).collect(),
+        dependencies: s
+            .dependencies
+            .iter()
+            .map(|d| package("part of the module", d))
+            .chain(s.build_dependencies.iter().map(|d| package("only the build", d)))
+            .collect(),
+        recipe: s.recipe.join("\n"),
+    }
+}
+
+fn list(items: &[String]) -> String {
+    if items.is_empty() { "none".to_owned() } else { items.join(", ") }
+}
+
+/// A hash, short.
+fn short(hash: &str) -> String {
+    hash.chars().take(12).collect()
+}

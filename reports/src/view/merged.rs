@@ -1,0 +1,233 @@
+//! Several runs taken together, per platform and overall.
+
+use std::collections::BTreeSet;
+
+use pepjit_harness::analysis::{Options, TierResult, Verdict};
+use pepjit_harness::stats::paired::Paired;
+use pepjit_harness::stats::suite::Merged;
+use serde::Serialize;
+
+use super::{Claim, class};
+use crate::plot::{self, ForestRow, PlotError};
+use crate::{Evidence, format, terminal};
+
+/// The part of a report that is about all of its runs.
+#[derive(Debug, Serialize)]
+pub(crate) struct MergedView {
+    pub(crate) confidence: String,
+    pub(crate) runs: Vec<RunRow>,
+    pub(crate) platforms: Vec<String>,
+    /// Each tier over all platforms, and on each of them.
+    pub(crate) tiers: Vec<MergedTier>,
+    /// The tiers with a JIT, workload by workload.
+    pub(crate) tables: Vec<MergedTable>,
+    /// What makes the runs hard to compare, each a sentence.
+    pub(crate) differences: Vec<String>,
+}
+
+/// Which runs these are.
+#[derive(Debug, Serialize)]
+pub(crate) struct RunRow {
+    pub(crate) id: String,
+    pub(crate) platform: String,
+    pub(crate) machine: String,
+    pub(crate) python: String,
+    pub(crate) suite: String,
+    pub(crate) rounds: String,
+}
+
+/// A tier, overall and per platform.
+#[derive(Debug, Serialize)]
+pub(crate) struct MergedTier {
+    pub(crate) overall: Claim,
+    pub(crate) platforms: Vec<Claim>,
+}
+
+/// A tier's workloads over the runs.
+#[derive(Debug, Serialize)]
+pub(crate) struct MergedTable {
+    pub(crate) tier: String,
+    pub(crate) anchor: String,
+    pub(crate) plot: String,
+    pub(crate) runs: Vec<String>,
+    pub(crate) rows: Vec<MergedRow>,
+}
+
+/// A workload over the runs.
+#[derive(Debug, Serialize)]
+pub(crate) struct MergedRow {
+    pub(crate) overall: Claim,
+    pub(crate) runs: Vec<String>,
+}
+
+/// The platforms of some runs, in their order.
+pub(super) fn platforms(runs: &[Evidence]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    runs.iter().map(|e| e.analysis.manifest.platform.clone()).filter(|p| seen.insert(p.clone())).collect()
+}
+
+impl MergedView {
+    pub(super) fn new(runs: &[Evidence]) -> Result<Self, PlotError> {
+        let options = runs.first().map(|e| e.analysis.options).unwrap_or_default();
+        let mut tiers: Vec<&TierResult> = Vec::new();
+        for tier in runs.iter().flat_map(|e| &e.analysis.tiers) {
+            if tiers.iter().all(|known| known.tier != tier.tier) {
+                tiers.push(tier);
+            }
+        }
+        tiers.sort_by_key(|t| t.control);
+        let jits = tiers.iter().filter(|t| t.proof.needed);
+        Ok(Self {
+            confidence: format!("{:.0} %", (1.0 - options.alpha) * 100.0),
+            runs: runs.iter().map(RunRow::new).collect(),
+            platforms: platforms(runs),
+            tables: jits.map(|t| MergedTable::new(&t.tier, runs, options)).collect::<Result<_, _>>()?,
+            tiers: tiers.iter().map(|t| MergedTier::new(&t.tier, runs, options)).collect(),
+            differences: differences(runs),
+        })
+    }
+}
+
+impl RunRow {
+    fn new(e: &Evidence) -> Self {
+        let m = &e.analysis.manifest;
+        Self {
+            id: m.run_id.clone(),
+            platform: m.platform.clone(),
+            machine: m.host.cpu_model.clone(),
+            python: m.tier(&m.baseline).map(|t| t.version.clone()).unwrap_or_default(),
+            suite: m.suite.clone(),
+            rounds: format!("{} of {}", e.analysis.health.complete_rounds, m.design.rounds),
+        }
+    }
+}
+
+fn differences(runs: &[Evidence]) -> Vec<String> {
+    let rows: Vec<RunRow> = runs.iter().map(RunRow::new).collect();
+    let mut out = Vec::new();
+    for (what, of) in
+        [("suites", &(|r: &RunRow| r.suite.clone()) as &dyn Fn(&RunRow) -> String), ("Pythons", &|r| r.python.clone())]
+    {
+        let all: BTreeSet<String> = rows.iter().map(of).collect();
+        if all.len() > 1 {
+            let list = all.into_iter().collect::<Vec<_>>().join(", ");
+            out.push(format!("The runs are of different {what} ({list}), so that a mean over them mixes these."));
+        }
+    }
+    out
+}
+
+impl MergedTier {
+    fn new(name: &str, runs: &[Evidence], options: Options) -> Self {
+        let suite =
+            |e: &Evidence| e.analysis.tier(name).and_then(|t| t.suite.as_ref()).map(pepjit_harness::analysis::Estimate::paired);
+        let each = platforms(runs).into_iter().map(|platform| {
+            let own: Vec<&Evidence> = runs.iter().filter(|e| e.analysis.manifest.platform == platform).collect();
+            let known: Vec<Paired> = own.iter().filter_map(|e| suite(e)).filter(|p| p.se().is_some()).collect();
+            let merged = (known.len() == own.len()).then(|| Merged::new(&known)).flatten();
+            (claim(&platform, merged, options, &format!("{} of {} runs", known.len(), own.len())), merged)
+        });
+        let (claims, each): (Vec<Claim>, Vec<Option<Merged>>) = each.unzip();
+        let count = each.len();
+        let known: Vec<Merged> = each.into_iter().flatten().collect();
+        // A mean over fewer platforms would be another mean.
+        let overall = (known.len() == count).then(|| over(&known)).flatten();
+        let note = if overall.is_some() {
+            format!("over {count} platforms, each weighing the same")
+        } else {
+            format!("{} of {count} platforms have an interval of it", known.len())
+        };
+        Self { overall: claim(name, overall, options, &note), platforms: claims }
+    }
+}
+
+/// The mean over platforms, each weighing the same: SE = sqrt(sum of SE^2)/P, as for the runs of one.
+fn over(platforms: &[Merged]) -> Option<Merged> {
+    let first = platforms.first()?;
+    if platforms.len() == 1 {
+        return Some(*first);
+    }
+    let count = platforms.len() as f64;
+    let variances: Vec<f64> = platforms.iter().map(|p| p.se * p.se).collect();
+    let sum: f64 = variances.iter().sum();
+    let weights: f64 = variances.iter().zip(platforms).map(|(v, p)| v * v / p.df).sum();
+    Some(Merged {
+        platforms: platforms.len(),
+        mean: platforms.iter().map(|p| p.mean).sum::<f64>() / count,
+        se: sum.sqrt() / count,
+        df: if weights > 0.0 { sum * sum / weights } else { 1.0 },
+    })
+}
+
+fn verdict(ci: Option<(f64, f64)>, options: Options) -> Verdict {
+    let margin = options.margin.ln_1p();
+    match ci {
+        None => Verdict::Missing,
+        Some((low, high)) if low > -margin && high < margin => Verdict::NoChange,
+        Some((low, _)) if low > 0.0 => Verdict::Faster,
+        Some((_, high)) if high < 0.0 => Verdict::Slower,
+        Some(_) => Verdict::Inconclusive,
+    }
+}
+
+fn claim(name: &str, merged: Option<Merged>, options: Options, note: &str) -> Claim {
+    let ci = merged.map(|m| m.interval(options.alpha));
+    let verdict = verdict(ci, options);
+    Claim {
+        name: name.to_owned(),
+        figure: merged.map_or_else(|| format::NONE.to_owned(), |m| format::ratio(m.mean.exp())),
+        interval: format::interval(ci.map(|(low, high)| (low.exp(), high.exp()))),
+        mde: format::NONE.to_owned(),
+        symbol: format::symbol(verdict),
+        word: verdict.word().to_owned(),
+        class: class(verdict),
+        note: note.to_owned(),
+    }
+}
+
+impl MergedTable {
+    fn new(tier: &str, runs: &[Evidence], options: Options) -> Result<Self, PlotError> {
+        let mut names: Vec<&str> = Vec::new();
+        for w in runs.iter().filter_map(|e| e.analysis.tier(tier)).flat_map(|t| &t.workloads) {
+            if !names.contains(&w.name.as_str()) {
+                names.push(&w.name);
+            }
+        }
+        let mut rows: Vec<(MergedRow, ForestRow)> = names.iter().map(|name| row(tier, name, runs, options)).collect();
+        rows.sort_by(|a, b| b.1.ratio.unwrap_or(0.0).total_cmp(&a.1.ratio.unwrap_or(0.0)));
+        let (rows, forest): (Vec<MergedRow>, Vec<ForestRow>) = rows.into_iter().unzip();
+        let label = format!("Speed-ups of {tier} over all runs, as in the table below");
+        Ok(Self {
+            tier: tier.to_owned(),
+            anchor: format!("merged-{tier}"),
+            plot: plot::forest_rows(&forest, None, &label)?,
+            runs: runs.iter().map(|e| e.analysis.manifest.run_id.clone()).collect(),
+            rows,
+        })
+    }
+}
+
+fn row(tier: &str, name: &str, runs: &[Evidence], options: Options) -> (MergedRow, ForestRow) {
+    let of = |e: &Evidence| e.analysis.tier(tier).and_then(|t| t.workloads.iter().find(|w| w.name == name).cloned());
+    let each: Vec<_> = runs.iter().map(of).collect();
+    let known: Vec<Paired> =
+        each.iter().filter_map(|w| Some(w.as_ref()?.speedup.as_ref()?.paired())).filter(|p| p.se().is_some()).collect();
+    let merged = (known.len() == runs.len()).then(|| Merged::new(&known)).flatten();
+    let note = format!("{} of {} runs", known.len(), runs.len());
+    let claim = claim(name, merged, options, &note);
+    let ci = merged.map(|m| m.interval(options.alpha)).map(|(low, high)| (low.exp(), high.exp()));
+    let forest = ForestRow {
+        name: name.to_owned(),
+        ratio: merged.map(|m| m.mean.exp()),
+        ci,
+        verdict: verdict(merged.map(|m| m.interval(options.alpha)), options),
+    };
+    let cell = |w: &Option<pepjit_harness::analysis::WorkloadResult>| match w {
+        None => "not in this run".to_owned(),
+        Some(w) => match &w.speedup {
+            Some(s) => format!("{} {}", format::symbol(w.verdict), format::ratio(s.ratio)),
+            None => format!("{} {}", format::symbol(w.verdict), terminal::verdict_words(w)),
+        },
+    };
+    (MergedRow { overall: claim, runs: each.iter().map(cell).collect() }, forest)
+}
