@@ -1,7 +1,7 @@
 //! The back end's door: settings, modules, handles.
 
 use crate::emit::Emit;
-use crate::entries::{direct_signature, fallback, param_types, vectorcall, vectorcall_signature};
+use crate::entries::{direct_signature, fallback, vectorcall, vectorcall_signature};
 use crate::error::{NAME, from_module, internal};
 use crate::lower::lower;
 use crate::unwind::{CodeRange, eh_frame};
@@ -180,7 +180,7 @@ impl Backend for CraneliftBackend {
         })?;
         let mut compiled = Compiled::default();
         let others = if func.kind == FunctionKind::Entry {
-            let params = param_types(func);
+            let params = func.parameters();
             let signature = vectorcall_signature(conv);
             let called = assembly.declare("vectorcall", &signature)?;
             assembly.define(called, format!("{} (vectorcall)", func.name), signature, Some(entry), |fb, direct| {

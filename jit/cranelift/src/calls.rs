@@ -7,7 +7,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F64, I8, I64, Type};
 use cranelift_codegen::ir::{self};
 use pepjit_backend::BackendError;
-use pepjit_ir::{Helper, Imm, InstData, ResultKind};
+use pepjit_ir::{Helper, Imm, InstData, Parameter, ResultKind};
 
 impl Lower<'_, '_> {
     /// Calls a helper with the operands, truth values widened to words.
@@ -91,7 +91,7 @@ impl Lower<'_, '_> {
             self.e.store(Region::Heap, function, cell, 0);
             &inst.args[1..]
         };
-        for (value, ty) in own.iter().zip(callee.parameters()) {
+        for (value, Parameter { ty, .. }) in own.iter().zip(callee.parameters()) {
             let value = self.value(*value)?;
             if self.e.fb.func.dfg.value_type(value) != machine_type(*ty)? {
                 return Err(internal(format!("an operand of {} is not of type {ty}", callee.label)));

@@ -7,22 +7,17 @@ use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{Block, FuncRef, Inst, InstBuilder, Signature, Value};
 use cranelift_codegen::isa::CallConv;
 use pepjit_backend::BackendError;
-use pepjit_ir::{Function, FunctionKind, Type};
+use pepjit_ir::{Function, FunctionKind, Parameter, Type};
 
 /// All bits of `nargsf` but `PY_VECTORCALL_ARGUMENTS_OFFSET`.
 const COUNT_MASK: i64 = i64::MAX;
-
-/// The types of a function's parameters.
-pub(crate) fn param_types(func: &Function) -> Vec<Type> {
-    func.blocks[Function::ENTRY.index()].params.iter().map(|param| func.ty(*param)).collect()
-}
 
 /// The signature of the direct entry of a function, or of a loop's entry.
 pub(crate) fn direct_signature(func: &Function, conv: CallConv) -> Result<Signature, BackendError> {
     let mut params = vec![I64];
     match func.kind {
         FunctionKind::Entry => {
-            for ty in param_types(func) {
+            for Parameter { ty, .. } in func.parameters() {
                 if matches!(ty, Type::C_BOOL | Type::C_WORD | Type::PAIR) {
                     return Err(unsupported(format!("an entry parameter of type {ty}")));
                 }
@@ -40,7 +35,7 @@ pub(crate) fn vectorcall_signature(conv: CallConv) -> Signature {
 }
 
 /// Fills the vectorcall entry.
-pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Type], direct: FuncRef) -> Result<(), BackendError> {
+pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Parameter], direct: FuncRef) -> Result<(), BackendError> {
     let entry = e.start();
     let [_, args, count, names] = entry[..] else { unreachable!("the signature has four parameters") };
     let fallback = e.cold_block();
@@ -54,7 +49,7 @@ pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Type], direct: FuncRef) -> R
     if e.addresses.positional {
         e.branch_unless(matches, other);
         e.branch_if(names, other);
-        let object = call_with(&mut e, entry[0], args, params, direct, fallback)?;
+        let object = call_with(&mut e, entry[0], Source::Caller(args), params, direct, fallback)?;
         e.fb.ins().return_(&[object]);
     } else {
         e.fb.ins().jump(other, &[]);
@@ -69,7 +64,7 @@ pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Type], direct: FuncRef) -> R
     let fits = e.result(call);
     e.branch_unless(fits, fallback);
     let unfit = e.cold_block();
-    let object = call_with(&mut e, entry[0], bound, params, direct, unfit)?;
+    let object = call_with(&mut e, entry[0], Source::Bound(bound), params, direct, unfit)?;
     unbind(&mut e, bound, params);
     e.fb.ins().return_(&[object]);
     e.fb.switch_to_block(unfit);
@@ -85,9 +80,18 @@ pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Type], direct: FuncRef) -> R
 }
 
 /// Gives up what was bound.
-fn unbind(e: &mut Emit<'_>, bound: Value, params: &[Type]) {
+fn unbind(e: &mut Emit<'_>, bound: Value, params: &[Parameter]) {
     let total = e.int(params.len() as i64);
     call_interpreter(e, |e| e.call(e.addresses.unbind, &[bound, total], &[]));
+}
+
+/// An array of objects to be passed.
+#[derive(Clone, Copy)]
+enum Source {
+    /// Who calls keeps its references.
+    Caller(Value),
+    /// References of our own, null where there's none any more.
+    Bound(Value),
 }
 
 /// Calls the direct entry with an array of objects, which are converted to what it takes, and gives the result as an object. Goes to
@@ -95,15 +99,25 @@ fn unbind(e: &mut Emit<'_>, bound: Value, params: &[Type]) {
 fn call_with(
     e: &mut Emit<'_>,
     function: Value,
-    args: Value,
-    params: &[Type],
+    source: Source,
+    params: &[Parameter],
     direct: FuncRef,
     fallback: Block,
 ) -> Result<Value, BackendError> {
     let mut native = Vec::with_capacity(params.len() + 1);
-    for (position, ty) in params.iter().enumerate() {
+    let (Source::Caller(args) | Source::Bound(args)) = source;
+    for (position, parameter) in params.iter().enumerate() {
         let object = e.load(I64, Region::Heap, args, 8 * position as i64);
-        native.push(argument(e, object, *ty, fallback)?);
+        native.push(argument(e, object, parameter.ty, fallback)?);
+    }
+    for (position, object) in native.clone().into_iter().enumerate().filter(|(position, _)| params[*position].owned) {
+        match source {
+            Source::Caller(_) => e.inc_ref(object),
+            Source::Bound(bound) => {
+                let nothing = e.int(0);
+                e.store(Region::Native, nothing, bound, 8 * position as i64);
+            }
+        }
     }
     if e.addresses.function_cell != 0 {
         let cell = e.address(e.addresses.function_cell);
@@ -168,19 +182,23 @@ fn call_interpreter(e: &mut Emit<'_>, call: impl FnOnce(&mut Emit<'_>) -> Inst) 
 }
 
 /// Fills the fallback entry: boxes the arguments and calls the function in the interpreter.
-pub(crate) fn fallback(mut e: Emit<'_>, params: &[Type]) {
+pub(crate) fn fallback(mut e: Emit<'_>, params: &[Parameter]) {
     let entry = e.start();
     let slot = e.stack_slot(params.len().max(1) as u32);
     let base = e.stack_address(slot);
+    // What the direct entry would have given up.
     let mut boxes = Vec::new();
-    for (position, (arg, ty)) in entry[1..].iter().zip(params).enumerate() {
-        let object = match *ty {
+    for (position, (arg, parameter)) in entry[1..].iter().zip(params).enumerate() {
+        let object = match parameter.ty {
             Type::C_INT => e.box_int(*arg),
             Type::C_FLOAT => e.box_float(*arg),
             _ => *arg,
         };
-        if *ty == Type::C_INT || *ty == Type::C_FLOAT {
-            boxes.push((object, if *ty == Type::C_INT { End::Int } else { End::Float }));
+        match parameter.ty {
+            Type::C_INT => boxes.push((object, End::Int)),
+            Type::C_FLOAT => boxes.push((object, End::Float)),
+            _ if parameter.owned => boxes.push((object, End::Any { tstate: entry[0] })),
+            _ => {}
         }
         e.store(Region::Native, object, base, 8 * position as i64);
     }

@@ -1,16 +1,37 @@
 //! What others ask of a code object without translating it.
 
 use crate::decode::Insn;
-use crate::input::{CO_VARARGS, CodeInput, LocalKind};
-use pepjit_ir::Type;
+use crate::input::{CO_VARARGS, CodeInput, LocalKind, PyVersion};
+use pepjit_ir::{Parameter, Type};
+use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 
 /// What the direct entry of a function takes for each parameter.
-pub fn parameter_types(input: &CodeInput) -> Vec<Type> {
-    let insns = crate::decode::decode(input);
-    (0..input.parameter_count())
-        .map(|index| parameter_type(input, &insns, index, input.observed.get(index as usize).copied().unwrap_or(Type::OBJECT)))
-        .collect()
+pub fn parameters(input: &CodeInput) -> Vec<Parameter> {
+    parameters_of(input, &crate::decode::decode(input))
+}
+
+/// The same of the instructions of its code.
+///
+/// The interpreter gives a call's arguments to the callee, whose frame gives them up when it ends, or when the callee gives another value to its
+/// parameter. Who calls directly keeps them instead if that makes no difference to the order in which objects die: no count changes then.
+pub(crate) fn parameters_of(input: &CodeInput, insns: &[Insn]) -> Vec<Parameter> {
+    let count = input.parameter_count();
+    let stored: BTreeSet<u32> = insns.iter().flat_map(Insn::stores).collect();
+    // 3.13 clears a frame from its start, so that arguments go before all other locals; later versions do it from its end.
+    let first_owned = match input.version {
+        PyVersion::V313 if !stored.is_empty() => 0,
+        PyVersion::V313 => count,
+        _ => stored.first().copied().unwrap_or(count),
+    };
+    let parameter = |index: u32| {
+        let observed = input.observed.get(index as usize).copied().unwrap_or(Type::OBJECT);
+        let ty = parameter_type(input, insns, index, observed);
+        // `*args` and `**kwargs` are made for the call.
+        let made = ty == Type::TUPLE || ty == Type::DICT;
+        Parameter { ty, owned: ty.is_object() && (made || index >= first_owned) }
+    };
+    (0..count).map(parameter).collect()
 }
 
 /// A number that changes when the interpreter specialises an instruction (differently).
@@ -60,7 +81,7 @@ pub fn returns_only_none(input: &CodeInput) -> bool {
 }
 
 /// An argument seen as an int or a float is passed unboxed if an arithmetic instruction uses it.
-pub(crate) fn parameter_type(input: &CodeInput, insns: &[Insn], local: u32, observed: Type) -> Type {
+fn parameter_type(input: &CodeInput, insns: &[Insn], local: u32, observed: Type) -> Type {
     let named = input.argcount + input.kwonlyargcount;
     if local >= named {
         // `*args` is always a tuple, `**kwargs` a dict.

@@ -52,13 +52,35 @@ pub struct ObjRef {
     pub label: String,
 }
 
+/// What a direct call passes for a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// What the operand must be: `C_INT`, `C_FLOAT`, or an object type.
+    pub ty: Type,
+    /// Whether the callee takes a unit of the object; else it borrows.
+    pub owned: bool,
+}
+
+impl Parameter {
+    /// A number, or an object that the callee borrows.
+    pub const fn borrowed(ty: Type) -> Parameter {
+        Parameter { ty, owned: false }
+    }
+}
+
+impl fmt::Display for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.ty, if self.owned { " owned" } else { "" })
+    }
+}
+
 /// A compiled function that can be called directly.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Callee {
     /// The address of the cell that holds the current entry point.
     pub entry_cell: u64,
-    /// What each parameter must be: `C_INT`, `C_FLOAT`, or an object type (borrowed).
-    pub params: Vec<Type>,
+    /// What a call passes.
+    pub params: Vec<Parameter>,
     /// A stable name for dumps.
     pub label: String,
     /// If not 0: several functions share the code. The first operand of a call, and of `params`, is the function object that is called; it's
@@ -68,7 +90,7 @@ pub struct Callee {
 
 impl Callee {
     /// What the function's own parameters must be.
-    pub fn parameters(&self) -> &[Type] {
+    pub fn parameters(&self) -> &[Parameter] {
         &self.params[usize::from(self.function_cell != 0)..]
     }
 }
@@ -242,6 +264,15 @@ impl Function {
 
     /// The entry block.
     pub const ENTRY: Block = Block(0);
+
+    /// The parameters of the entry block.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let parameter = |value: &Value| {
+            let data = &self.values[value.index()];
+            Parameter { ty: data.ty, owned: data.owned }
+        };
+        self.blocks[Function::ENTRY.index()].params.iter().map(parameter).collect()
+    }
 
     /// Adds an empty block.
     pub fn add_block(&mut self) -> Block {

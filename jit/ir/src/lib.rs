@@ -24,7 +24,7 @@ pub use builder::Builder;
 pub use field::Field;
 pub use function::{
     Block, BlockCall, BlockData, Callee, CalleeId, FrameState, Function, FunctionKind, Inst, InstData, ObjId, ObjRef, Ownership,
-    Slot, StateId, Value, ValueData, ValueDef,
+    Parameter, Slot, StateId, Value, ValueData, ValueDef,
 };
 pub use helper::Helper;
 pub use op::{ArgKind, Cond, Effects, Imm, ImmKind, Op, OpInfo, ResultKind};

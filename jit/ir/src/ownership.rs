@@ -24,7 +24,7 @@
 //!
 //! [`stale_borrows`] is a separate, stricter look at borrowed values.
 
-use crate::function::{Block, Function, Inst, InstData, Ownership, Slot, StateId, Value};
+use crate::function::{Block, Function, Inst, InstData, Ownership, Parameter, Slot, StateId, Value};
 use crate::helper::Helper;
 use crate::interp::arith::int_cmp;
 use crate::op::{ArgKind, Effects, Imm, Op};
@@ -208,8 +208,12 @@ fn is_counted(func: &Function, value: Value) -> bool {
 }
 
 /// The kind of each operand, those told by the immediate included.
-fn operand_kinds(inst: &InstData) -> Vec<ArgKind> {
+fn operand_kinds(func: &Function, inst: &InstData) -> Vec<ArgKind> {
     let info = inst.op.info();
+    if let Imm::Callee(callee) = inst.imm {
+        let kind = |parameter: &Parameter| if parameter.owned { ArgKind::OwnNullable } else { ArgKind::Nullable };
+        return func.callees[callee.index()].params.iter().map(kind).collect();
+    }
     let told: &[ArgKind] = match inst.imm {
         Imm::Helper(helper) => helper.info().args,
         _ => &[],
@@ -218,7 +222,7 @@ fn operand_kinds(inst: &InstData) -> Vec<ArgKind> {
     (0..inst.args.len())
         .map(|position| match info.args.get(position).copied().or(rest) {
             Some(kind) => kind,
-            // An array's operands are all of the first kind; a direct call borrows.
+            // An array's operands are all of the first kind.
             None => told.get(position).or(told.last()).copied().unwrap_or(ArgKind::Obj),
         })
         .collect()
@@ -280,7 +284,7 @@ impl Checker<'_> {
     }
 
     fn instruction(&self, held: &mut Held, inst: &InstData) -> Result<(), OwnershipErrorKind> {
-        for (arg, kind) in inst.args.iter().zip(operand_kinds(inst)) {
+        for (arg, kind) in inst.args.iter().zip(operand_kinds(self.func, inst)) {
             match kind {
                 ArgKind::Own | ArgKind::OwnNullable => {
                     let status = inst.result.filter(|status| self.tested.contains(status));
@@ -456,7 +460,7 @@ pub fn stale_borrows(func: &Function) -> Vec<StaleBorrow> {
                 if inst.op == Op::IncRef {
                     borrowed.remove(&inst.args[0]);
                 }
-                if may_give_up(inst) {
+                if may_give_up(func, inst) {
                     borrowed = borrowed.into_keys().map(|value| (value, true)).collect();
                 }
                 if let Some(result) = inst.result.filter(|result| is_borrowed_from_memory(func, inst, *result)) {
@@ -491,11 +495,11 @@ fn is_borrowed_from_memory(func: &Function, inst: &InstData, result: Value) -> b
 }
 
 /// Whether an instruction may run other code, or overwrite a reference.
-fn may_give_up(inst: &InstData) -> bool {
+fn may_give_up(func: &Function, inst: &InstData) -> bool {
     let effects = match inst.imm {
         Imm::Helper(helper) => inst.op.info().effects.and(helper.info().effects),
         _ => inst.op.info().effects,
     };
-    let takes = operand_kinds(inst).iter().any(|kind| matches!(kind, ArgKind::Own | ArgKind::OwnNullable));
+    let takes = operand_kinds(func, inst).iter().any(|kind| matches!(kind, ArgKind::Own | ArgKind::OwnNullable));
     effects.has(Effects::CALLS) || (effects.has(Effects::WRITES) && takes)
 }

@@ -9,7 +9,7 @@ use crate::builder::result_type;
 use crate::field::Field;
 use crate::function::{
     Block, BlockCall, BlockData, Callee, CalleeId, FrameState, Function, FunctionKind, Inst, InstData, ObjId, ObjRef, Ownership,
-    Slot, StateId, Value, ValueData, ValueDef,
+    Parameter, Slot, StateId, Value, ValueData, ValueDef,
 };
 use crate::helper::Helper;
 use crate::op::{Cond, Imm, ImmKind, Op, Reason};
@@ -213,7 +213,7 @@ impl Parser {
             self.lexer.next();
         }
         let function_cell = if shared { self.address(0x3000_0000, number)? } else { 0 };
-        let params = self.items("(", ")", Parser::ty)?;
+        let params = self.items("(", ")", |parser| parser.typed().map(|(ty, owned)| Parameter { ty, owned }))?;
         self.func.callees.push(Callee { entry_cell, params, label, function_cell });
         Ok(())
     }

@@ -267,8 +267,8 @@ impl Verifier<'_> {
                     return fail(format!("{} parameters of {} locals", params.len(), func.locals));
                 }
                 let fits = |ty: Type| !ty.is_empty() && (ty.is_object() || ty == Type::C_INT || ty == Type::C_FLOAT);
-                match params.iter().find(|param| data(param).owned || !fits(data(param).ty)) {
-                    Some(param) => fail(format!("{param} must be a borrowed object, a CInt or a CFloat")),
+                match params.iter().find(|param| !fits(data(param).ty) || data(param).owned && !data(param).ty.is_object()) {
+                    Some(param) => fail(format!("{param} must be an object, a CInt or a CFloat")),
                     None => Ok(()),
                 }
             }
@@ -400,8 +400,12 @@ impl At<'_> {
                 count(params.len())?;
                 args.iter().zip(params).try_for_each(|(arg, param)| {
                     let found = self.func().ty(*arg);
-                    let fits = if param.is_object() { found.is_object() } else { found == *param };
-                    if fits { Ok(()) } else { Err(VerifyErrorKind::Operand { value: *arg, found, expected: param.to_string() }) }
+                    let fits = if param.ty.is_object() { found.is_object() } else { found == param.ty };
+                    if fits {
+                        Ok(())
+                    } else {
+                        Err(VerifyErrorKind::Operand { value: *arg, found, expected: param.ty.to_string() })
+                    }
                 })
             }
             _ => Ok(()),

@@ -3,7 +3,7 @@
 use pepjit_ir::op::Reason;
 use pepjit_ir::{
     BlockCall, BlockData, Builder, Callee, CalleeId, Cond, Constant, Field, FrameState, Function, FunctionKind, Helper, Imm,
-    ImmKind, InstData, ObjId, ObjRef, Op, Ownership, Slot, StateId, Text, Type, Value, ValueDef, parse,
+    ImmKind, InstData, ObjId, ObjRef, Op, Ownership, Parameter, Slot, StateId, Text, Type, Value, ValueDef, parse,
 };
 use proptest::prelude::*;
 
@@ -95,7 +95,7 @@ fn nonsense(seed: u64) -> Function {
         let constant = choices.of(&constant);
         let (label, ty) = (label(choices), ty(choices));
         func.objects.push(ObjRef { address: choices.word(), ty, constant, immortal: choices.below(2) == 0, label });
-        let params = choices.some(3, self::ty);
+        let params = choices.some(3, |choices| Parameter { ty: self::ty(choices), owned: choices.below(2) == 0 });
         let function_cell = if choices.below(2) == 0 { 0 } else { choices.word() | 1 };
         func.callees.push(Callee { entry_cell: choices.word(), params, label: self::label(choices), function_cell });
     }

@@ -107,7 +107,8 @@ static int bind(PyFunctionObject *function, PyCodeObject *code, PyObject *const 
 void pepjit_unbind(PyObject **values, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
-        Py_XDECREF(values[i]);
+        /* In the order in which the interpreter clears a frame. */
+        Py_XDECREF(values[PEPJIT_314 ? count - 1 - i : i]);
     }
 }
 

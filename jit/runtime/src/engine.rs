@@ -14,7 +14,7 @@ use pepjit_backend::{Backend, BackendError, Compiled};
 use pepjit_frontend::{BuildError, Entry};
 use pepjit_ir::op::Reason;
 use pepjit_ir::passes::Pipeline;
-use pepjit_ir::{FunctionKind, Type};
+use pepjit_ir::{FunctionKind, Parameter, Type};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -35,7 +35,7 @@ pub(crate) struct InProgress {
     pub(crate) cell: Rc<EntryCell>,
     pub(crate) shared: bool,
     pub(crate) namespaces: (usize, usize),
-    pub(crate) params: Vec<Type>,
+    pub(crate) params: Vec<Parameter>,
     pub(crate) name: String,
     /// Units compiled meanwhile that call it.
     pub(crate) callers: Vec<UnitId>,
@@ -310,7 +310,7 @@ impl Engine {
         facts.input.site_functions = self.call_sites.get(&(info.code as usize)).cloned().unwrap_or_default();
         facts.input.shared = key.header.is_none() && key.owner != function as usize;
         let shared = facts.input.shared;
-        let params = if key.header.is_none() { pepjit_frontend::parameter_types(&facts.input) } else { Vec::new() };
+        let params = if key.header.is_none() { pepjit_frontend::parameters(&facts.input) } else { Vec::new() };
         let name = facts.input.name.clone();
         let namespaces = (info.globals as usize, info.builtins as usize);
         let cell = self.registry.cell_for(key, &params, namespaces);
@@ -495,7 +495,7 @@ impl Engine {
         facts.input.site_functions = self.call_sites.get(&(function_info(function).code as usize)).cloned().unwrap_or_default();
         facts.input.shared = key.header.is_none() && key.owner != function as usize;
         let id = self.registry.reserve();
-        let params = if key.header.is_none() { pepjit_frontend::parameter_types(&facts.input) } else { Vec::new() };
+        let params = if key.header.is_none() { pepjit_frontend::parameters(&facts.input) } else { Vec::new() };
         let name = facts.input.name.clone();
         let info = function_info(function);
         let (shared, namespaces) = (facts.input.shared, (info.globals as usize, info.builtins as usize));

@@ -147,7 +147,7 @@ pub(crate) unsafe fn call_entry(address: u64, tstate: u64, args: &[u64]) -> Pair
     let (way, unit) = unsafe { Handle::at(address) };
     match way {
         Way::Direct => machine::run(&unit, tstate, 0, args),
-        Way::Fallback => machine::call_interpreter(&unit, args),
+        Way::Fallback => machine::call_interpreter(&unit, tstate, args),
     }
 }
 
@@ -163,7 +163,7 @@ extern "C" fn vectorcall(callable: u64, args: *const u64, nargsf: u64, names: u6
         if let Some(words) = machine::arguments(&unit, args, nargsf, names) {
             return run(&words);
         }
-        if let Some(bound) = machine::Bound::new(&unit, callable, args, nargsf, names)
+        if let Some(mut bound) = machine::Bound::new(&unit, callable, args, nargsf, names)
             && let Some(words) = bound.words()
         {
             return run(&words);

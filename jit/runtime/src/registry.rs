@@ -4,7 +4,7 @@ use crate::assumptions::{Assumption, Assumptions};
 use crate::ffi::{self, Object};
 use crate::linkage::{ExitHolder, ViewTable};
 use pepjit_backend::Compiled;
-use pepjit_ir::{Callee, Type};
+use pepjit_ir::{Callee, Parameter, Type};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ptr::NonNull;
@@ -71,8 +71,8 @@ impl EntryCell {
     }
 
     /// What is called through it, as the IR names it.
-    pub(crate) fn callee(&self, shared: bool, params: &[Type], name: &str) -> Callee {
-        let function = shared.then_some(Type::OBJECT);
+    pub(crate) fn callee(&self, shared: bool, params: &[Parameter], name: &str) -> Callee {
+        let function = shared.then_some(Parameter::borrowed(Type::OBJECT));
         Callee {
             entry_cell: self.address(),
             function_cell: if shared { self.function.as_ptr() as u64 } else { 0 },
@@ -126,7 +126,7 @@ pub(crate) struct Unit {
     pub(crate) resume: Option<NonNull<ffi::Resume>>,
     /// And roughly how many nanoseconds each time saves.
     pub(crate) gain: i32,
-    pub(crate) params: Vec<Type>,
+    pub(crate) params: Vec<Parameter>,
     pub(crate) exits: Vec<ExitHolder>,
     /// What others see of its frames.
     #[expect(dead_code, reason = "the C side reads it")]
@@ -177,7 +177,7 @@ pub(crate) struct History {
 /// The entry cell of a function's newest code.
 struct LastCell {
     /// What callers pass.
-    params: Vec<Type>,
+    params: Vec<Parameter>,
     /// The globals and builtins of the functions that callers pass to shared code.
     namespaces: (usize, usize),
     cell: Rc<EntryCell>,
@@ -208,7 +208,7 @@ impl Registry {
     }
 
     /// The cell for the next unit of a key: its callers' one if they can call that unit too.
-    pub(crate) fn cell_for(&mut self, key: Key, params: &[Type], namespaces: (usize, usize)) -> Rc<EntryCell> {
+    pub(crate) fn cell_for(&mut self, key: Key, params: &[Parameter], namespaces: (usize, usize)) -> Rc<EntryCell> {
         match self.cells.get(&key) {
             Some(last) if last.params == params && last.namespaces == namespaces => Rc::clone(&last.cell),
             _ => Rc::default(),

@@ -1,10 +1,11 @@
 //! Calls of Python functions and classes: arguments are bound to parameters when compiling, and the callee's code is called directly.
 
-use crate::state::Entry;
+use crate::input::PyVersion;
+use crate::state::{Entry, Owner};
 use crate::translate::{Step, Translator};
 use crate::world::{CalleeInfo, KnownBy, Signature, Target};
 use pepjit_ir::op::Reason;
-use pepjit_ir::{Block, Cond, Field, Helper, Imm, ObjRef, Op, Type, Value};
+use pepjit_ir::{Block, Cond, Field, Helper, Imm, ObjRef, Op, Parameter, Type, Value};
 
 /// A call whose operands are on the stack.
 pub(super) struct Site {
@@ -33,7 +34,10 @@ enum Argument {
 
 /// The same, converted to what the callee takes.
 enum Passed {
+    /// A number, or an object that is borrowed.
     Value(Value),
+    /// An object that the callee takes a unit of.
+    Owned(Entry),
     Rest(Vec<Entry>),
     Others(Vec<(ObjRef, Entry)>),
 }
@@ -156,21 +160,22 @@ impl Translator<'_> {
     /// Each argument as the callee wants it, or none if one can't be.
     fn pass(&mut self, info: &CalleeInfo, arguments: Vec<Argument>) -> Option<Vec<Passed>> {
         let parameters = info.callee.parameters().to_vec();
-        let impossible = |(argument, ty): (&Argument, &Type)| match argument {
-            Argument::Plain(entry) => self.ty(*entry).intersect(ty.boxed()).is_empty(),
+        let impossible = |(argument, parameter): (&Argument, &Parameter)| match argument {
+            Argument::Plain(entry) => self.ty(*entry).intersect(parameter.ty.boxed()).is_empty(),
             _ => false,
         };
         if arguments.len() != parameters.len() || arguments.iter().zip(&parameters).any(impossible) {
             return None;
         }
         let mut passed = Vec::new();
-        for (argument, ty) in arguments.into_iter().zip(parameters) {
+        for (argument, parameter) in arguments.into_iter().zip(parameters) {
             passed.push(match argument {
                 Argument::Rest(entries) => Passed::Rest(entries),
                 Argument::Others(entries) => Passed::Others(entries),
+                Argument::Plain(entry) if parameter.owned => Passed::Owned(entry),
                 Argument::Plain(entry) => {
                     let value = self.value(entry);
-                    Passed::Value(match ty {
+                    Passed::Value(match parameter.ty {
                         Type::C_INT => self.checked(Op::UnboxInt, &[value]),
                         Type::C_FLOAT => self.checked(Op::UnboxFloat, &[value]),
                         _ => value,
@@ -183,52 +188,98 @@ impl Translator<'_> {
 
     /// Whether the callee can take the arguments without a check of their classes.
     fn is_passable(&self, info: &CalleeInfo, arguments: &[Argument]) -> bool {
-        arguments.iter().zip(info.callee.parameters()).all(|(argument, ty)| match argument {
-            Argument::Plain(entry) => *ty == Type::OBJECT || self.ty(*entry) == ty.boxed(),
+        arguments.iter().zip(info.callee.parameters()).all(|(argument, parameter)| match argument {
+            Argument::Plain(entry) => parameter.ty == Type::OBJECT || self.ty(*entry) == parameter.ty.boxed(),
             _ => true,
         })
     }
 
-    /// Makes the tuple and the dict that parameters are given: the values to pass, and those to give up afterwards. `held` is given up as well
-    /// if that fails.
-    fn collect(&mut self, passed: Vec<Passed>, held: Option<Value>) -> (Vec<Value>, Vec<Value>) {
-        let (mut values, mut made) = (Vec::new(), Vec::new());
+    /// The operands of a direct call, a unit of each for those that the callee takes one of: made, or from the stack, where nothing is left of
+    /// them. `first` takes the first one's place; it's given up as well if a tuple or dict that a parameter is given can't be made.
+    fn operands(&mut self, passed: Vec<Passed>, first: Option<Value>, site: &Site) -> Vec<Value> {
+        let (mut values, mut collections, mut owned) = (Vec::new(), Vec::new(), Vec::new());
         for argument in passed {
-            let (helper, items) = match argument {
+            let (helper, items, moved) = match argument {
                 Passed::Value(value) => {
                     values.push(value);
                     continue;
                 }
+                Passed::Owned(entry) => {
+                    // Taken when nothing can fail any more.
+                    values.push(self.value(entry));
+                    owned.push((values.len() - 1, entry));
+                    continue;
+                }
                 Passed::Rest(entries) => {
-                    let mut items = Vec::new();
-                    for entry in entries {
-                        let item = self.value(entry);
-                        self.op_effect(Op::IncRef, item);
-                        items.push(item);
-                    }
-                    (Helper::BuildTuple, items)
+                    let items: Vec<Value> = entries.into_iter().map(|entry| self.take(entry, site)).collect();
+                    (Helper::BuildTuple, items, Vec::new())
                 }
                 Passed::Others(entries) => {
                     let mut items = Vec::new();
-                    for (name, entry) in entries {
-                        let name = self.object(name);
+                    for (name, entry) in &entries {
+                        let name = self.object(name.clone());
                         items.push(self.build().object(name));
-                        items.push(self.value(entry));
+                        items.push(self.value(*entry));
                     }
-                    (Helper::BuildMap, items)
+                    (Helper::BuildMap, items, entries)
                 }
             };
             let collection = self.build().call(helper, &items);
             let failed = self.op(Op::IsNull, &[collection]);
             // The operands are still on the stack: the interpreter gives them up.
-            let held: Vec<Value> = made.iter().copied().chain(held).collect();
+            let held: Vec<Value> = collections.iter().copied().chain(first).collect();
             self.throw_with(failed, &held);
             let ty = if helper == Helper::BuildTuple { Type::TUPLE } else { Type::DICT };
             self.func.values[collection.index()].ty = ty;
+            for (_, entry) in moved {
+                // The dict has them now.
+                if let Some(value) = self.take_off(entry, site) {
+                    self.op_effect(Op::DecRef, value);
+                }
+            }
             values.push(collection);
-            made.push(collection);
+            collections.push(collection);
         }
-        (values, made)
+        for (position, entry) in owned {
+            match first.filter(|_| position == 0) {
+                Some(first) => self.op_effect(Op::IncRef, first),
+                None => values[position] = self.take(entry, site),
+            }
+        }
+        if let Some(first) = first {
+            values[0] = first;
+        }
+        values
+    }
+
+    /// An operand of a call that is on the stack, with its unit: null is left in its place. None if the stack has no unit of it.
+    fn take_off(&mut self, entry: Entry, site: &Site) -> Option<Value> {
+        let Entry::Value(value, Owner::Slot) = entry else { return None };
+        let bottom = self.frame.stack.len() - site.operands;
+        let place = self.frame.stack[bottom..].iter_mut().find(|operand| **operand == entry)?;
+        *place = Entry::Null;
+        Some(value)
+    }
+
+    /// An operand of a call with a unit: its own, or one that is made for it.
+    fn take(&mut self, entry: Entry, site: &Site) -> Value {
+        self.take_off(entry, site).unwrap_or_else(|| {
+            let value = self.value(entry);
+            self.op_effect(Op::IncRef, value);
+            value
+        })
+    }
+
+    /// Gives up a direct call's operands in the order in which the interpreter clears the callee's frame.
+    fn drop_arguments(&mut self, site: &Site) -> Step {
+        if self.input.version == PyVersion::V313 {
+            let bottom = self.frame.stack.len() - site.operands;
+            for index in bottom + 1..self.frame.stack.len() {
+                let entry = std::mem::replace(&mut self.frame.stack[index], Entry::Null);
+                self.release(entry);
+            }
+        }
+        self.drop_operands(site.operands)
     }
 
     fn op_effect(&mut self, op: Op, value: Value) {
@@ -244,19 +295,13 @@ impl Translator<'_> {
         first: Option<Value>,
         site: &Site,
     ) -> Step<Value> {
-        let (mut values, made) = self.collect(passed, first);
-        if let Some(first) = first {
-            values[0] = first;
-        }
+        let mut values = self.operands(passed, first, site);
         if info.callee.function_cell != 0 {
             values.insert(0, function);
         }
         let callee = self.func.add_callee(info.callee);
         let pair = self.build().call_direct(callee, &values);
-        for collection in made {
-            self.op_effect(Op::DecRef, collection);
-        }
-        self.drop_operands(site.operands)?;
+        self.drop_arguments(site)?;
         Ok(pair)
     }
 
@@ -420,8 +465,8 @@ impl Translator<'_> {
         let Some(arguments) = self.bind(&info.signature, &site.positional, &site.keywords) else {
             return self.call_generic(site);
         };
-        let impossible = |(argument, ty): (&Argument, &Type)| match argument {
-            Argument::Plain(entry) => self.ty(*entry).intersect(ty.boxed()).is_empty(),
+        let impossible = |(argument, parameter): (&Argument, &Parameter)| match argument {
+            Argument::Plain(entry) => self.ty(*entry).intersect(parameter.ty.boxed()).is_empty(),
             _ => false,
         };
         if arguments.iter().zip(info.callee.parameters()).any(impossible) {
@@ -454,7 +499,8 @@ impl Translator<'_> {
             None => return self.call_generic(site),
             Some(init) => {
                 let Some(info) = self.world.callee(init) else { return self.call_generic(site) };
-                if info.callee.parameters().first() != Some(&Type::OBJECT) || info.signature.positional == 0 {
+                if info.callee.parameters().first().is_none_or(|first| first.ty != Type::OBJECT) || info.signature.positional == 0
+                {
                     return self.call_generic(site);
                 }
                 let mut positional = site.positional.clone();

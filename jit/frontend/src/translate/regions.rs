@@ -3,7 +3,7 @@
 use super::{Header, Pending, Step, Translator, unsupported};
 use crate::decode::Insn;
 use crate::input::{Entry as CodeEntry, LocalKind};
-use crate::questions::parameter_type;
+use crate::questions::parameters_of;
 use crate::state::{Entry, Frame, Owner};
 use pepjit_ir::op::Reason;
 use pepjit_ir::{Block, Function, Imm, Op, Type, Value};
@@ -12,12 +12,12 @@ impl Translator<'_> {
     pub(super) fn enter(&mut self, entry: u32) -> Step {
         match self.input.entry {
             CodeEntry::Function => {
-                let count = self.input.parameter_count() as usize;
-                for index in 0..count {
+                let parameters = parameters_of(self.input, &self.bytecode.insns);
+                let count = parameters.len();
+                for (index, parameter) in parameters.into_iter().enumerate() {
                     let observed = self.input.observed.get(index).copied().unwrap_or(Type::OBJECT);
-                    let ty = parameter_type(self.input, &self.bytecode.insns, index as u32, observed);
-                    let value = self.func.add_param(Function::ENTRY, ty, false);
-                    self.frame.locals[index] = Entry::Value(value, Owner::Outside);
+                    let value = self.func.add_param(Function::ENTRY, parameter.ty, parameter.owned);
+                    self.frame.locals[index] = Entry::Value(value, if parameter.owned { Owner::Slot } else { Owner::Outside });
                     // Numbers are passed unboxed where that helps.
                     if !observed.intersect(Type::OBJECT.without(Type::INT).without(Type::FLOAT)).is_empty() {
                         self.hints.insert(value, observed);

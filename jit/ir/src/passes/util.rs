@@ -2,7 +2,7 @@
 
 use super::cfg::Cfg;
 use crate::builder::result_type;
-use crate::function::{Block, BlockCall, Function, Inst, InstData, Slot, StateId, Value};
+use crate::function::{Block, BlockCall, Function, Inst, InstData, Parameter, Slot, StateId, Value};
 use crate::op::{ArgKind, Effects, Imm, Op};
 use crate::types::{Constant, Type};
 
@@ -14,9 +14,16 @@ pub(crate) fn arg_kind(func: &Function, inst: &InstData, position: usize) -> Arg
             info.args[if info.array { 0 } else { position.min(info.args.len() - 1) }]
         }
         Imm::Callee(callee) => match func.callees[callee.index()].params.get(position) {
-            Some(&Type::C_INT) => ArgKind::Int,
-            Some(&Type::C_FLOAT) => ArgKind::Float,
-            Some(ty) if ty.may_be_null() => ArgKind::Nullable,
+            Some(Parameter { ty: Type::C_INT, .. }) => ArgKind::Int,
+            Some(Parameter { ty: Type::C_FLOAT, .. }) => ArgKind::Float,
+            Some(Parameter { ty, owned: true }) => {
+                if ty.may_be_null() {
+                    ArgKind::OwnNullable
+                } else {
+                    ArgKind::Own
+                }
+            }
+            Some(Parameter { ty, .. }) if ty.may_be_null() => ArgKind::Nullable,
             _ => ArgKind::Obj,
         },
         _ => {

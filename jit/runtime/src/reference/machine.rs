@@ -22,14 +22,16 @@ pub(super) fn run(unit: &Unit, tstate: u64, frame: u64, args: &[u64]) -> Pair {
 }
 
 /// Has the interpreter run the function: boxes the arguments and calls the fallback.
-pub(super) fn call_interpreter(unit: &Unit, args: &[u64]) -> Pair {
-    let mut machine = Process::outside(unit);
+pub(super) fn call_interpreter(unit: &Unit, tstate: u64, args: &[u64]) -> Pair {
+    let mut machine = Process { tstate, ..Process::outside(unit) };
+    // What the direct entry would have given up.
     let mut boxes = Vec::new();
     let mut objects = Vec::with_capacity(args.len());
-    for (arg, ty) in args.iter().zip(&unit.params) {
-        let boxed = match *ty {
+    for (arg, parameter) in args.iter().zip(&unit.params) {
+        let boxed = match parameter.ty {
             Type::C_INT => machine.box_int(*arg as i64),
             Type::C_FLOAT => machine.box_float(f64::from_bits(*arg)),
+            _ if parameter.owned => *arg,
             _ => {
                 objects.push(*arg);
                 continue;
@@ -79,10 +81,16 @@ impl Bound<'_> {
         fits.then(|| Bound { unit, values })
     }
 
-    /// As the function's entry takes them.
-    pub(super) fn words(&self) -> Option<Vec<u64>> {
+    /// As the function's entry takes them, which has references of its own afterwards where it wants them.
+    pub(super) fn words(&mut self) -> Option<Vec<u64>> {
         let mut machine = Process::outside(self.unit);
-        self.values.iter().zip(&self.unit.params).map(|(object, ty)| machine.argument(*object, *ty)).collect()
+        let words = machine.words(&self.values)?;
+        for (value, parameter) in self.values.iter_mut().zip(&self.unit.params) {
+            if parameter.owned {
+                *value = 0;
+            }
+        }
+        Some(words)
     }
 }
 
@@ -96,7 +104,13 @@ pub(super) fn arguments(unit: &Unit, args: *const u64, nargsf: u64, names: u64) 
     }
     // SAFETY: the vectorcall protocol: so many arguments.
     let args = unsafe { call::slice(args, count as usize) };
-    args.iter().zip(&unit.params).map(|(object, ty)| machine.argument(*object, *ty)).collect()
+    let words = machine.words(args)?;
+    for (object, parameter) in args.iter().zip(&unit.params) {
+        if parameter.owned {
+            machine.inc_ref(*object);
+        }
+    }
+    Some(words)
 }
 
 /// The object that a function returned; null if it raised.
@@ -158,6 +172,12 @@ impl<'a> Process<'a> {
 
     fn has_class(&self, object: u64, class: u64) -> bool {
         self.field::<u64>(object, Field::ObType) == class
+    }
+
+    /// The native arguments for objects, if each is of its parameter's class.
+    fn words(&mut self, objects: &[u64]) -> Option<Vec<u64>> {
+        let params = &self.unit.params;
+        objects.iter().zip(params).map(|(object, parameter)| self.argument(*object, parameter.ty)).collect()
     }
 
     /// The native argument for an object, if it's of the parameter's class.

@@ -4,14 +4,14 @@ use super::NAME;
 use super::call::MOST_WORDS;
 use super::exits::{self, Key, Planned};
 use pepjit_backend::{Addresses, BackendError, Layout, Linkage, ViewPlan};
-use pepjit_ir::{ArgKind, Block, Function, FunctionKind, Helper, Imm, InstData, Type};
+use pepjit_ir::{ArgKind, Block, Function, FunctionKind, Helper, Imm, InstData, Parameter, Type};
 use std::collections::HashMap;
 
 /// A compiled function: the IR, and what the linkage said.
 pub(super) struct Unit {
     pub(super) func: Function,
-    /// The types of the entry block's parameters.
-    pub(super) params: Vec<Type>,
+    /// The entry block's parameters.
+    pub(super) params: Vec<Parameter>,
     pub(super) layout: Layout,
     pub(super) addresses: Addresses,
     pub(super) exits: HashMap<Key, Planned>,
@@ -23,9 +23,9 @@ pub(super) struct Unit {
 
 impl Unit {
     pub(super) fn new(func: &Function, linkage: &mut dyn Linkage) -> Result<Unit, BackendError> {
-        let params: Vec<Type> = func.blocks[Function::ENTRY.index()].params.iter().map(|param| func.ty(*param)).collect();
-        if let Some(ty) = params.iter().find(|ty| !is_passable(**ty, func.kind)) {
-            return Err(unsupported(format!("an entry parameter of type {ty}")));
+        let params = func.parameters();
+        if let Some(parameter) = params.iter().find(|parameter| !is_passable(parameter.ty, func.kind)) {
+            return Err(unsupported(format!("an entry parameter of type {}", parameter.ty)));
         }
         if let Some(helper) = func.insts.iter().filter_map(called).find(|helper| !is_callable(*helper)) {
             return Err(unsupported(format!("a helper with the parameters of {}", helper.info().name)));
