@@ -5,6 +5,7 @@ mod calibrate;
 mod doctor;
 mod gate;
 mod governance;
+mod history;
 mod material;
 mod measure;
 mod progress;
@@ -40,6 +41,8 @@ enum Command {
     Calibrate(calibrate::Args),
     /// Measure maintenance from a repository's history.
     Governance(governance::Args),
+    /// Say which commit moved which workload, from the runs of many commits.
+    History(history::Args),
     /// List, compare, verify and prune runs.
     Runs(runs::Args),
     /// Run a Python program with the JIT on.
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Gate(args) => gate::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Governance(args) => governance::run(args),
+        Command::History(args) => history::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Run(args) => run::run(&args),
         Command::Build(args) => build::run(&args),

@@ -74,7 +74,7 @@ fn day(text: &str) -> Result<Day, String> {
 }
 
 /// A share strictly between 0 and 0.5.
-fn share(text: &str) -> Result<f64, String> {
+pub(crate) fn share(text: &str) -> Result<f64, String> {
     let value: f64 = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
     if value > 0.0 && value < 0.5 { Ok(value) } else { Err("must be between 0 and 0.5, such as 0.05".to_owned()) }
 }

@@ -7,6 +7,7 @@
 pub mod compare;
 pub mod multiple;
 pub mod paired;
+pub mod segments;
 pub mod suite;
 pub mod variance;
 pub mod warmup;

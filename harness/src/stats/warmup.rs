@@ -8,6 +8,7 @@ use std::f64::consts::TAU;
 
 use serde::{Deserialize, Serialize};
 
+use super::segments::segments;
 use super::{mean, sorted_quantile, variance};
 
 /// Width of the sliding window in which outliers are judged.
@@ -106,32 +107,7 @@ pub fn change_points(times: &[f64]) -> Vec<usize> {
         let var = ((q - s * s / m) / m).max(floor);
         m * (TAU.ln() + var.ln() + 1.0)
     };
-    let penalty = PENALTY * (n as f64).ln();
-    let mut best = vec![f64::INFINITY; n + 1];
-    best[0] = -penalty;
-    let mut previous = vec![0; n + 1];
-    let mut candidates = vec![0];
-    for end in MIN_SEGMENT..=n {
-        let reached = |from: usize| best[from] + cost(from, end);
-        let Some(&from) =
-            candidates.iter().filter(|&&c| end - c >= MIN_SEGMENT).min_by(|&&a, &&b| reached(a).total_cmp(&reached(b)))
-        else {
-            continue;
-        };
-        let value = reached(from) + penalty;
-        candidates.retain(|&c| end - c < MIN_SEGMENT || best[c] + cost(c, end) <= value);
-        (best[end], previous[end]) = (value, from);
-        // `end` may begin a segment once it ends one itself.
-        candidates.push(end);
-    }
-    let mut starts = Vec::new();
-    let mut at = n;
-    while at > 0 {
-        at = previous[at];
-        starts.push(at);
-    }
-    starts.reverse();
-    starts
+    segments(n, MIN_SEGMENT, PENALTY * (n as f64).ln(), cost)
 }
 
 /// Classifies the iterations of one process, in order, in seconds. `None` below ten iterations, which show
