@@ -421,6 +421,39 @@ class Manager:
 
 
 @case
+def exit_drops_the_traceback():
+    class Dropping:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, kind, error, tb):
+            error.with_traceback(None)
+            fail(2)
+            return (tb.tb_frame.f_code.co_name, tb.tb_lineno - tb.tb_frame.f_code.co_firstlineno, tb.tb_next) == ("f", 2, None)
+
+    def fail(depth):
+        try:
+            if depth:
+                fail(depth - 1)
+            raise KeyError(depth)
+        except KeyError as error:
+            return error
+
+    def f(x):
+        with Dropping() as manager:
+            raise ValueError(x, manager)
+
+    def interpreted(x):
+        exec("with Dropping():\n raise ValueError(x)", {"Dropping": Dropping, "x": x})
+
+    heat(f, 1)
+    for x in range(HOT * 2):
+        f(x)
+        outcome(interpreted, x)
+    return outcome(f, 1), outcome(interpreted, 2)
+
+
+@case
 def with_statements():
     def f(swallow, fail, x):
         log = []

@@ -21,7 +21,7 @@ pub(crate) fn parameters_of(input: &CodeInput, insns: &[Insn]) -> Vec<Parameter>
     // 3.13 clears a frame from its start, so that arguments go before all other locals; later versions do it from its end.
     let first_owned = match input.version {
         PyVersion::V313 if !stored.is_empty() => 0,
-        PyVersion::V313 => count,
+        PyVersion::V313 => traceback_of_exit(input).min(count),
         _ => stored.first().copied().unwrap_or(count),
     };
     let parameter = |index: u32| {
@@ -32,6 +32,12 @@ pub(crate) fn parameters_of(input: &CodeInput, insns: &[Insn]) -> Vec<Parameter>
         Parameter { ty, owned: ty.is_object() && (made || index >= first_owned) }
     };
     (0..count).map(parameter).collect()
+}
+
+/// Where a function that is called as `__exit__` has its traceback: 3.13 lets go of it before it calls (ceval's `WITH_EXCEPT_START`), so that only
+/// the exception may be holding it, and that can lose it at any time.
+fn traceback_of_exit(input: &CodeInput) -> u32 {
+    if input.argcount > 3 { 3 } else { 2 }
 }
 
 /// A number that changes when the interpreter specialises an instruction (differently).
