@@ -11,6 +11,7 @@ mod governance;
 mod history;
 mod judgement;
 pub mod plot;
+mod redistributor;
 pub mod runs;
 mod terminal;
 mod view;
@@ -21,4 +22,5 @@ pub use document::{Annexes, Evidence, Material, ReportError, html, markdown, wri
 pub use governance::{governance, governance_markdown};
 pub use history::history;
 pub use judgement::{judgement, judgement_junit, judgement_markdown};
+pub use redistributor::redistributor;
 pub use terminal::terminal;

@@ -10,6 +10,7 @@ mod material;
 mod measure;
 mod progress;
 mod project;
+mod redistributor;
 mod report;
 mod run;
 mod runs;
@@ -43,6 +44,8 @@ enum Command {
     Governance(governance::Args),
     /// Say which commit moved which workload, from the runs of many commits.
     History(history::Args),
+    /// Say what it takes to build the module and to ship it, from clean builds.
+    Redistributor(redistributor::Args),
     /// List, compare, verify and prune runs.
     Runs(runs::Args),
     /// Run a Python program with the JIT on.
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Governance(args) => governance::run(args),
         Command::History(args) => history::run(args),
+        Command::Redistributor(args) => redistributor::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Run(args) => run::run(&args),
         Command::Build(args) => build::run(&args),
