@@ -536,6 +536,102 @@ def describe_clock(name):
     return f"{info.implementation}, resolution: {info.resolution * 1e9:.2f} ns"
 
 
+# --- what runs, and what of it is compiled --------------------------------------------------
+
+
+def coverage(workload):
+    """What `PEPJIT_COVERAGE` asks for, after everything that is timed: without a JIT the bytecode that an iteration executes, by
+    code object; with one what became of each, and the exits of an iteration."""
+    jit = getattr(sys, "_jit", None)
+    if jit_counters():
+        before, rounds = jit_counters(), 3
+        for _ in range(rounds):
+            workload.run()
+        after = jit_counters()
+        exits = {
+            key.partition(":")[2]: (count - before.get(key, 0)) / rounds
+            for key, count in after.items()
+            if key.startswith("exit:") and count > before.get(key, 0)
+        }
+        return {"exits": exits, "states": states(pepjit_state)}
+    if jit is not None and jit.is_enabled():
+        return {"states": states(cpython_jit_state)}
+    if "cinderx.jit" in sys.modules:
+        return {"states": states(cinderx_state)}
+    return count_bytecodes(workload.run)
+
+
+def count_bytecodes(run):
+    """The instructions of one iteration in this thread and others, by code object."""
+    monitoring = getattr(sys, "monitoring", None)
+    if monitoring is None:
+        return {}
+    counts = {}
+    codes = {}
+
+    def on_instruction(code, offset):
+        key = id(code)
+        if key in counts:
+            counts[key] += 1
+        else:
+            counts[key] = 1
+            codes[key] = code  # Kept, so that no other code gets its id.
+
+    tool = monitoring.DEBUGGER_ID
+    monitoring.use_tool_id(tool, "coverage")
+    try:
+        monitoring.register_callback(tool, monitoring.events.INSTRUCTION, on_instruction)
+        monitoring.set_events(tool, monitoring.events.INSTRUCTION)
+        run()
+        monitoring.set_events(tool, 0)
+    finally:
+        monitoring.free_tool_id(tool)
+    executed = [
+        {**place(codes[key]), "count": number}
+        for key, number in sorted(counts.items(), key=lambda item: -item[1])
+        if codes[key].co_filename != __file__
+    ]
+    return {"bytecodes": sum(item["count"] for item in executed), "executed": executed}
+
+
+def place(code):
+    return {"file": code.co_filename, "name": code.co_qualname, "line": code.co_firstlineno}
+
+
+def states(state_of):
+    """What a JIT made of the code of every function that is alive."""
+    known = {}
+    for function in gc.get_objects():
+        if type(function) is type(states):
+            state = state_of(function)
+            # Several functions may share a code object: one that is compiled speaks for it.
+            if state is not None and known.get(function.__code__, ("",))[0] != "compiled":
+                known[function.__code__] = (state,)
+    return [{**place(code), "state": state} for code, (state,) in known.items()]
+
+
+def pepjit_state(function):
+    told = sys.modules["pepjit"].explain(function)
+    return None if told["reason"] == "not hot yet" else told["reason"]
+
+
+def cpython_jit_state(function):
+    from _opcode import get_executor
+
+    code = function.__code__
+    for offset in range(0, len(code.co_code), 2):
+        try:
+            if get_executor(code=code, offset=offset) is not None:
+                return "compiled"
+        except (ValueError, RuntimeError):
+            pass
+    return None
+
+
+def cinderx_state(function):
+    return "compiled" if sys.modules["cinderx.jit"].is_jit_compiled(function) else None
+
+
 # --- the command line --------------------------------------------------------------------
 
 
@@ -647,6 +743,15 @@ def work(workload, options):
     metadata.update(measurement.metadata)
     measurement.metadata = metadata
     text = to_json(measurement)
+    wanted = os.environ.get("PEPJIT_COVERAGE")
+    if wanted and options.worker:
+        import json
+        import signal
+
+        # What follows isn't the workload: a sampler has seen enough.
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        with open(wanted, "w") as file:
+            json.dump(coverage(workload), file)
     try:
         write_output(text, options)
     except OSError as error:

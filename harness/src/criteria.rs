@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::analysis::{AnalysisError, Options, RunData, TierResult, Verdict};
+use crate::analysis::{AnalysisError, Options, RunData, Share, TierResult, Verdict};
 use crate::gate::decide::{Decided, Figures, Levels, decide};
 use crate::gate::{Answer, Requirement};
 use crate::stats::paired::Decision;
@@ -217,6 +217,8 @@ enum Measure {
     ShareSlower(f64),
     /// Iterations until break-even, median over workloads, at most.
     BreakEven(f64),
+    /// The share of time in native code, at least.
+    NativeTime(f64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,6 +254,7 @@ impl Criterion {
             ("memory/geometric-mean", Threshold::AtMost { .. }) => Measure::Gate(Requirement::Memory { at_most: value }),
             // A start-up is a time like any other: so much more of it is so much less speed.
             ("start-up/ratio", Threshold::AtMost { .. }) => Measure::Gate(Requirement::GeometricMean { at_least: 1.0 / value }),
+            ("coverage/time-in-native-code", Threshold::AtLeast { .. }) => Measure::NativeTime(value),
             ("speed/share-slower", Threshold::AtMost { .. }) => Measure::ShareSlower(value),
             ("warm-up/break-even-iterations", Threshold::AtMost { .. }) => Measure::BreakEven(value),
             _ => return None,
@@ -272,7 +275,8 @@ impl Criterion {
             }
         }
         let suite = self.suite().map(|suite| format!(" --suite {suite}")).unwrap_or_default();
-        format!("cargo xtask measure{suite} --tiers {}", tiers.join(","))
+        let coverage = if self.metric.starts_with("coverage/") { " --coverage 3" } else { "" };
+        format!("cargo xtask measure{suite} --tiers {}{coverage}", tiers.join(","))
     }
 }
 
@@ -301,6 +305,13 @@ fn one(criterion: &Criterion, data: &RunData) -> Result<Assessment, AnalysisErro
     }
     if criterion.platforms.iter().all(|p| p != "any" && *p != data.manifest.platform) {
         return lacking(format!("the run is of {}", data.manifest.platform), command);
+    }
+    if let Measure::NativeTime(least) = measure {
+        let Some(share) = data.coverages(&[]).into_iter().find(|c| c.tier == criterion.tier).and_then(|c| c.native) else {
+            return lacking("the run was not looked at for native code".to_owned(), command);
+        };
+        let (status, finding) = native_time(share, least);
+        return assessment(status, finding, None, None);
     }
     let options = Options { alpha: 1.0 - criterion.confidence.unwrap_or(0.95), ..Options::default() };
     let options = options.shared_by(data.manifest.design.looks.len());
@@ -346,6 +357,7 @@ fn settle(measure: Measure, result: &TierResult, options: Options) -> Settled {
             }
         }
         Measure::ShareSlower(most) => share_slower(result, most, options),
+        Measure::NativeTime(_) => (Status::NotMeasured, "it isn't among the compared figures".to_owned(), None),
         Measure::BreakEven(most) => match break_even(result, options.alpha) {
             None => (Status::Inconclusive, "no workload has pairs".to_owned(), None),
             Some((low, middle, high)) => {
@@ -362,6 +374,18 @@ fn settle(measure: Measure, result: &TierResult, options: Options) -> Settled {
             }
         },
     }
+}
+
+/// At least this share of the time is spent in native code, mean over workloads.
+fn native_time(share: Share, least: f64) -> (Status, String) {
+    let status = match () {
+        () if share.low >= least => Status::Met,
+        () if share.high < least => Status::NotMet,
+        () => Status::Inconclusive,
+    };
+    let percent = |share: f64| format!("{:.1}", share * 100.0);
+    let (value, low, high) = (percent(share.value), percent(share.low), percent(share.high));
+    (status, format!("{value} % [{low}, {high}] of the time in native code, by sampling, mean over workloads"))
 }
 
 /// At most this share of the workloads is slower than the margin: shown slower counts against it, shown not slower for it.

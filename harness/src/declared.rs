@@ -1,4 +1,4 @@
-//! Tiers beyond the catalogue: those that users declare in TOML, CinderX, and `PyPy`.
+//! Tiers beyond the catalogue: those that users declare in TOML, CinderX, `PyPy`, and our JIT in one process with others.
 //!
 //! A declared tier says in Python what turns its JIT on (`setup`, run as each process starts) and what proves that it was
 //! at work (`prove`, an expression evaluated as the process ends, above 0 if so). Like every tier with a JIT it fails where
@@ -11,13 +11,14 @@ use std::process::Command;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::coexist;
 use crate::interpreters::{Implementation, Interpreter, InterpreterError, Places, discover, resolve};
 use crate::model::TierRecord;
 use crate::pyperformance::cache;
 use crate::tiers::{SWITCHES, build_flags};
 
 /// The tiers of this module that need no declaration.
-pub const BUILT_IN: [&str; 2] = ["cinderx", "pypy"];
+pub const BUILT_IN: [&str; 4] = ["cinderx", "pypy", coexist::NUMBA.tier, coexist::TORCH.tier];
 
 /// Why a declared tier can't be had.
 #[derive(Debug, Error)]
@@ -32,6 +33,8 @@ pub enum DeclaredError {
     Tier { path: PathBuf, name: String, message: String },
     #[error("tier `cinderx` cannot run on {python}: {cause}")]
     Cinderx { python: String, cause: String },
+    #[error("tier `{tier}` cannot run on {python}: {cause}. Get what it needs: {command}")]
+    Companion { tier: String, python: String, cause: String, command: String },
     #[error(
         "tier `pypy`: no PyPy was found on PATH, in pyenv or in uv. Get one: uv python install pypy, or pyenv install pypy3.11"
     )]
@@ -125,7 +128,7 @@ pub fn built_in(
     match name {
         "cinderx" => Some(cinderx(python, told)),
         "pypy" => Some(pypy(places)),
-        _ => None,
+        name => [&coexist::NUMBA, &coexist::TORCH].into_iter().find(|c| c.tier == name).map(|c| coexist::tier(c, python, told)),
     }
 }
 
@@ -135,34 +138,9 @@ fn cinderx(python: &Interpreter, told: &mut dyn FnMut(&str)) -> Result<TierRecor
     if python.implementation != Implementation::Cpython || python.version.minor < 14 {
         return Err(cannot("its wheels are for CPython 3.14 and later".to_owned()));
     }
-    let version = |folder: Option<&Path>| {
-        let probe = "import importlib.metadata as m, cinderx.jit as j; assert j.is_available(); print(m.version('cinderx'))";
-        let mut command = Command::new(&python.path);
-        command.args(["-c", probe]).env("PYTHONNOUSERSITE", "1").env_remove("PYTHONPATH").env("PEPJIT", "0");
-        if let Some(folder) = folder {
-            command.env("PYTHONPATH", folder);
-        }
-        let done = command.output().ok().filter(|done| done.status.success())?;
-        Some(String::from_utf8_lossy(&done.stdout).trim().to_owned())
-    };
+    let probe = "import importlib.metadata as m, cinderx.jit as j; assert j.is_available(); print(m.version('cinderx'))";
     let mut tier = record("cinderx", python);
-    let folder = cache(&format!("cinderx-{}", python.tag()));
-    let mut found = version(None);
-    if found.is_none() {
-        tier.python_path = vec![folder.clone()];
-        found = version(Some(&folder));
-    }
-    if found.is_none() {
-        told(&format!("installing cinderx into {}", folder.display()));
-        let (target, minor) = (folder.display().to_string(), format!("3.{}", python.version.minor));
-        let options = ["--quiet", "--no-deps", "--only-binary=:all:", "--python-version", &minor, "--target", &target, "cinderx"];
-        // pip holds a wheel's Python against its own version too, whatever version it is asked for.
-        let attempts = [("python3", vec!["-m", "pip", "install", "--ignore-requires-python"]), ("uv", vec!["pip", "install"])];
-        let done = attempts.iter().any(|(program, first)| {
-            Command::new(program).args(first).args(options).output().is_ok_and(|done| done.status.success())
-        });
-        found = version(Some(&folder)).filter(|_| done);
-    }
+    let found = package("cinderx", &["--no-deps"], true, python, probe, &mut tier, told);
     let Some(version) = found else {
         let cure = format!("install it: {} -m pip install cinderx", python.path.display());
         return Err(cannot(format!("its package isn't there and can't be got for this interpreter. {cure}")));
@@ -172,6 +150,55 @@ fn cinderx(python: &Interpreter, told: &mut dyn FnMut(&str)) -> Result<TierRecor
     "len(cinderx.jit.get_compiled_functions())".clone_into(&mut tier.prove);
     tier.needs_proof = true;
     Ok(tier)
+}
+
+/// The version of a package that the interpreter has, or that a folder of the user's cache has for it, which goes on the tier's
+/// path. With `get` it's installed there if need be, for this version of Python.
+pub(crate) fn package(
+    name: &str,
+    options: &[&str],
+    get: bool,
+    python: &Interpreter,
+    probe: &str,
+    tier: &mut TierRecord,
+    told: &mut dyn FnMut(&str),
+) -> Option<String> {
+    let version = |folder: Option<&Path>| {
+        let mut command = Command::new(&python.path);
+        command.args(["-c", probe]).env("PYTHONNOUSERSITE", "1").env_remove("PYTHONPATH").env("PEPJIT", "0");
+        if let Some(folder) = folder {
+            command.env("PYTHONPATH", folder);
+        }
+        let done = command.output().ok().filter(|done| done.status.success())?;
+        Some(String::from_utf8_lossy(&done.stdout).trim().to_owned())
+    };
+    if let Some(version) = version(None) {
+        return Some(version);
+    }
+    let folder = package_folder(name, python);
+    tier.python_path = vec![folder.clone()];
+    if let Some(version) = version(Some(&folder)) {
+        return Some(version);
+    }
+    if !get {
+        return None;
+    }
+    told(&format!("installing {name} into {}", folder.display()));
+    let (target, minor) = (folder.display().to_string(), format!("3.{}", python.version.minor));
+    let common = ["--quiet", "--only-binary=:all:", "--python-version", &minor, "--target", &target];
+    // pip holds a wheel's Python against its own version too, whatever version it is asked for.
+    let attempts = [("python3", vec!["-m", "pip", "install", "--ignore-requires-python"]), ("uv", vec!["pip", "install"])];
+    let done = attempts.iter().any(|(program, first)| {
+        let mut command = Command::new(program);
+        command.args(first).args(common).args(options).arg(name);
+        command.output().is_ok_and(|done| done.status.success())
+    });
+    version(Some(&folder)).filter(|_| done)
+}
+
+/// Where a package is kept for an interpreter.
+pub(crate) fn package_folder(name: &str, python: &Interpreter) -> PathBuf {
+    cache(&format!("{name}-{}", python.tag()))
 }
 
 /// The newest `PyPy` found.
@@ -187,7 +214,7 @@ fn pypy(places: &Places) -> Result<TierRecord, DeclaredError> {
     Ok(tier)
 }
 
-fn record(name: &str, python: &Interpreter) -> TierRecord {
+pub(crate) fn record(name: &str, python: &Interpreter) -> TierRecord {
     TierRecord {
         name: name.to_owned(),
         interpreter: python.path.clone(),

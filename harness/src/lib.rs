@@ -6,8 +6,10 @@
 pub mod analysis;
 pub mod build;
 pub mod calibrate;
+mod coexist;
 pub mod criteria;
 pub mod declared;
+pub mod examine;
 pub mod gate;
 pub mod governance;
 pub mod history;

@@ -38,6 +38,8 @@ pub mod meta {
     pub const PSS: &str = "pss_kib";
     /// `Private_Clean` + `Private_Dirty` at the end of the timed part (int, KiB).
     pub const USS: &str = "uss_kib";
+    /// Pages of our JIT's library in memory at the end (int, KiB).
+    pub const LIBRARY: &str = "library_kib";
     /// Seconds of the process's very first iteration, which is neither a warm-up nor a value (float).
     pub const FIRST_ITERATION: &str = "pepjit_first_iteration";
     /// Seconds from the start of the process to the end of its first iteration (float), where known.

@@ -113,9 +113,9 @@ impl TierKind {
         }
     }
 
-    /// Whether the tier needs a build of our module.
-    pub fn needs_module(self) -> bool {
-        matches!(self, Self::PepjitIdle | Self::Pepjit)
+    /// Whether a tier needs a build of our module, whatever it has to prove.
+    pub fn needs_module(tier: &TierRecord) -> bool {
+        tier.env.get("PEPJIT").is_some_and(|value| !matches!(value.as_str(), "" | "0"))
     }
 
     /// Whether each process has to prove that a JIT was at work.

@@ -77,6 +77,11 @@ pub fn kib(value: Option<f64>) -> String {
     }
 }
 
+/// A share from 0 to 1, in percent.
+pub fn share(value: f64) -> String {
+    format!("{:.1} %", value * 100.0)
+}
+
 /// A count, with thousands apart: `1,234,567`; small means keep a decimal.
 pub fn count(value: f64) -> String {
     if value.fract() != 0.0 && value.abs() < 100.0 {

@@ -4,6 +4,7 @@
 //! raw files of its run at any time.
 
 mod calibration;
+mod coverage;
 mod criteria;
 mod document;
 pub mod format;

@@ -11,9 +11,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use pepjit_harness::build::build;
+use pepjit_harness::examine;
 use pepjit_harness::interpreters::{Interpreter, Places, Source};
 use pepjit_harness::model::{DesignKind, RunDir};
-use pepjit_harness::runner::{Interrupt, Options, RunError, Sites, blocks_left, preflight, summarise};
+use pepjit_harness::runner::{
+    Interrupt, Options, RunError, Sites, Summary, blocks_left, cover, plan_coverage, planned_coverage, preflight, same_machine,
+    summarise,
+};
 use pepjit_harness::store::Seal;
 use pepjit_harness::tiers::TierKind;
 use pepjit_harness::workloads::script_digest;
@@ -33,6 +37,7 @@ use plan::Notes;
   cargo xtask measure --suite pyperformance:math            as it is installed, or pinned into a cache
   cargo xtask measure --until-decided                       as many rounds as the criteria of ci/gate.toml need
   cargo xtask measure --resume --rounds 20                  more rounds for the latest run
+  cargo xtask measure --resume --coverage 3                 what of the latest run is native code
 
 Exit codes: 0 measured, 2 could not begin, 4 a process failed or a JIT never was at work, 130 interrupted.")]
 pub(crate) struct Args {
@@ -100,6 +105,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest",
           conflicts_with_all = ["quick", "suite", "workloads", "tiers", "pythons", "values", "warmups", "design", "window", "seed"])]
     resume: Option<String>,
+    /// Look so many times at what runs in native code, in processes of their own after the timed ones: shares of time by sampling,
+    /// the bytecode that is compiled, exits and refusals by reason. Also for a run that is complete, with --resume.
+    #[arg(long, value_name = "ROUNDS", value_parser = clap::value_parser!(u32).range(1..=100))]
+    coverage: Option<u32>,
     /// Print the results as JSON.
     #[arg(long)]
     json: bool,
@@ -149,7 +158,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let interrupt = Interrupt::install().context("Ctrl-C cannot be caught")?;
     match measure(args, &interrupt) {
         // A compiler that was interrupted together with us failed for no other reason.
-        Err(_) if interrupt.is_set() => {
+        Err(_) if interrupt.is_asked() => {
             eprintln!("interrupted before anything was measured");
             Ok(ExitCode::from(project::EXIT_INTERRUPTED))
         }
@@ -185,7 +194,7 @@ fn measure(args: &Args, interrupt: &Interrupt) -> Result<ExitCode> {
 /// Makes a new run's directory, with the module that it measures inside.
 fn begin(args: &Args, python: &Interpreter, many: bool) -> Result<(RunDir, Notes)> {
     let (plan, mut notes) = plan::new(args, python)?;
-    let module = if plan.tiers.iter().any(|tier| TierKind::of(tier).needs_module()) {
+    let module = if plan.tiers.iter().any(|tier| TierKind::needs_module(tier)) {
         Some(module_for(args, python, &mut notes)?)
     } else {
         None
@@ -203,6 +212,9 @@ fn begin(args: &Args, python: &Interpreter, many: bool) -> Result<(RunDir, Notes
     plan::show(args, &manifest, python, &notes);
     let dir = RunDir::create(&args.runs(), &manifest)?;
     notes.save(&dir)?;
+    if let Some(rounds) = args.coverage {
+        plan_coverage(&dir, rounds)?;
+    }
     make_sites(&dir, &manifest.tiers, module.as_deref())?;
     Ok((dir, notes))
 }
@@ -237,6 +249,11 @@ fn reopen(args: &Args, name: &str) -> Result<(RunDir, Notes)> {
         RunDir::open(if path.is_dir() { path } else { args.runs().join(name) }.as_path())?
     };
     let mut manifest = dir.manifest()?;
+    same_machine(&manifest)?;
+    let version = env!("CARGO_PKG_VERSION");
+    if manifest.tool_version != version {
+        eprintln!("note: {} was begun by version {} of this tool, and this is {version}", manifest.run_id, manifest.tool_version);
+    }
     let changed = |what: &std::path::Path| RunError::Changed { what: what.to_owned() };
     for workload in &manifest.workloads {
         if script_digest(&workload.script).as_ref() != Some(&workload.sha256) {
@@ -250,12 +267,15 @@ fn reopen(args: &Args, name: &str) -> Result<(RunDir, Notes)> {
         return Err(changed(&tier.interpreter).into());
     }
     looks::more_rounds(args, &dir, &mut manifest)?;
-    if blocks_left(&dir)? == 0 {
+    if let Some(rounds) = args.coverage {
+        plan_coverage(&dir, rounds)?;
+    }
+    if blocks_left(&dir)? == 0 && uncovered(&dir, &manifest)? == 0 {
         eprintln!("{} is complete: --rounds N adds to it", dir.root().display());
         return Ok((dir, notes));
     }
     if !Sites::exist(&sites_folder(&dir)?, &manifest.tiers) {
-        let needed = manifest.tiers.iter().any(|tier| TierKind::of(tier).needs_module());
+        let needed = manifest.tiers.iter().any(|tier| TierKind::needs_module(tier));
         let before = notes.module_sha256.clone();
         let module = if needed { Some(module_for(args, &python, &mut notes)?) } else { None };
         if let Some(module) = module.as_ref().filter(|_| before.is_some() && before != notes.module_sha256) {
@@ -270,6 +290,9 @@ fn reopen(args: &Args, name: &str) -> Result<(RunDir, Notes)> {
 /// Runs what is left of a run.
 fn carry_out(args: &Args, dir: &RunDir, notes: &Notes, interrupt: &Interrupt) -> Result<finish::End> {
     let manifest = dir.manifest()?;
+    if blocks_left(dir)? == 0 && uncovered(dir, &manifest)? > 0 {
+        return covered(args, dir, notes, interrupt, summarise(dir)?);
+    }
     if blocks_left(dir)? == 0 {
         // Killed between its last block and its seal, or told to have fewer rounds: it is complete all the same.
         if Seal::load(dir)?.is_none() {
@@ -290,8 +313,33 @@ fn carry_out(args: &Args, dir: &RunDir, notes: &Notes, interrupt: &Interrupt) ->
     let summary = pepjit_harness::runner::run(dir, &sites, options, interrupt, &mut |event| progress.on(event));
     progress.finish();
     let summary = summary?;
+    if !summary.interrupted && uncovered(dir, &dir.manifest()?)? > 0 {
+        return covered(args, dir, notes, interrupt, summary);
+    }
     if !summary.interrupted && summary.failures.is_empty() && !args.until_decided {
         // The run is complete: nothing will be measured with its copy of the module any more.
+        let _ = std::fs::remove_dir_all(sites_folder(dir)?);
+    }
+    Ok(finish::End::of(dir, notes, summary))
+}
+
+/// How many processes the coverage of a run still lacks.
+fn uncovered(dir: &RunDir, manifest: &pepjit_harness::model::Manifest) -> Result<usize> {
+    Ok(examine::left(dir, manifest, planned_coverage(dir))?.len())
+}
+
+/// Looks at the coverage that a run whose blocks are complete still lacks.
+fn covered(args: &Args, dir: &RunDir, notes: &Notes, interrupt: &Interrupt, summary: Summary) -> Result<finish::End> {
+    let manifest = dir.manifest()?;
+    let sites = make_sites(dir, &manifest.tiers, None)?;
+    let options = Options { jobs: 1, timeout: args.timeout.map(Duration::from_secs_f64) };
+    let rounds = planned_coverage(dir);
+    let failed = cover(dir, &sites, options, rounds, interrupt, &mut |line| eprintln!("{line}"))?;
+    if failed > 0 {
+        eprintln!("note: {failed} processes gave no coverage; the report names them");
+    }
+    let summary = Summary { interrupted: interrupt.is_set(), ..summary };
+    if !summary.interrupted && summary.failures.is_empty() && !args.until_decided {
         let _ = std::fs::remove_dir_all(sites_folder(dir)?);
     }
     Ok(finish::End::of(dir, notes, summary))

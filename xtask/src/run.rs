@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use pepjit_harness::build::build;
 use pepjit_harness::runner::write_sitecustomize;
 
@@ -28,6 +28,9 @@ pub(crate) struct Args {
 
 /// Builds what isn't built, and becomes the interpreter; its exit code is ours.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(script) = script_of(&args.program).filter(|script| !script.exists()) {
+        bail!("there is no {}: name a script after --, or use -m MODULE or -c CODE", script.display());
+    }
     let python = project::python_for_jit(args.python.as_deref())?;
     if args.verbose {
         eprintln!("{} ({})", python.name(), python.path.display());
@@ -43,6 +46,29 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let switch = std::env::var_os("PEPJIT").filter(|value| !value.is_empty()).unwrap_or_else(|| "1".into());
     let error = Command::new(&python.path).args(&args.program).env("PYTHONPATH", path).env("PEPJIT", switch).exec();
     Err(error).with_context(|| format!("{} cannot be started", python.path.display()))
+}
+
+/// The script among Python's arguments, if there is one: the first word that is no option and no option's value.
+fn script_of(program: &[OsString]) -> Option<PathBuf> {
+    let mut words = program.iter();
+    while let Some(word) = words.next() {
+        let text = word.to_string_lossy();
+        match &*text {
+            "--check-hash-based-pycs" => _ = words.next(),
+            long if long.starts_with("--") => {}
+            "-" => return None,
+            short if short.starts_with('-') => {
+                // Short options may stand together; -c and -m end the options, -W and -X take the rest or the next word.
+                match short.char_indices().skip(1).find(|(_, letter)| "cmWX".contains(*letter)) {
+                    Some((_, 'c' | 'm')) => return None,
+                    Some((at, _)) if at + 1 == short.len() => _ = words.next(),
+                    _ => {}
+                }
+            }
+            _ => return Some(word.into()),
+        }
+    }
+    None
 }
 
 /// A folder for PYTHONPATH that loads the module in `folder` at the start: it refers to it, so that a rebuild
@@ -61,4 +87,21 @@ fn site_of(folder: &Path) -> Result<PathBuf> {
     }
     write_sitecustomize(&site).with_context(context)?;
     Ok(site)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_is_found_behind_every_option() {
+        let script = |line: &str| script_of(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        for line in ["a.py", "-u a.py x", "-X dev a.py", "-Xdev a.py", "-W error -bb a.py", "--check-hash-based-pycs never a.py"]
+        {
+            assert_eq!(script(line), Some(PathBuf::from("a.py")), "{line}");
+        }
+        for line in ["-c pass", "-m timeit a.py", "-um timeit", "-Ic pass a.py", "-", "-V"] {
+            assert_eq!(script(line), None, "{line}");
+        }
+    }
 }

@@ -234,3 +234,14 @@ fn results_as_json() {
         run["analysis"]["tiers"].as_array().unwrap().iter().map(|tier| tier["tier"].as_str().unwrap()).collect();
     assert_eq!(tiers, ["interp-aa", "pepjit-idle", "pepjit", "cpython-jit"]);
 }
+
+#[test]
+fn coverage_without_a_compiler_keeps_the_run() {
+    let machine = Machine::new();
+    machine.install("python3.14", &Python::default());
+    let suite = machine.suite(&[("good", GOOD)]);
+    machine.measure(&suite, &["--coverage", "1"]).says(2, &["coverage needs a C compiler", "Install gcc or set CC"]);
+    assert_eq!(machine.journal().len(), 2 * 4, "what was timed is there");
+    let run = machine.the_run().display().to_string();
+    machine.run(&["runs", "verify", &run]).says(0, &[]);
+}

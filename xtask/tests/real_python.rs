@@ -21,6 +21,9 @@ def stats():
     work = 0 if os.environ.get("PEPJIT_IDLE") == "1" else 5
     return {"functions_compiled": work, "loops_compiled": 0, "native_entries": work, "exits": 0}
 
+def explain(function):
+    return {"reason": "compiled" if function.__name__ == "run" else "unsupported: made up"}
+
 def save():
     path = os.environ.get("PEPJIT_STATS")
     if path:
@@ -155,6 +158,53 @@ fn interleaved_pairs() {
     let first = &bench.raw("interp", "ours")["benchmarks"][0]["runs"][0]["metadata"]["first_result_s"];
     assert!(first.as_f64().unwrap() > 0.0);
     check_facts(&bench, TIERS.len() * 2);
+}
+
+/// Coverage is a run of its own after the timed one, is resumed like it, and belongs to the sealed run.
+#[test]
+fn coverage_of_every_tier_with_a_jit() {
+    let Some(bench) = Bench::new() else { return };
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let sizes = ["--design", "interleaved", "--rounds", "2", "--values", "2", "--warmups", "1", "--coverage", "1"];
+    bench.measure(&[&sizes[..], &["--tiers", &TIERS.join(",")]].concat()).says(0, &["[4/4] coverage, round 1"]);
+    let run = std::fs::read_dir(bench.path("runs")).unwrap().next().unwrap().unwrap().path();
+    let record = |tier: &str, workload: &str| -> serde_json::Value {
+        let text = std::fs::read_to_string(run.join("coverage").join(tier).join(format!("{workload}.json"))).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["1"].clone()
+    };
+    assert!(!run.join("coverage/interp-aa").exists(), "it has nothing that interp hasn't");
+    let interp = record("interp", "ours");
+    let executed = &interp["executed"][0];
+    assert_eq!(executed["name"], "run");
+    assert!(executed["count"].as_u64().unwrap() > 20_000 * 3, "{interp}");
+    let samples: u64 = interp["samples"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+    assert!(samples > 20 && interp["samples"]["I"].as_u64().unwrap() * 8 > samples, "the loop is much of it: {interp}");
+    let pepjit = record("pepjit", "ours");
+    let states = pepjit["states"].as_array().unwrap();
+    assert!(states.iter().any(|state| state["name"] == "run" && state["state"] == "compiled"), "{pepjit}");
+    assert!(
+        record("interp", "foreign")["samples"].as_object().is_some_and(|samples| !samples.is_empty()),
+        "scripts of others too"
+    );
+
+    let xtask = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let output = command.args(args).arg(&run).output().unwrap();
+        End::of(&output)
+    };
+    xtask(&["runs", "verify"]).says(0, &[]);
+    std::fs::remove_file(run.join("coverage/pepjit/ours.json")).unwrap();
+    std::fs::remove_dir_all(run.join("site")).ok();
+    let module = bench.path("module").display().to_string();
+    xtask(&["measure", "--module", &module, "--resume"]).says(0, &["[1/1] coverage, round 1: ours on pepjit"]);
+    let report = bench.path("report");
+    xtask(&["report", "--out", &report.display().to_string()]).says(0, &[]);
+    let text =
+        std::fs::read_dir(&report).unwrap().flatten().map(|file| file.path()).find(|p| p.extension().is_some_and(|e| e == "md"));
+    let text = std::fs::read_to_string(text.unwrap()).unwrap();
+    assert!(text.contains("of the bytecode is in compiled code"), "{text}");
 }
 
 #[test]

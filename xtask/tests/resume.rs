@@ -138,3 +138,57 @@ fn a_truncated_results_file_is_named_and_measured_again() {
     let runs: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!(runs["benchmarks"][0]["runs"].as_array().unwrap().len(), 4, "all rounds of it are there again");
 }
+
+#[test]
+fn a_run_of_another_machine_or_version_is_named() {
+    let machine = Machine::new();
+    machine.install("python3.14", &Python::default());
+    interrupted(&machine, &["--rounds", "4"]);
+    let run = machine.the_run();
+    let path = run.join("manifest.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let edited = |edit: fn(&mut serde_json::Value)| {
+        let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+        edit(&mut manifest);
+        // As its own writer left it: without a seal, which would name the edit.
+        let _ = std::fs::remove_file(run.join("SHA256SUMS"));
+        std::fs::write(&path, manifest.to_string()).unwrap();
+        machine.run(&["measure", "--resume", &run.display().to_string()])
+    };
+    let journal = machine.journal();
+    edited(|manifest| manifest["host"]["cpu_model"] = "Another CPU 9000".into())
+        .says(2, &["this run began on Another CPU 9000", "Begin a new run here"]);
+    edited(|manifest| manifest["schema_version"] = 99.into()).says(2, &["schema version 99", "Use the version that wrote it"]);
+    assert_eq!(machine.journal(), journal, "nothing was lost or measured");
+    edited(|manifest| manifest["tool_version"] = "0.0.1".into()).says(0, &["was begun by version 0.0.1 of this tool"]);
+}
+
+/// A limit on the size of files stands in for a full disk: from some point on nothing can be written.
+#[test]
+fn a_full_disk_is_named_and_nothing_is_lost() {
+    let machine = Machine::new();
+    machine.install("python3.14", &Python::default());
+    let suite = machine.suite(&[("a", GOOD), ("b", GOOD)]);
+    let args = machine.measure_args(&suite, &["--rounds", "8"]);
+    let full = |args: &[String]| {
+        let mut command = machine.command(&[]);
+        let program = command.get_program().to_owned();
+        command = Command::new("/bin/sh");
+        // 512-byte blocks: the manifest fits, the journal of 64 processes doesn't.
+        command.args(["-c", "trap '' XFSZ; ulimit -f 18; exec \"$@\"", "sh"]).arg(program).args(args);
+        let like = machine.command(&[]);
+        command.env_clear().current_dir(like.get_current_dir().unwrap());
+        command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        End::of(&command.output().unwrap())
+    };
+    full(&args).says(2, &["cannot write", "journal.jsonl", "File too large", "free space"]);
+    let before = machine.journal_so_far();
+    assert!(before.len() > 4 && before.len() < 64, "{}", before.len());
+    let run = machine.the_run().display().to_string();
+    machine.run(&["measure", "--resume", &run]).says(0, &["resuming", "measured before"]);
+    let after = machine.journal();
+    assert_eq!(after[..before.len()], before[..], "what was measured stays");
+    let keys = keys(&after);
+    assert_eq!((keys.len(), keys.values().max()), (64, Some(&1)), "all 8 rounds of 2 workloads and 4 tiers, each once");
+    machine.run(&["runs", "verify", &run]).says(0, &[]);
+}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::data::{Cell, RunData};
-use super::{Estimate, MemoryUse, Options, Process, Proof, Sizing, TierResult, Verdict, WorkloadResult};
+use super::{Estimate, JitMemory, MemoryUse, Options, Process, Proof, Sizing, TierResult, Verdict, WorkloadResult};
 use crate::model::{FailureKind, TierRecord, WorkloadRecord, meta};
 use crate::stats::paired::{POWER, Paired, required_pairs};
 use crate::stats::warmup::{break_even, consensus};
@@ -117,12 +117,7 @@ fn workload(
         tier_s: geometric(cell),
         first_iteration: estimate(&pairs.first),
         memory: estimate(&pairs.memory),
-        memory_use: MemoryUse {
-            vm_hwm_kib: mean_of(cell, meta::VM_HWM),
-            pss_kib: mean_of(cell, meta::PSS),
-            uss_kib: mean_of(cell, meta::USS),
-            baseline_vm_hwm_kib: mean_of(base, meta::VM_HWM),
-        },
+        memory_use: memory_use(cell, base),
         warmup: consensus(&classified.iter().map(|s| s.class).collect::<Vec<_>>()),
         steady_from: middle(classified.iter().filter_map(|s| s.steady_from).map(|i| i as f64).collect()),
         time_to_steady_s: middle(cell.processes.values().filter_map(Process::time_to_steady).collect()),
@@ -176,6 +171,32 @@ fn sizing(suite: Option<&Estimate>, results: &[WorkloadResult], options: Options
 fn mean_of(cell: &Cell, key: &str) -> Option<f64> {
     let known: Vec<f64> = cell.processes.values().filter_map(|p| p.run.number(key)).collect();
     (!known.is_empty()).then(|| mean(&known))
+}
+
+/// What the processes held, and what the JIT's own counters say of it.
+fn memory_use(cell: &Cell, base: &Cell) -> MemoryUse {
+    let counters = counters(cell);
+    let kib = |name: &str| counters.get(name).map_or(0.0, |bytes| bytes / 1024.0);
+    let jit = counters.contains_key("code_bytes_reserved").then(|| JitMemory {
+        code_kib: kib("code_bytes_reserved"),
+        code_used_kib: kib("code_bytes"),
+        code_freed_kib: kib("code_bytes_freed"),
+        heap_kib: kib("heap_bytes"),
+        metadata_kib: kib("metadata_bytes"),
+        compile_peak_kib: kib("compile_peak_bytes"),
+        library_kib: mean_of(cell, meta::LIBRARY).unwrap_or(0.0),
+    });
+    let (peak, baseline) = (mean_of(cell, meta::VM_HWM), mean_of(base, meta::VM_HWM));
+    MemoryUse {
+        vm_hwm_kib: peak,
+        pss_kib: mean_of(cell, meta::PSS),
+        uss_kib: mean_of(cell, meta::USS),
+        baseline_vm_hwm_kib: baseline,
+        baseline_pss_kib: mean_of(base, meta::PSS),
+        baseline_uss_kib: mean_of(base, meta::USS),
+        jit,
+        unexplained_kib: jit.and_then(|jit| Some(peak? - baseline? - jit.explained_kib())),
+    }
 }
 
 fn counters(cell: &Cell) -> BTreeMap<String, f64> {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::process::Process;
-use super::{Analysis, AnalysisError, Failure, Options, SCHEMA_VERSION, TierResult};
+use super::{Analysis, AnalysisError, Failure, Options, SCHEMA_VERSION, TierCoverage, TierResult};
+use crate::examine::{self, Record, Records};
 use crate::model::{FailureKind, JournalRecord, Manifest, Outcome, RunDir, TierRecord, meta};
 use crate::pyperf::Suite;
 use crate::store::{Journal, Seal, StoreError};
@@ -18,6 +19,7 @@ pub struct RunData {
     pub manifest: Manifest,
     journal: Vec<JournalRecord>,
     cells: BTreeMap<(String, String), Cell>,
+    coverage: BTreeMap<(String, String), Records>,
 }
 
 /// What one tier did on one workload.
@@ -42,14 +44,17 @@ impl RunData {
             }
         }
         let journal = Journal::read(&dir.journal_path())?;
-        let mut data = Self { root: root.to_owned(), manifest, journal, cells: BTreeMap::new() };
+        let mut data = Self { root: root.to_owned(), manifest, journal, cells: BTreeMap::new(), coverage: BTreeMap::new() };
         if data.manifest.tier(&data.manifest.baseline).is_none() {
             return Err(data.no_baseline());
         }
         for tier in &data.manifest.tiers {
             for workload in &data.manifest.workloads {
                 let cell = read_cell(&dir, tier, &workload.name, &data.journal, seal.as_ref());
-                data.cells.insert((tier.name.clone(), workload.name.clone()), cell);
+                let key = (tier.name.clone(), workload.name.clone());
+                let coverage = read_coverage(&dir, &tier.name, &workload.name, seal.as_ref());
+                data.coverage.extend((!coverage.is_empty()).then(|| (key.clone(), coverage)));
+                data.cells.insert(key, cell);
             }
         }
         data.discard_tiers_without_jit();
@@ -118,10 +123,22 @@ impl RunData {
             health: super::health::of(self),
             tiers,
             head_to_head,
+            coverage: Vec::new(),
             warnings: Vec::new(),
         };
+        analysis.coverage = self.coverages(&analysis.tiers);
         analysis.warnings = super::health::warnings(&analysis);
         Ok(analysis)
+    }
+
+    /// The coverage of each tier that was looked at; `tiers` are the results that say what it brought.
+    pub fn coverages(&self, tiers: &[TierResult]) -> Vec<TierCoverage> {
+        super::coverage::of(self, tiers)
+    }
+
+    /// What was looked at of a tier's native code in a workload, if anything was.
+    pub(crate) fn coverage(&self, tier: &str, workload: &str) -> Option<&Records> {
+        self.coverage.get(&(tier.to_owned(), workload.to_owned()))
     }
 
     pub(super) fn journal(&self) -> &[JournalRecord] {
@@ -131,6 +148,17 @@ impl RunData {
     pub(super) fn cells(&self) -> &BTreeMap<(String, String), Cell> {
         &self.cells
     }
+}
+
+/// The coverage of a tier and workload; a file that can't be believed costs itself alone.
+fn read_coverage(dir: &RunDir, tier: &str, workload: &str, seal: Option<&Seal>) -> Records {
+    let path = examine::file(dir, tier, workload);
+    let own = path.strip_prefix(dir.root()).unwrap_or(&path);
+    let failed = |message: String| Records::from([(0, Record { failure: Some(message), ..Record::default() })]);
+    if let Some(damage) = seal.and_then(|seal| seal.check(dir, own)) {
+        return failed(format!("{damage}. Restore it from a copy, or delete it and look again with --resume --coverage"));
+    }
+    examine::load(&path).unwrap_or_else(|error| failed(error.to_string()))
 }
 
 fn read_cell(dir: &RunDir, tier: &TierRecord, workload: &str, journal: &[JournalRecord], seal: Option<&Seal>) -> Cell {

@@ -6,6 +6,7 @@
 
 pub mod across;
 mod compare;
+mod coverage;
 pub mod curves;
 mod data;
 mod health;
@@ -14,6 +15,7 @@ mod process;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use self::coverage::{CoverageRow, Share, TierCoverage};
 pub use self::data::{Cell, RunData};
 pub use self::process::Process;
 use crate::model::{FailureKind, Manifest};
@@ -78,6 +80,9 @@ pub struct Analysis {
     pub tiers: Vec<TierResult>,
     /// Each tier with a JIT against each other one.
     pub head_to_head: Vec<TierResult>,
+    /// What runs in native code, of the tiers that were looked at.
+    #[serde(default)]
+    pub coverage: Vec<TierCoverage>,
     /// What speaks against the figures, each a sentence with its cure.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -272,6 +277,44 @@ pub struct MemoryUse {
     pub uss_kib: Option<f64>,
     /// Peak resident set of the baseline.
     pub baseline_vm_hwm_kib: Option<f64>,
+    /// Proportional set size of the baseline.
+    #[serde(default)]
+    pub baseline_pss_kib: Option<f64>,
+    /// Private memory of the baseline.
+    #[serde(default)]
+    pub baseline_uss_kib: Option<f64>,
+    /// What a JIT with counters says that it took.
+    #[serde(default)]
+    pub jit: Option<JitMemory>,
+    /// What of the peak's growth over the baseline the JIT's counters don't explain; below 0 where the JIT saved memory.
+    #[serde(default)]
+    pub unexplained_kib: Option<f64>,
+}
+
+/// What a JIT's own counters say of its memory, in KiB.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct JitMemory {
+    /// Pages that hold machine code.
+    pub code_kib: f64,
+    /// Of these, machine code itself.
+    pub code_used_kib: f64,
+    /// Machine code that was given up and whose memory the system has back.
+    pub code_freed_kib: f64,
+    /// What it keeps beside the code: metadata and side tables.
+    pub heap_kib: f64,
+    /// Of this, metadata of compiled code.
+    pub metadata_kib: f64,
+    /// The most that one compilation had allocated at once.
+    pub compile_peak_kib: f64,
+    /// Pages of its library in memory.
+    pub library_kib: f64,
+}
+
+impl JitMemory {
+    /// What of a process's peak it explains: what is there at the end and what a compilation had at most.
+    pub fn explained_kib(&self) -> f64 {
+        self.code_kib + self.heap_kib.max(self.metadata_kib) + self.compile_peak_kib + self.library_kib
+    }
 }
 
 /// Whether a JIT was at work.

@@ -79,7 +79,7 @@ impl Sites {
                     let declared = serde_json::json!({ "setup": tier.setup, "prove": tier.prove });
                     write_atomically(&folder.join("declared.json"), declared.to_string().as_bytes())?;
                 }
-                let module = tier.module.as_deref().or(module.filter(|_| TierKind::of(tier).needs_module()));
+                let module = tier.module.as_deref().or(module.filter(|_| TierKind::needs_module(tier)));
                 make_site(&folder, module)?;
             }
         }

@@ -9,6 +9,7 @@
 mod block;
 mod coscheduled;
 mod environment;
+mod examine;
 mod interleaved;
 mod plan;
 mod preflight;
@@ -33,6 +34,7 @@ use crate::pyperf::{PyperfError, Run, Suite, append_run};
 use crate::store::{Journal, Seal, StoreError};
 
 pub use environment::{Sites, write_sitecustomize};
+pub use examine::{CoverageError, cover, plan_coverage, planned_coverage};
 pub use plan::{Plan, Sizes, checkout, fit, round_duration};
 pub use preflight::{PreflightError, preflight};
 
@@ -58,11 +60,25 @@ pub enum RunError {
         /// The file that changed.
         what: PathBuf,
     },
+    /// It began on another machine.
+    #[error(
+        "this run began on {began} and this is {here}: values of two machines don't belong together. Begin a new run here; \
+         `cargo xtask report RUN RUN` shows runs of several machines side by side"
+    )]
+    OtherMachine {
+        /// Processor and count of the run's machine.
+        began: String,
+        /// The same of this one.
+        here: String,
+    },
 }
 
-/// Whether the user asked to stop. Clones share the answer.
+/// Whether to stop: because the user asked, or because nothing can be kept any more. Clones share the answer.
 #[derive(Debug, Clone, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt {
+    asked: Arc<AtomicBool>,
+    stopped: Arc<AtomicBool>,
+}
 
 impl Interrupt {
     /// One that is set by Ctrl-C and by a request to terminate.
@@ -76,14 +92,24 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Asks to stop.
+    /// Asks to stop, for the user.
     pub fn set(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.asked.store(true, Ordering::SeqCst);
+    }
+
+    /// Stops what is running, for an error that is told by itself.
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
     }
 
     /// Whether to stop.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.is_asked() || self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// Whether the user asked to stop.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
     }
 }
 
@@ -196,6 +222,19 @@ pub fn run(
     Ok(summary)
 }
 
+/// Checks that a run goes on where it began.
+///
+/// # Errors
+/// [`RunError::OtherMachine`] if its processor is another one.
+pub fn same_machine(manifest: &Manifest) -> Result<(), RunError> {
+    let here = machine::host();
+    let name = |host: &crate::model::Host| format!("{} ({} processors)", host.cpu_model, host.cores);
+    if here.cpu_model == manifest.host.cpu_model {
+        return Ok(());
+    }
+    Err(RunError::OtherMachine { began: name(&manifest.host), here: name(&here) })
+}
+
 /// What the journal of `dir` leaves to be measured.
 ///
 /// # Errors
@@ -270,7 +309,7 @@ fn run_blocks(
                     }
                     if stored.is_err() {
                         // Nothing can be kept any more (a full disk, say): stop the others too.
-                        context.interrupt.set();
+                        context.interrupt.stop();
                     }
                 }
                 Message::Block(block) => {

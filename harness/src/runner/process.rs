@@ -165,6 +165,11 @@ impl Running {
         let _ = self.child.wait();
     }
 
+    /// Its number.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The last lines of its stderr, for messages.
     fn stderr_tail(&self) -> String {
         let text = fs::read(self.task.folder.join("stderr")).unwrap_or_default();

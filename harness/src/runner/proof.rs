@@ -24,16 +24,16 @@ const NOT_COUNTERS: [&str; 3] = ["pepjit_first_iteration", "pepjit_design", "pep
 /// [`FailureKind::JitInactive`] if the JIT wasn't loaded or not on, [`FailureKind::BadOutput`] if one was at work where
 /// none may be.
 pub(super) fn note(kind: TierKind, run: &mut Run, stats: &Path) -> Result<(), Failure> {
-    note_memory(&mut run.metadata);
-    if kind == TierKind::Declared {
-        return note_declared(&mut run.metadata, stats);
-    }
+    note_memory(&mut run.metadata, &stats.with_file_name("memory.json"));
     let counters = counters(&run.metadata, stats);
     let count =
         |names: &[&str]| -> i64 { names.iter().filter_map(|name| Some(counters.iter().find(|(key, _)| key == name)?.1)).sum() };
     run.metadata.retain(|key, _| !is_counter(key));
     for (key, value) in &counters {
         run.metadata.insert(format!("{}{key}", meta::JIT_PREFIX), (*value).into());
+    }
+    if kind == TierKind::Declared {
+        return note_declared(&mut run.metadata, &stats.with_file_name("proof.json"));
     }
     let own = |key: &str| run.metadata.get(key).and_then(MetaValue::as_int);
     let own_enabled = own("cpython_jit_enabled").unwrap_or(0) != 0;
@@ -94,8 +94,8 @@ pub(super) fn note(kind: TierKind, run: &mut Run, stats: &Path) -> Result<(), Fa
 }
 
 /// The proof of a tier that says itself what proves it.
-fn note_declared(metadata: &mut Metadata, stats: &Path) -> Result<(), Failure> {
-    let shown = counters(&Metadata::new(), stats).into_iter().find(|(key, _)| key == "tier_proof");
+fn note_declared(metadata: &mut Metadata, proof: &Path) -> Result<(), Failure> {
+    let shown = counters(&Metadata::new(), proof).into_iter().find(|(key, _)| key == "tier_proof");
     let Some((_, value)) = shown else {
         let message =
             "the tier's `prove` gave nothing: it raised (see the worker's stderr), or the process was ended from outside";
@@ -125,12 +125,18 @@ fn counters(metadata: &Metadata, stats: &Path) -> Vec<(String, i64)> {
     all.into_iter().filter_map(|(key, value)| Some((key, value.as_i64()?))).collect()
 }
 
-/// Our worker notes bytes under pyperf's name and others; the analysis reads KiB.
-fn note_memory(metadata: &mut Metadata) {
-    let names = [("mem_max_rss", meta::VM_HWM), ("mem_pss", meta::PSS), ("mem_uss", meta::USS)];
-    for (from, to) in names {
-        if let Some(bytes) = metadata.get(from).and_then(MetaValue::as_int) {
-            metadata.insert(to.to_owned(), (bytes / 1024).into());
+/// Our worker notes bytes under pyperf's name and others, at the end of its timed part; the analysis reads KiB. What it doesn't
+/// note, and all that other scripts don't, is from the process's end. pyperf's own figure is the kernel's `ru_maxrss`, which is
+/// inherited from the parent, and gives way.
+fn note_memory(metadata: &mut Metadata, file: &Path) {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let at_end: std::collections::BTreeMap<String, i64> = serde_json::from_str(&text).unwrap_or_default();
+    let ours = metadata.contains_key("pepjit_design");
+    for (from, to) in [("mem_max_rss", meta::VM_HWM), ("mem_pss", meta::PSS), ("mem_uss", meta::USS), ("", meta::LIBRARY)] {
+        let noted = metadata.get(from).and_then(MetaValue::as_int).map(|bytes| bytes / 1024);
+        let last = at_end.get(to).copied();
+        if let Some(kib) = if ours { noted.or(last) } else { last.or(noted) } {
+            metadata.insert(to.to_owned(), kib.into());
         }
     }
 }
@@ -200,6 +206,23 @@ mod tests {
         let mut run = Run { values: vec![1.0], ..Run::default() };
         note(TierKind::Pepjit, &mut run, &file).unwrap();
         assert_eq!(run.metadata[meta::JIT_ACTIVE].as_int(), Some(1));
+    }
+
+    #[test]
+    fn memory_is_the_workers_own_figure_or_that_of_the_processs_end() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("memory.json"), r#"{"vm_hwm_kib": 9, "uss_kib": 4, "library_kib": 2}"#).unwrap();
+        let noted = |facts: &[(&str, i64)]| {
+            let mut run = Run { values: vec![1.0], ..Run::default() };
+            run.metadata = facts.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
+            note(TierKind::Interpreter, &mut run, &dir.path().join("stats.json")).unwrap();
+            [meta::VM_HWM, meta::PSS, meta::USS, meta::LIBRARY].map(|key| run.metadata.get(key).and_then(MetaValue::as_int))
+        };
+        assert_eq!(
+            noted(&[("pepjit_design", 1), ("mem_max_rss", 2048), ("mem_pss", 1024)]),
+            [Some(2), Some(1), Some(4), Some(2)]
+        );
+        assert_eq!(noted(&[("mem_max_rss", 500 << 20)]), [Some(9), None, Some(4), Some(2)], "pyperf's figure is inherited");
     }
 
     #[test]

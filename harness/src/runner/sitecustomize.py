@@ -2,6 +2,8 @@
 
 Its .pth file decides, by the environment, whether the JIT is loaded. A tier that its user declared brings
 `declared.json`: Python that turns its JIT on, and an expression that proves it at the end.
+
+What a worker's memory was is noted at its end, the same way for every script and tier.
 """
 
 
@@ -21,6 +23,56 @@ def _extend_site():
         sys.modules["sitecustomize"] = mine  # The import system wants to find a module here.
         if error.name != "sitecustomize":
             raise
+
+
+def _memory():
+    import os
+
+    stats = os.environ.get("PEPJIT_STATS")
+    # A worker leads its process group; what it starts inherits the environment and isn't it.
+    if not stats or not hasattr(os, "getpgrp") or os.getpgrp() != os.getpid():
+        return
+    import atexit
+
+    def kib(path, keep):
+        sizes = {}
+        try:
+            with open(path) as file:
+                for line in file:
+                    words = line.split()
+                    if len(words) == 3 and words[2] == "kB" and words[0] in keep:
+                        sizes[words[0]] = int(words[1])
+        except OSError:
+            pass
+        return sizes
+
+    def library():
+        """Pages of the JIT's library that are in memory."""
+        total, inside = 0, False
+        with open("/proc/self/smaps") as file:
+            for line in file:
+                words = line.split()
+                if not words[0].endswith(":"):
+                    inside = "/pepjit" in words[-1] and ".so" in words[-1]
+                elif inside and words[0] == "Rss:":
+                    total += int(words[1])
+        return total
+
+    def note():
+        peak = kib("/proc/self/status", ("VmHWM:",))
+        rollup = kib("/proc/self/smaps_rollup", ("Pss:", "Private_Clean:", "Private_Dirty:"))
+        facts = {}
+        if peak:
+            facts["vm_hwm_kib"] = peak["VmHWM:"]
+        if rollup:
+            facts["pss_kib"] = rollup["Pss:"]
+            facts["uss_kib"] = rollup["Private_Clean:"] + rollup["Private_Dirty:"]
+            facts["library_kib"] = library()
+        fields = ", ".join(f'"{name}": {value}' for name, value in facts.items())
+        with open(os.path.join(os.path.dirname(stats), "memory.json"), "w") as out:
+            out.write("{" + fields + "}\n")
+
+    atexit.register(note)
 
 
 def _declared():
@@ -44,14 +96,16 @@ def _declared():
         os._exit(70)
 
     def prove():
-        file = os.environ.get("PEPJIT_STATS")
-        if file:
-            with open(file, "w") as out:
-                json.dump({"tier_proof": int(eval(declared["prove"], namespace))}, out)
+        stats = os.environ.get("PEPJIT_STATS")
+        if stats:
+            value = int(eval(declared["prove"], namespace))
+            with open(os.path.join(os.path.dirname(stats), "proof.json"), "w") as out:
+                json.dump({"tier_proof": value}, out)
 
     if declared["prove"]:
         atexit.register(prove)
 
 
+_memory()
 _extend_site()
 _declared()

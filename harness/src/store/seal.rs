@@ -162,7 +162,7 @@ fn files(dir: &RunDir) -> Result<Vec<PathBuf>, StoreError> {
         }
         std::fs::read_dir(folder).map_err(read)?.map(|entry| entry.map(|e| e.path()).map_err(read)).collect()
     };
-    for tier in list(&dir.raw())? {
+    for tier in list(&dir.raw())?.into_iter().chain(list(&dir.root().join("coverage"))?) {
         if tier.is_dir() {
             found.extend(list(&tier)?.iter().filter_map(|file| file.strip_prefix(dir.root()).ok().map(Path::to_owned)));
         }

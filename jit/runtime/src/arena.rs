@@ -65,6 +65,7 @@ pub(crate) struct Arena {
 struct State {
     pages: Pages,
     used: usize,
+    freed: usize,
     colour: usize,
 }
 
@@ -88,7 +89,7 @@ impl Arena {
     fn new(size: usize) -> Arena {
         let page = page_size();
         let size = size.next_multiple_of(page);
-        let state = |count| Mutex::new(State { pages: Pages::new(count), used: 0, colour: 0 });
+        let state = |count| Mutex::new(State { pages: Pages::new(count), used: 0, freed: 0, colour: 0 });
         match reserve(size + 2 * page) {
             Ok(start) => Arena { base: start + page, size, page, state: state(size / page), failure: None },
             Err(error) => Arena { base: 0, size: 0, page, state: state(0), failure: Some(error) },
@@ -98,6 +99,11 @@ impl Arena {
     /// Bytes of machine code that are in use.
     pub(crate) fn code_bytes(&self) -> usize {
         self.state().used
+    }
+
+    /// Bytes of machine code that were given up and whose memory the system has back.
+    pub(crate) fn code_bytes_freed(&self) -> usize {
+        self.state().freed
     }
 
     /// Bytes of memory that the code takes: whole pages.
@@ -200,6 +206,7 @@ impl Arena {
     fn count_used(&self, change: isize) {
         let mut state = self.state();
         state.used = state.used.saturating_add_signed(change);
+        state.freed += usize::try_from(-change).unwrap_or(0);
     }
 }
 

@@ -57,6 +57,8 @@ counters! {
     code_bytes,
     /// Bytes of metadata: exit records and their slots.
     metadata_bytes,
+    /// The most bytes that one compilation had allocated at once.
+    compile_peak_bytes,
     /// Nanoseconds spent compiling, everything included.
     compile_ns,
     /// Of these: front end.

@@ -237,10 +237,15 @@ impl Engine {
         }
         let (start, processor) = (Instant::now(), thread_time());
         let nesting = self.in_progress.len();
+        let before = (nesting == 0).then(crate::heap::reset_peak);
         let nested_before = self.nested_time;
         let outcome = catch_unwind(AssertUnwindSafe(|| self.compile_unit(function, &info, key, entry, observed, failed_sites)));
         let spent = start.elapsed();
         self.nested_time = nested_before + spent;
+        if let Some(before) = before {
+            let took = crate::heap::peak().saturating_sub(before) as u64;
+            self.counters.compile_peak_bytes = self.counters.compile_peak_bytes.max(took);
+        }
         if nesting == 0 {
             self.counters.compile_ns += spent.as_nanos() as u64;
             self.budget.spend(thread_time() - processor);

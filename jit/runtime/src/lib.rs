@@ -14,6 +14,7 @@ mod counters;
 mod engine;
 mod ffi;
 mod generators;
+mod heap;
 mod hooks;
 mod lifecycle;
 mod linkage;

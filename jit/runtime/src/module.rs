@@ -372,6 +372,8 @@ fn all_counters() -> Vec<(String, u64)> {
         }
         all.push(("code_bytes".into(), if used > 0 { used } else { engine.counters.code_bytes }));
         all.push(("code_bytes_reserved".into(), reserved));
+        all.push(("code_bytes_freed".into(), arena.code_bytes_freed() as u64));
+        all.push(("heap_bytes".into(), crate::heap::live() as u64));
         all
     });
     all.unwrap_or_default()

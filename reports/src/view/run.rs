@@ -12,6 +12,7 @@ use super::peers::Peers;
 use super::tier::TierView;
 use super::warmup::WarmUp;
 use super::{Claim, class};
+use crate::coverage::CoverageView;
 use crate::plot::PlotError;
 use crate::{Evidence, format, terminal};
 
@@ -36,6 +37,7 @@ pub(crate) struct RunView {
     pub(crate) main_tier: String,
     pub(crate) warm_up: Option<WarmUp>,
     pub(crate) peers: Peers,
+    pub(crate) coverage: Vec<CoverageView>,
     pub(crate) facts: Vec<(String, String)>,
     pub(crate) interpreters: Vec<Vec<String>>,
 }
@@ -113,6 +115,7 @@ impl RunView {
             main_tier: all.iter().find(|t| t.proof.needed).or(all.first()).map(|t| t.tier.clone()).unwrap_or_default(),
             warm_up: WarmUp::new(evidence)?,
             peers: Peers::new(a),
+            coverage: a.coverage.iter().map(CoverageView::new).collect(),
             facts: facts(a),
             interpreters: interpreters(a),
         })

@@ -1,6 +1,6 @@
 //! One tier against another: its rows in every table.
 
-use pepjit_harness::analysis::{TierResult, WorkloadResult};
+use pepjit_harness::analysis::{JitMemory, TierResult, WorkloadResult};
 use pepjit_harness::model::Manifest;
 use serde::Serialize;
 
@@ -52,6 +52,12 @@ pub(crate) struct Row {
     pub(crate) memory_base: String,
     pub(crate) memory_tier: String,
     pub(crate) private: String,
+    pub(crate) proportional: String,
+    pub(crate) code_freed: String,
+    pub(crate) heap: String,
+    pub(crate) records: String,
+    pub(crate) compile_peak: String,
+    pub(crate) library: String,
     pub(crate) code: String,
     pub(crate) metadata: String,
     pub(crate) remainder: String,
@@ -123,8 +129,8 @@ impl TierView {
     }
 }
 
-/// A workload's memory in KiB: the baseline's peak, the JIT's code and metadata as it counts them, and what these leave
-/// unexplained of the tier's peak, so that the four add up to it.
+/// A workload's memory in KiB: the baseline's peak, the JIT's code and the rest of what it explains (heap, largest compilation,
+/// library), and what these leave unexplained of the tier's peak, so that the four add up to it.
 struct Parts {
     base: f64,
     code: Option<f64>,
@@ -134,10 +140,11 @@ struct Parts {
 
 impl Parts {
     fn of(w: &WorkloadResult) -> Option<Self> {
-        let kib = |name: &str| w.counters.get(name).map(|b| b / 1024.0);
-        let (peak, base) = w.memory_use.vm_hwm_kib.zip(w.memory_use.baseline_vm_hwm_kib)?;
-        let (code, metadata) = (kib("code_bytes_reserved"), kib("metadata_bytes"));
-        Some(Self { base, code, metadata, rest: peak - base - code.unwrap_or(0.0) - metadata.unwrap_or(0.0) })
+        let use_ = &w.memory_use;
+        let (peak, base) = use_.vm_hwm_kib.zip(use_.baseline_vm_hwm_kib)?;
+        let code = use_.jit.map(|jit| jit.code_kib);
+        let metadata = use_.jit.map(|jit| jit.explained_kib() - jit.code_kib);
+        Some(Self { base, code, metadata, rest: use_.unexplained_kib.unwrap_or(peak - base) })
     }
 }
 
@@ -156,7 +163,7 @@ fn memory_plot(tier: &TierResult) -> Result<Option<String>, PlotError> {
     let mut bars: Vec<Bar> = parts.iter().map(bar).collect();
     let peak = |b: &Bar| b.base + b.parts.iter().sum::<f64>() + b.rest;
     bars.sort_by(|a, b| peak(b).total_cmp(&peak(a)));
-    let legend: &[&str] = if counted { &["JIT code", "JIT metadata"] } else { &[] };
+    let legend: &[&str] = if counted { &["JIT code", "JIT heap and library"] } else { &[] };
     plot::memory(&bars, legend, &format!("Peak memory of {} by parts, as in the table below", tier.tier)).map(Some)
 }
 
@@ -170,6 +177,7 @@ impl Row {
         let (code, metadata) = (part(|p| p.code), part(|p| p.metadata));
         let remainder = part(|p| (p.code.is_some() || p.metadata.is_some()).then_some(p.rest));
         let use_ = &w.memory_use;
+        let jit = |part: fn(&JitMemory) -> f64| format::kib(use_.jit.as_ref().map(part));
         let iterations = |k: Option<f64>| k.map_or_else(|| format::NONE.to_owned(), |k| format!("{k:.0}"));
         Self {
             name: w.name.clone(),
@@ -192,7 +200,13 @@ impl Row {
             memory: format::estimate(w.memory.as_ref()),
             memory_base: format::kib(use_.baseline_vm_hwm_kib),
             memory_tier: format::kib(use_.vm_hwm_kib),
-            private: format::kib(use_.uss_kib),
+            private: pair(use_.baseline_uss_kib, use_.uss_kib),
+            proportional: pair(use_.baseline_pss_kib, use_.pss_kib),
+            code_freed: jit(|j| j.code_freed_kib),
+            heap: jit(|j| j.heap_kib),
+            records: jit(|j| j.metadata_kib),
+            compile_peak: jit(|j| j.compile_peak_kib),
+            library: jit(|j| j.library_kib),
             code: format::kib(code),
             metadata: format::kib(metadata),
             remainder: format::kib(remainder),
@@ -223,4 +237,9 @@ impl Row {
                 .map(|n| Sortable(counter(n))),
         }
     }
+}
+
+/// A size of the baseline and of the tier.
+fn pair(baseline: Option<f64>, tier: Option<f64>) -> String {
+    format!("{} → {}", format::kib(baseline), format::kib(tier))
 }

@@ -164,6 +164,13 @@ done
         runs[0].clone()
     }
 
+    /// The whole lines of the journal of the only run, which may end in the middle of one.
+    pub(crate) fn journal_so_far(&self) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(self.the_run().join("journal.jsonl")).unwrap_or_default();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+
     /// The journal of the only run, line by line.
     pub(crate) fn journal(&self) -> Vec<serde_json::Value> {
         let text = fs::read_to_string(self.the_run().join("journal.jsonl")).unwrap_or_default();
