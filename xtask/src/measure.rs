@@ -194,11 +194,7 @@ fn measure(args: &Args, interrupt: &Interrupt) -> Result<ExitCode> {
 /// Makes a new run's directory, with the module that it measures inside.
 fn begin(args: &Args, python: &Interpreter, many: bool) -> Result<(RunDir, Notes)> {
     let (plan, mut notes) = plan::new(args, python)?;
-    let module = if plan.tiers.iter().any(|tier| TierKind::needs_module(tier)) {
-        Some(module_for(args, python, &mut notes)?)
-    } else {
-        None
-    };
+    let module = if plan.tiers.iter().any(TierKind::needs_module) { Some(module_for(args, python, &mut notes)?) } else { None };
     let mut manifest = plan.manifest(&project::root());
     manifest.module_sha256.clone_from(&notes.module_sha256);
     if args.until_decided {
@@ -275,7 +271,7 @@ fn reopen(args: &Args, name: &str) -> Result<(RunDir, Notes)> {
         return Ok((dir, notes));
     }
     if !Sites::exist(&sites_folder(&dir)?, &manifest.tiers) {
-        let needed = manifest.tiers.iter().any(|tier| TierKind::needs_module(tier));
+        let needed = manifest.tiers.iter().any(TierKind::needs_module);
         let before = notes.module_sha256.clone();
         let module = if needed { Some(module_for(args, &python, &mut notes)?) } else { None };
         if let Some(module) = module.as_ref().filter(|_| before.is_some() && before != notes.module_sha256) {

@@ -212,12 +212,15 @@ fn parse_journal(text: &str, path: &Path) -> Result<Vec<JournalRecord>, StoreErr
         .collect()
 }
 
+/// What the names of files begin with that are being written.
+const UNFINISHED: &str = ".write-";
+
 /// Replaces a file's contents so that a crash leaves the old contents or the new ones, making its folder if
 /// need be.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new().prefix(".write-").tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_data()?;
     // A temporary file is private to its owner; results are for all to read.

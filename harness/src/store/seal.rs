@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{RunDir, StoreError, write_atomically};
+use super::{RunDir, StoreError, UNFINISHED, write_atomically};
 use crate::interpreters::digest;
 use crate::pyperf::{PyperfError, Suite};
 
@@ -82,6 +82,7 @@ impl Seal {
 
     /// Seals a run as it is now.
     pub fn write(dir: &RunDir) -> Result<(), StoreError> {
+        sweep(dir)?;
         let mut text = String::new();
         for file in files(dir)? {
             let path = dir.root().join(&file);
@@ -145,6 +146,23 @@ fn cut_off(path: &Path) -> Option<DamageKind> {
         Err(PyperfError::EmptyFile { .. }) => Some(DamageKind::CutOff(None)),
         _ => None,
     }
+}
+
+/// Takes away what a kill in the middle of a write has left: files that never got their names.
+fn sweep(dir: &RunDir) -> Result<(), StoreError> {
+    let mut folders = vec![dir.root().to_owned()];
+    while let Some(folder) = folders.pop() {
+        let read = |source| StoreError::Read { path: folder.clone(), source };
+        for entry in std::fs::read_dir(&folder).map_err(read)?.flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.extend((name != "site").then_some(path));
+            } else if name.to_string_lossy().starts_with(UNFINISHED) {
+                std::fs::remove_file(&path).map_err(|source| StoreError::Write { path, source })?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The files that a seal is about, relative to the run: the records and the raw results. What can be made again from
