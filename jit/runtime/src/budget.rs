@@ -15,7 +15,7 @@ const SAVED: u64 = 2;
 const CALL: u64 = 20;
 
 /// What an exit costs, in nanoseconds: the frame is rebuilt, and the rest of the call or round is interpreted.
-const EXIT: u64 = 600;
+const EXIT: u64 = 1500;
 
 /// The share of the process's time that compiling may take, in hundredths.
 pub(crate) const SHARE: u64 = 33;
@@ -26,6 +26,9 @@ const YOUTH: u64 = 1_000_000_000;
 /// What a code unit is expected to take to compile, in nanoseconds, and how many code units outweigh that expectation.
 const EXPECTED: u64 = 12_000;
 const EXPECTED_UNITS: u64 = 2000;
+
+/// What compiling anything at all takes, in nanoseconds: the compiler's own code and data are touched for the first time.
+const FIRST: u64 = 4_000_000;
 
 /// As how many code units what every compilation takes counts.
 const LEAST: u64 = 100;
@@ -103,7 +106,7 @@ impl Budget {
         self.last = now;
         let run = now.saturating_sub(self.spent);
         let share = u128::from(run) * u128::from(self.share) * u128::from(run.min(YOUTH)) / (100 * u128::from(YOUTH));
-        u128::from(self.spent + self.begun + self.cost(units)) <= share
+        u128::from(FIRST + self.spent + self.begun + self.cost(units)) <= share
     }
 
     /// So many code units are being compiled.
