@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
 const FILES: &[&str] = &[
+    "arguments.c",
     "bind.c",
     "builtins.c",
     "calls.c",

@@ -27,7 +27,7 @@ mod views;
 
 pub use views::{View, ViewPlan, plan_view};
 
-use pepjit_ir::{Field, Function, Helper, Ownership, Slot, Type, Value, op::Reason};
+use pepjit_ir::{Field, Function, Helper, Ownership, Parameter, Slot, Type, Value, op::Reason};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -184,6 +184,11 @@ pub struct ExitRecord {
     pub drops: Vec<u32>,
 }
 
+/// The parameters of which the callee has a unit, a bit each: what [`Addresses::settle`] is told. (What comes after the 64th stays with the caller.)
+pub fn owned_bits(parameters: &[Parameter]) -> u64 {
+    parameters.iter().zip(0..64).fold(0, |bits, (parameter, at)| bits | u64::from(parameter.owned) << at)
+}
+
 /// How an exit makes an entry of a value.
 fn exit_kind(func: &Function, value: Value, ownership: Ownership) -> ExitKind {
     match func.ty(value) {
@@ -228,6 +233,8 @@ pub struct Addresses {
     pub bind: u64,
     /// `unbind(values, count)`: gives up what `bind` left.
     pub unbind: u64,
+    /// `settle(callable, args, nargsf, kwnames, owned)`: gives up the caller's references of arguments (a bit each) of which the callee has its own.
+    pub settle: u64,
     /// `call_bound(callable, values) -> object`: the interpreter calls the function with a borrowed value for each parameter.
     pub call_bound: u64,
     /// Whether each parameter is a positional one: no `*args`, `**kwargs`, keyword-only ones.

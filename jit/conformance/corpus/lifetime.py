@@ -135,6 +135,137 @@ def argument_lives_until_the_callee_ends():
     return log
 
 
+def rebinds(log, first, second, third):
+    local = Tracked(log, "local")
+    second = Tracked(log, "second again")
+    log.append("rebound")
+    del third
+    log.append("deleted")
+    return local.tag, second.tag, first.tag
+
+
+@case
+def arguments_belong_to_the_callee():
+    def method(log, k):
+        return rebinds(log, Tracked(log, f"first {k}"), Tracked(log, f"second {k}"), Tracked(log, f"third {k}"))
+
+    def named(log, k):
+        return rebinds(log, third=Tracked(log, f"third {k}"), second=Tracked(log, f"second {k}"), first=Tracked(log, f"first {k}"))
+
+    def kept(log, k):
+        first = Tracked(log, f"first {k}")
+        return rebinds(log, first, first, Tracked(log, f"third {k}")), first.tag
+    out = []
+    for call in (method, named, kept):
+        for k in range(HOT):
+            log = []
+            call(log, k)
+            log.append("after")
+        out.append(log)
+    return out
+
+
+@case
+def arguments_of_calls_that_are_not_known():
+    def swallow(log, item, *rest, last=None):
+        item = rest = last = None  # noqa: F841
+        log.append("swallowed")
+
+    class Swallower:
+        def __call__(self, log, item):
+            item = None  # noqa: F841
+            log.append("swallowed by an instance")
+
+        def method(self, log, item):
+            item = None  # noqa: F841
+            log.append("swallowed by a method")
+
+    def generator(log, item):
+        item = None  # noqa: F841
+        yield log.append("swallowed by a generator")
+
+    def f(call, log, k):
+        call(log, Tracked(log, k))
+        log.append("after")
+
+    def g(call, log, k):
+        call(log, Tracked(log, f"a{k}"), Tracked(log, f"b{k}"), last=Tracked(log, f"c{k}"))
+        log.append("after")
+    instance = Swallower()
+    calls = [swallow, instance, instance.method, generator, lambda log, item: log.append(item.tag), str.format, list.append]
+    logs = []
+    for k in range(HOT):
+        logs = []
+        for call in calls:
+            log = []
+            outcome(f, call, log, k)
+            logs.append([str(entry) for entry in log])
+        log = []
+        g(swallow, log, k)
+        logs.append(log)
+    return logs
+
+
+@case
+def a_callee_that_raises_gives_up_its_arguments():
+    def g(log, item, fail):
+        item = Tracked(log, "another")
+        if fail:
+            raise ValueError(fail)
+        return item.tag
+
+    def f(log, k, fail):
+        try:
+            return g(log, Tracked(log, k), fail)
+        except ValueError as error:
+            log.append(f"caught {error}")
+        finally:
+            log.append("finally")
+    out = []
+    for fail in ("", "failed"):
+        for k in range(HOT):
+            log = []
+            f(log, k, fail)
+        out.append(log)
+    log = []
+    out.append([outcome(f, log, 1), outcome(g, log, Tracked(log, "few")), log])
+    return out
+
+
+@case
+def recursion_hands_its_argument_on():
+    def f(log, item, n):
+        if n == 0:
+            item = None
+            log.append("bottom")
+            return 0
+        return 1 + f(log, [item] if n == 2 else item, n - 1)
+
+    def start(log, n):
+        return f(log, Tracked(log, n), n)
+    for _ in range(HOT):
+        log = []
+        start(log, 3)
+        log.append("between")
+        start(log, 0)
+    return log
+
+
+@case
+def the_caller_sees_its_own_arguments_after_the_call():
+    def g(a, b, c):
+        a, b = b, a
+        del c
+        return a, b
+
+    def f(n):
+        x, y = [n], (n, 0.5)
+        out = g(x, y, x), g(y, x, [x]), g(x + [1], y + (1,), None)
+        return out, x, y, sys.getrefcount(x) == sys.getrefcount(x)
+    heat(f, 1)
+    return f(2), outcome(g, 1, 2), g(*[[1], [2], [3]]), g(c=1, a=[2], b=[3])
+
+
 @case
 def container_items_freed_on_store():
     def f(log):

@@ -127,12 +127,13 @@ def collections_go_with_the_call():
         return len(args)
 
     def f(k):
-        return keeps(k, Watched(f"a{k}", log)) + keeps(c=Watched(f"c{k}", log))
+        both = keeps(Watched(f"a{k}", log), Watched(f"b{k}", log), c=Watched(f"c{k}", log), d=Watched(f"d{k}", log))
+        return keeps(k, Watched(f"a{k}", log)) + keeps(c=Watched(f"c{k}", log)) + both
 
     for k in range(HOT):
         f(k)
         log.append("after")
-    return log[:9], log[-9:]
+    return log[:13], log[-13:]
 
 
 @case

@@ -6,7 +6,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{Block, FuncRef, Inst, InstBuilder, Signature, Value};
 use cranelift_codegen::isa::CallConv;
-use pepjit_backend::BackendError;
+use pepjit_backend::{BackendError, owned_bits};
 use pepjit_ir::{Function, FunctionKind, Parameter, Type};
 
 /// All bits of `nargsf` but `PY_VECTORCALL_ARGUMENTS_OFFSET`.
@@ -49,7 +49,7 @@ pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Parameter], direct: FuncRef)
     if e.addresses.positional {
         e.branch_unless(matches, other);
         e.branch_if(names, other);
-        let object = call_with(&mut e, entry[0], Source::Caller(args), params, direct, fallback)?;
+        let object = call_with(&mut e, &entry, Source::Caller(args), params, direct, fallback)?;
         e.fb.ins().return_(&[object]);
     } else {
         e.fb.ins().jump(other, &[]);
@@ -64,7 +64,7 @@ pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Parameter], direct: FuncRef)
     let fits = e.result(call);
     e.branch_unless(fits, fallback);
     let unfit = e.cold_block();
-    let object = call_with(&mut e, entry[0], Source::Bound(bound), params, direct, unfit)?;
+    let object = call_with(&mut e, &entry, Source::Bound(bound), params, direct, unfit)?;
     unbind(&mut e, bound, params);
     e.fb.ins().return_(&[object]);
     e.fb.switch_to_block(unfit);
@@ -98,7 +98,7 @@ enum Source {
 /// `fallback` if one isn't of its parameter's class.
 fn call_with(
     e: &mut Emit<'_>,
-    function: Value,
+    call: &[Value],
     source: Source,
     params: &[Parameter],
     direct: FuncRef,
@@ -119,9 +119,18 @@ fn call_with(
             }
         }
     }
+    // What is bound has a reference of each; of the others the callee's own count.
+    let settled = match source {
+        Source::Caller(_) => owned_bits(params),
+        Source::Bound(_) => u64::MAX,
+    };
+    if settled != 0 {
+        let settled = e.int(settled.cast_signed());
+        e.call(e.addresses.settle, &[call[0], call[1], call[2], call[3], settled], &[]);
+    }
     if e.addresses.function_cell != 0 {
         let cell = e.address(e.addresses.function_cell);
-        e.store(Region::Heap, function, cell, 0);
+        e.store(Region::Heap, call[0], cell, 0);
     }
     if e.addresses.entries != 0 {
         let counter = e.address(e.addresses.entries);

@@ -190,6 +190,10 @@ helpers! {
     CallObject "call_object" (Nullable) array -> NewOrNull [READS WRITES CALLS RAISES];
     /// The same with the last operand a tuple of keyword names.
     CallKeywords "call_keywords" (Nullable) array -> NewOrNull [READS WRITES CALLS RAISES];
+    /// Calls like `call_object`, and gives the operands away: a Python function has its arguments alone.
+    GiveObject "give_object" (OwnNullable) array -> NewOrNull [READS WRITES CALLS RAISES];
+    /// The same with the last operand a tuple of keyword names.
+    GiveKeywords "give_keywords" (OwnNullable) array -> NewOrNull [READS WRITES CALLS RAISES];
     /// `function(*args, **kwargs)`: function, args tuple or iterable, kwargs dict or null.
     CallEx "call_ex" (Obj, Obj, Nullable) plain -> NewOrNull [READS WRITES CALLS RAISES];
     /// `len(a)`, or -1.

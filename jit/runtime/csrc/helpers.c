@@ -589,6 +589,14 @@ static Obj call(Obj *items, int64_t count, Obj names)
 
 static Obj pepjit_call_object(Obj *items, int64_t count) { return call(items, count, NULL); }
 static Obj pepjit_call_keywords(Obj *items, int64_t count) { return call(items, count - 1, items[count - 1]); }
+static Obj pepjit_give_object(Obj *items, int64_t count) { DONE(pepjit_call_giving(items, count, NULL)); }
+
+static Obj pepjit_give_keywords(Obj *items, int64_t count)
+{
+    Obj result = pepjit_call_giving(items, count - 1, items[count - 1]);
+    Py_DECREF(items[count - 1]);
+    DONE(result);
+}
 
 static Obj pepjit_call_ex(Obj function, Obj arguments, Obj keywords)
 {
@@ -656,7 +664,7 @@ static int64_t pepjit_inline_value_add(Obj instance, Obj value, int64_t index)
     H(get_iter) H(iter_next) H(error_occurred) H(unpack_sequence) H(unpack_ex) H(build_list) H(build_tuple) H(build_map) H(build_set)    \
     H(build_string) H(build_slice) H(list_append) H(list_extend) H(list_to_tuple) H(set_add) H(set_update) H(dict_set_item)              \
     H(dict_update) H(format_simple) H(format_with_spec) H(convert_value) H(str_concat) H(make_function) H(set_function_attribute)        \
-    H(make_cell) H(range_iter) H(call_object) H(call_keywords) H(call_ex) H(len) H(is_instance) H(new_instance) H(inline_value_add)      \
+    H(make_cell) H(range_iter) H(call_object) H(call_keywords) H(give_object) H(give_keywords) H(call_ex) H(len) H(is_instance) H(new_instance) H(inline_value_add)      \
     H(str_append) H(delete_global) H(load_build_class) H(import_name) H(import_from) H(is_pattern) H(match_keys) H(match_class)          \
     H(dict_merge) H(raise) H(handled) H(set_raised) H(push_exc_info) H(pop_except) H(check_exc_match) H(with_except_start) H(load_special) \
     H(native_none) H(native_one) H(native_fast0) H(native_fast1) H(native_fast2) H(native_fast3) H(quick_len)              \

@@ -148,6 +148,8 @@ static inline bool is_observed(pepjit_frame *frame)
     return buffer != NULL && buffer[VIEW_OBSERVED] != 0;
 }
 
+/* Calls what is first (then a receiver or null, arguments) and takes a reference of each item, the names excepted. */
+PyObject *pepjit_call_giving(PyObject **items, int64_t count, PyObject *names);
 /* How many frames have been looked at and not left since: meanwhile pepjit_quiet_breaker is no breaker's value. */
 extern int64_t pepjit_observed;
 /* How many deallocations native code waits for, in all threads: it may be without a frame of its own. */

@@ -144,6 +144,9 @@ void pepjit_forget_view(PyThreadState *tstate, pepjit_frame *frame);
 /* Binds the arguments of a vectorcall to the function's parameters (in the order of its locals, `*args` and `**kwargs` included) as the
  * interpreter would: 1 and as many owned references in `out`, or 0 (nothing is set) if the call doesn't fit or only the interpreter can tell. */
 int64_t pepjit_bind(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *names, PyObject **out);
+/* Gives up the references that the caller of a vectorcall has of these arguments (a bit each), where it's known to need them no more: the callee
+ * has references of its own. */
+void pepjit_settle(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *names, uint64_t owned);
 /* Gives up so many references. */
 void pepjit_unbind(PyObject **values, int64_t count);
 /* Has the interpreter call the function with a (borrowed) value for each parameter. */

@@ -275,6 +275,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_pop_frame(tstate: ThreadState, light: Frame);
     pub(crate) fn pepjit_forget_view(tstate: ThreadState, frame: Frame);
     pub(crate) fn pepjit_bind(function: Object, args: *const Object, nargsf: usize, names: Object, out: *mut Object) -> i64;
+    pub(crate) fn pepjit_settle(function: Object, args: *const Object, nargsf: usize, names: Object, owned: u64);
     pub(crate) fn pepjit_unbind(values: *mut Object, count: i64);
     pub(crate) fn pepjit_call_bound(function: Object, values: *const Object) -> Object;
     pub(crate) static mut pepjit_scratch: [Object; 1024];

@@ -214,6 +214,7 @@ impl<'a> UnitLinkage<'a> {
             exit_loop: ffi::pepjit_exit_loop as *const () as u64,
             bind: ffi::pepjit_bind as *const () as u64,
             unbind: ffi::pepjit_unbind as *const () as u64,
+            settle: ffi::pepjit_settle as *const () as u64,
             call_bound: ffi::pepjit_call_bound as *const () as u64,
             positional: unit.positional,
             // SAFETY: set once by the C side's initialisation, before any compilation.

@@ -160,12 +160,19 @@ extern "C" fn vectorcall(callable: u64, args: *const u64, nargsf: u64, names: u6
             let tstate: u64 = unsafe { call::words(unit.addresses.current_tstate, &[]) };
             machine::box_result(&unit, machine::run(&unit, tstate, 0, words))
         };
+        let settle = |owned: u64| {
+            let words = [callable, args.expose_provenance() as u64, nargsf, names, owned];
+            // SAFETY: the vectorcall's own arguments, of which the callee has references.
+            unsafe { call::words::<()>(unit.addresses.settle, &words) };
+        };
         if let Some(words) = machine::arguments(&unit, args, nargsf, names) {
+            settle(pepjit_backend::owned_bits(&unit.params));
             return run(&words);
         }
         if let Some(mut bound) = machine::Bound::new(&unit, callable, args, nargsf, names)
             && let Some(words) = bound.words()
         {
+            settle(u64::MAX);
             return run(&words);
         }
     }

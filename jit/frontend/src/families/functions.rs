@@ -447,9 +447,16 @@ impl Translator<'_> {
         self.join(slow, Vec::new());
         self.block = slow;
         let operands: Vec<Entry> = self.frame.stack[self.frame.stack.len() - site.operands..].to_vec();
-        let values: Vec<Value> = operands.into_iter().map(|entry| self.value(entry)).collect();
-        let object = self.build().call(generic_helper(site), &values);
-        self.drop_operands(site.operands)?;
+        let object = if let Some(giving) = self.giving(generic_helper(site), &operands) {
+            let values: Vec<Value> = operands.into_iter().map(|entry| self.owned(entry)).collect();
+            self.frame.stack.truncate(self.frame.stack.len() - site.operands);
+            self.build().call(giving, &values)
+        } else {
+            let values: Vec<Value> = operands.into_iter().map(|entry| self.value(entry)).collect();
+            let object = self.build().call(generic_helper(site), &values);
+            self.drop_operands(site.operands)?;
+            object
+        };
         let failed = self.op(Op::IsNull, &[object]);
         self.throw_if(failed);
         self.func.values[object.index()].ty = Type::OBJECT;

@@ -344,12 +344,30 @@ impl Translator<'_> {
         Ok(status)
     }
 
+    /// The helper that gives the operands of a call away, if it makes a difference to an argument that nobody else may have.
+    pub(crate) fn giving(&self, helper: Helper, operands: &[Entry]) -> Option<Helper> {
+        let giving = match helper {
+            Helper::CallObject => Helper::GiveObject,
+            Helper::CallKeywords => Helper::GiveKeywords,
+            _ => return None,
+        };
+        let plain = [Type::INT, Type::FLOAT, Type::STR, Type::BOOL, Type::NONE].into_iter().fold(Type::EMPTY, Type::union);
+        let dies = |operand: &Entry| matches!(operand, Entry::Value(_, Owner::Slot)) && !self.ty(*operand).is_subtype(plain);
+        operands.iter().skip(1).any(dies).then_some(giving)
+    }
+
     /// Pops `count` operands, calls a helper with them in stack order, gives them up; returns the unchecked result.
     pub(crate) fn generic_call(&mut self, helper: Helper, count: usize, more: &[i64]) -> Step<Value> {
         self.generic += 1;
         self.secure();
         let depth = self.frame.stack.len().checked_sub(count).map_or_else(|| unsupported("stack"), Ok)?;
         let operands: Vec<Entry> = self.frame.stack[depth..].to_vec();
+        if let Some(giving) = self.giving(helper, &operands) {
+            self.before_call();
+            let args: Vec<Value> = operands.into_iter().map(|operand| self.owned(operand)).collect();
+            self.frame.stack.truncate(depth);
+            return Ok(self.build().call(giving, &args));
+        }
         let mut args: Vec<Value> = Vec::new();
         for operand in &operands {
             args.push(self.value(*operand));

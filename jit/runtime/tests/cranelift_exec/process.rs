@@ -305,6 +305,9 @@ extern "C" fn call_bound(callable: u64, values: *const u64) -> u64 {
     0xb0d
 }
 
+/// The callers of the tests keep what they pass.
+extern "C" fn settle(_callable: u64, _args: *const u64, _nargsf: u64, _names: u64, _owned: u64) {}
+
 extern "C" fn current_tstate() -> u64 {
     log(|log| log.thread)
 }
@@ -427,6 +430,7 @@ impl Process {
             fallback: fallback as *const () as u64,
             bind: bind as *const () as u64,
             unbind: unbind as *const () as u64,
+            settle: settle as *const () as u64,
             call_bound: call_bound as *const () as u64,
             positional: true,
             current_tstate: current_tstate as *const () as u64,
