@@ -28,6 +28,7 @@ MODES = {
     "off": {"PEPJIT": "0"},
     "self-test": {"PEPJIT": "0"},
     "on": {"PEPJIT": "1", "PEPJIT_THRESHOLD": "30"},
+    "thrifty": {"PEPJIT": "1", "PEPJIT_THRESHOLD": "10", "PEPJIT_SHARE": "1000"},
     "forced": {"PEPJIT": "1", "PEPJIT_THRESHOLD": "0"},
     "exits": {"PEPJIT": "1", "PEPJIT_THRESHOLD": "0", "PEPJIT_EXIT": "every"},
     "random-exits-1": {"PEPJIT": "1", "PEPJIT_THRESHOLD": "0", "PEPJIT_EXIT": "random:1"},
@@ -38,7 +39,7 @@ MODES = {
 """The environment of each mode. `self-test` is `off` once more: a difference there is a case that isn't deterministic."""
 
 GROUPS = {"random-exits": ["random-exits-1", "random-exits-2", "random-exits-3"]}
-DEFAULT_MODES = "on,forced,exits,random-exits,reference"
+DEFAULT_MODES = "on,thrifty,forced,exits,random-exits,reference"
 COMPARED = ("stdout", "stderr", "result", "exception")
 
 
@@ -89,7 +90,7 @@ def find_module(options):
 def child_environment(mode):
     """The environment of a child: the mode's variables, and nothing else that changes Python's behaviour."""
     kept = {key: value for key, value in os.environ.items()
-            if not key.startswith(("PYTHON", "PEPJIT")) or key in ("PEPJIT_HOT", "PYTHONHOME")}
+            if not key.startswith(("PYTHON", "PEPJIT")) or key in ("PEPJIT_HOT", "PEPJIT_VERIFY", "PEPJIT_VERBOSE", "PYTHONHOME")}
     return {**kept, **MODES[mode], "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
 
 
