@@ -297,7 +297,7 @@ static void deactivate(struct pepjit_generator *known)
 /* Gives generators up that live too shortly to pay. False: they are. */
 static bool pays(struct pepjit_generator *known)
 {
-    if (++known->made < JUDGED_AFTER) {
+    if (++known->made < JUDGED_AFTER && known->saved > -MOST_LOST) {
         return true;
     }
     bool enough = known->saved >= (int64_t)known->made * COST_OF_MAKING || pepjit_rs_forced();

@@ -12,6 +12,9 @@ extern const char pepjit_resume_magic;
 /* After so many generators it's judged whether ours pay: making one, and ending it, costs about so many nanoseconds more than in the interpreter. */
 enum { JUDGED_AFTER = 512, COST_OF_MAKING = 60 };
 
+/* What generators may have lost, in nanoseconds, before they're judged at once. */
+enum { MOST_LOST = 20000 };
+
 enum { MOST_POINTS = 12, MOST_PROLOGUE = 24, MOST_DEPTH = 60 };
 
 /* An instruction before RETURN_GENERATOR. */

@@ -353,16 +353,30 @@ static inline uint64_t *known_word(const void *function, uint64_t *bit)
     return &known_functions[hash >> 6];
 }
 
+/* Addresses of functions that were known and whose end has been told: others that live there, one after the other, are not known. */
+enum { FORGOTTEN = 64 };
+static PyObject *forgotten[FORGOTTEN];
+
+static PyObject **forgotten_slot(PyObject *function)
+{
+    uintptr_t address = (uintptr_t)function;
+    return &forgotten[(address >> 4 ^ address >> 10) % FORGOTTEN];
+}
+
 void pepjit_know_function(PyObject *function)
 {
     uint64_t bit;
     *known_word(function, &bit) |= bit;
+    PyObject **slot = forgotten_slot(function);
+    if (*slot == function) {
+        *slot = NULL;
+    }
 }
 
 static bool is_known(PyFunctionObject *function)
 {
     uint64_t bit;
-    return (*known_word(function, &bit) & bit) != 0;
+    return (*known_word((PyObject *)function, &bit) & bit) != 0 && *forgotten_slot((PyObject *)function) != (PyObject *)function;
 }
 
 static int on_function(PyFunction_WatchEvent event, PyFunctionObject *function, PyObject *new_value)
@@ -382,7 +396,9 @@ static int on_function(PyFunction_WatchEvent event, PyFunctionObject *function, 
         break;
     case PyFunction_EVENT_DESTROY:
         if (is_known(function)) {
-            pepjit_rs_function_event(PEPJIT_FUNCTION_DESTROYED, (PyObject *)function, NULL);
+            if (pepjit_rs_function_event(PEPJIT_FUNCTION_DESTROYED, (PyObject *)function, NULL)) {
+                *forgotten_slot((PyObject *)function) = (PyObject *)function;
+            }
         }
         break;
     default:

@@ -329,7 +329,8 @@ enum { PEPJIT_DICT_ADDED = 0, PEPJIT_DICT_MODIFIED = 1, PEPJIT_DICT_DELETED = 2,
 int pepjit_rs_dict_event(int event, PyObject *dict, PyObject *key, PyObject *new_value);
 void pepjit_rs_type_event(PyObject *type);                                                /* before the change */
 enum { PEPJIT_FUNCTION_CODE = 0, PEPJIT_FUNCTION_DEFAULTS = 1, PEPJIT_FUNCTION_KWDEFAULTS = 2, PEPJIT_FUNCTION_DESTROYED = 3 };
-void pepjit_rs_function_event(int event, PyObject *function, PyObject *new_value); /* before the change; creation isn't reported */
+/* Before the change; creation isn't reported. Of an end: whether nothing is known of the function any more. */
+int pepjit_rs_function_event(int event, PyObject *function, PyObject *new_value);
 void pepjit_rs_code_destroyed(PyObject *code);
 /* The end of a function is reported only if it has been made known. */
 void pepjit_know_function(PyObject *function);

@@ -163,9 +163,16 @@ fn borrow<T>(action: impl FnOnce(&mut Engine) -> T) -> Option<T> {
 
 /// Something has happened that compiled code must hear of.
 pub(crate) fn notify(event: Event) {
-    if borrow(|engine| engine.handle(&event)).is_none() {
+    tell(event);
+}
+
+/// The same; whether it could be told at once.
+pub(crate) fn tell(event: Event) -> bool {
+    let told = borrow(|engine| engine.handle(&event)).is_some();
+    if !told {
         MISSED.0.borrow_mut().push(event);
     }
+    told
 }
 
 /// A name of a dict changes: the text is only copied if nobody can be told now. Whether it's done, and nothing relies on the name any more.

@@ -100,7 +100,7 @@ pub(crate) fn gain(built: &Built) -> i32 {
 }
 
 /// What it costs to resume a generator, against the interpreter.
-const RESUMING: i32 = 4;
+const RESUMING: i32 = 9;
 
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_forced() -> c_int {

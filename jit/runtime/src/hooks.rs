@@ -416,9 +416,12 @@ extern "C" fn pepjit_rs_type_event(ty: Object) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn pepjit_rs_function_event(event: c_int, function: Object, _new_value: Object) {
+extern "C" fn pepjit_rs_function_event(event: c_int, function: Object, _new_value: Object) -> c_int {
     let address = function as usize;
-    engine::notify(if event == FUNCTION_DESTROYED { Event::FunctionGone(address) } else { Event::FunctionChanged(address) });
+    if event == FUNCTION_DESTROYED {
+        return engine::tell(Event::FunctionGone(address)).into();
+    }
+    engine::notify(Event::FunctionChanged(address));
     if event == FUNCTION_CODE {
         // Compiled code of it may be running, and counts on whoever runs it to hold the code object.
         // SAFETY: the function is alive, and has its old code still.
@@ -431,6 +434,7 @@ extern "C" fn pepjit_rs_function_event(event: c_int, function: Object, _new_valu
         // Nobody starts compiled code of it any more. Finalisers may run here, where an attribute is set.
         engine::with(|_| ());
     }
+    0
 }
 
 #[unsafe(no_mangle)]

@@ -88,6 +88,14 @@ impl Translator<'_> {
 
     /// Calls whatever is on the stack, through the interpreter's own protocol.
     fn call_generic(&mut self, site: &Site) -> Step {
+        // The interpreter calls a function that has just been made without leaving its loop; from here a call enters it anew.
+        let made = match site.callable {
+            Entry::Value(callable, _) => self.func.def(callable).is_some_and(|def| def.imm == Imm::Helper(Helper::MakeFunction)),
+            _ => false,
+        };
+        if made {
+            self.generic += INTERPRETED_CALL;
+        }
         self.generic_op(generic_helper(site), site.operands, &[])
     }
 
@@ -543,6 +551,9 @@ impl Translator<'_> {
         Ok(())
     }
 }
+
+/// What a call of a function that has just been made costs through the interpreter's protocol, beside what other generic operations do.
+const INTERPRETED_CALL: u32 = 8;
 
 /// The helper that does a call in the interpreter's way.
 fn generic_helper(site: &Site) -> Helper {

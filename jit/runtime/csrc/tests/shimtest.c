@@ -29,12 +29,13 @@ int pepjit_rs_dict_event(int event, PyObject *dict, PyObject *key, PyObject *val
     return unreliable_after_event;
 }
 void pepjit_rs_type_event(PyObject *type) { note(PyUnicode_FromFormat("type %s", ((PyTypeObject *)type)->tp_name)); }
-void pepjit_rs_function_event(int event, PyObject *function, PyObject *value)
+int pepjit_rs_function_event(int event, PyObject *function, PyObject *value)
 {
     (void)function, (void)value;
     if (event != PEPJIT_FUNCTION_DESTROYED) {
         note(PyUnicode_FromFormat("function %d", event));
     }
+    return 0;
 }
 void pepjit_rs_code_destroyed(PyObject *code) { (void)code; }
 
