@@ -4,6 +4,39 @@ from corpus_api import HOT, case, drive, heat, outcome
 
 
 @case
+def append_to_a_list_that_is_being_sorted():
+    class Holder:
+        def __init__(self, items):
+            self.items = items
+
+        def append(self, item):
+            self.items.append(item)
+
+    holder = Holder([])
+
+    class Item:
+        def __init__(self, key):
+            self.key = key
+
+        def __lt__(self, other):
+            holder.append(1)
+            return self.key < other.key
+
+    def f(count):
+        holder.items = [Item(-key) for key in range(count)]
+        try:
+            holder.items.sort()
+        except ValueError as error:
+            return str(error), [item.key for item in holder.items]
+
+    for _ in range(HOT * 4):
+        holder.append(0)
+    for _ in range(HOT):
+        f(3)
+    return f(5), f(1)
+
+
+@case
 def build_literals():
     def f(a, b):
         return [a, b], (a, b), {a: b}, {a, b}, [], (), {}, [a, [b, (a,)]], {"k": a, **{"m": b}}, [*[a], *(b, a)], (*"xy", a)

@@ -187,7 +187,8 @@ impl Translator<'_> {
     pub(super) fn append(&mut self, list: Value, item: Value) {
         let size = self.op_imm(Op::LoadField, &[list], Imm::Field(Field::VarSize));
         let room = self.op_imm(Op::LoadField, &[list], Imm::Field(Field::ListAllocated));
-        let fits = self.op_imm(Op::IntCmp, &[size, room], Imm::Cond(Cond::Below));
+        // Of a list that is being sorted it's -1.
+        let fits = self.op_imm(Op::IntCmp, &[size, room], Imm::Cond(Cond::Lt));
         let (fast, slow) = self.fork(fits);
         self.cold(slow);
         let done = self.func.add_block();
