@@ -52,12 +52,14 @@ pub struct Evidence {
     pub judgement: Option<Judgement>,
     /// How its workloads warm up.
     pub curves: Vec<Curves>,
+    /// Its folder.
+    pub root: PathBuf,
 }
 
 impl Evidence {
     /// From a run's raw files.
     pub fn new(data: &RunData, options: Options, judgement: Option<Judgement>) -> Result<Self, AnalysisError> {
-        Ok(Self { analysis: data.analyse(options)?, judgement, curves: curves(data) })
+        Ok(Self { analysis: data.analyse(options)?, judgement, curves: curves(data), root: data.root.clone() })
     }
 }
 

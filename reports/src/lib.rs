@@ -11,6 +11,7 @@ pub mod format;
 mod governance;
 mod history;
 mod judgement;
+pub mod pep;
 pub mod plot;
 mod redistributor;
 pub mod runs;

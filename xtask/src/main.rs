@@ -8,6 +8,7 @@ mod governance;
 mod history;
 mod material;
 mod measure;
+mod pep;
 mod progress;
 mod project;
 mod redistributor;
@@ -36,6 +37,8 @@ enum Command {
     Measure(Box<measure::Args>),
     /// Write the report of one run or several, as HTML and Markdown.
     Report(report::Args),
+    /// Write the PEP draft from runs, and check it.
+    Pep(pep::Args),
     /// Hold a run against criteria with thresholds.
     Gate(gate::Args),
     /// Measure how often the gate is wrong, on simulated and real data.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Measure(args) => measure::run(&args),
         Command::Report(args) => report::run(args),
+        Command::Pep(args) => pep::run(args),
         Command::Gate(args) => gate::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Governance(args) => governance::run(args),

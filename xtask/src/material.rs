@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use pepjit_harness::analysis::{Options, RunData};
-use pepjit_harness::criteria::Assessment;
+use pepjit_harness::criteria::{Assessment, Criteria};
 use pepjit_harness::gate::Thresholds;
 use pepjit_harness::timeline::{Day, Deadlines, Timeline};
 use pepjit_reports::{Annexes, Evidence, Material};
@@ -37,6 +37,10 @@ pub(crate) struct Sources {
 /// The runs' folders, and what a document is made from.
 pub(crate) struct Gathered {
     pub(crate) folders: Vec<PathBuf>,
+    /// The folders in which annexes are looked for.
+    pub(crate) beside: Vec<PathBuf>,
+    pub(crate) criteria: Criteria,
+    pub(crate) deadlines: Deadlines,
     pub(crate) material: Material,
 }
 
@@ -65,7 +69,7 @@ impl Sources {
         let timeline = Some(Timeline::new(&deadlines, &said, as_of));
         let beside: Vec<PathBuf> = self.annexes.iter().chain(&folders).cloned().collect();
         let annexes = Annexes::read(&beside)?;
-        Ok(Gathered { folders, material: Material { runs, timeline, annexes } })
+        Ok(Gathered { folders, beside, criteria, deadlines, material: Material { runs, timeline, annexes } })
     }
 }
 
