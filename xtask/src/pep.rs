@@ -13,7 +13,7 @@ use crate::gate::in_project;
 use crate::material::{Gathered, Sources};
 use crate::project;
 
-/// The checks that come from PyPI, pinned.
+/// The checks that are installed, pinned.
 const TOOLS: [(&str, &str); 2] = [("sphinx-lint", "1.0.2"), ("codespell", "2.4.3")];
 
 /// Writes the PEP draft from runs, and checks it
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// The template [default: pep-draft/pep.rst.j2]
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
-    /// Leave out the checks that are installed from PyPI
+    /// Leave out the checks that are installed with pip
     #[arg(long)]
     no_tools: bool,
 }
@@ -90,7 +90,7 @@ fn report(file: &Path, findings: &[Finding]) -> bool {
     !findings.is_empty()
 }
 
-/// Runs the tools from PyPI on a file; whether both are content.
+/// Runs these on a file; whether both are content.
 fn tools(file: &Path) -> Result<bool> {
     let venv = environment()?;
     let words = in_project("pep-draft/words.txt");

@@ -22,8 +22,9 @@ pub(super) fn add(environment: &mut Environment<'_>, sources: &Arc<PepSources>, 
     // Each function has the sources and the notes; which arguments the template gives is its own.
     let with = || (Arc::clone(sources), Arc::clone(notes));
     let (s, n) = with();
-    environment
-        .add_function("fig", move |tier: String, what: String, against: Option<String>| fig(&s, &n, &tier, &what, against));
+    environment.add_function("fig", move |tier: String, what: String, against: Option<String>| {
+        fig(&s, &n, &tier, &what, against.as_deref())
+    });
     let (s, n) = with();
     environment.add_function("run", move |what: String| run(&s, &n, &what));
     let (s, n) = with();
@@ -79,7 +80,7 @@ pub(super) fn tier_note(sources: &PepSources, run: &Evidence, tier: &TierResult)
     (label, note)
 }
 
-fn fig(sources: &PepSources, notes: &Shared, name: &str, what: &str, against: Option<String>) -> Result<String, Error> {
+fn fig(sources: &PepSources, notes: &Shared, name: &str, what: &str, against: Option<&str>) -> Result<String, Error> {
     const KNOWN: [&str; 14] = [
         "speed",
         "change",
@@ -100,7 +101,7 @@ fn fig(sources: &PepSources, notes: &Shared, name: &str, what: &str, against: Op
         return Err(refuse(format!("fig() doesn't know {what:?}; it knows {}", KNOWN.join(", "))));
     }
     let mut notes = lock(notes);
-    let found = tier(sources, name, against.as_deref());
+    let found = tier(sources, name, against);
     let text = found.and_then(|(_, t)| tier_text(t, what));
     let (Some((run, t)), Some(text)) = (found, text) else {
         return Ok(notes.missing(format!("{what} of {name}")));

@@ -68,7 +68,7 @@ fn without_expressions(text: &str) -> String {
     out
 }
 
-/// Without the addresses of links and without roles: `:pep:`836``, `` `text <https://...>`__ ``.
+/// Without the addresses of links, and without roles such as that of a PEP's number.
 fn without_roles(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;
