@@ -306,6 +306,8 @@ mod tests {
 
     #[test]
     fn a_criterion_stands_by_its_status_its_deadline_and_the_best_run() {
+        use Status::{Inconclusive, Met, NotMeasured, NotMet};
+
         let deadlines = Deadlines::load(&project("deadlines.toml")).expect("our own deadlines");
         let mut criteria = Criteria::load(&project("criteria.toml")).expect("our own criteria");
         criteria.all.truncate(5);
@@ -320,7 +322,6 @@ mod tests {
             })
             .collect()
         };
-        use Status::{Inconclusive, Met, NotMeasured, NotMet};
         let one = assessments([NotMet, NotMeasured, NotMet, Met, Met]);
         let timeline = Timeline::new(&deadlines, &[&one], day("2026-11-23"));
         assert_eq!(timeline.steps.len(), 2);

@@ -156,7 +156,7 @@ fn rust_steps(root: &Path, python: Option<&Interpreter>) -> Vec<Step> {
     let mut steps = vec![
         step("format", root, &cargo, &["fmt", "--all", "--check"]),
         rust("clippy", &["clippy", "--workspace", "--all-targets", "--quiet"], &["--", "-D", "warnings"]),
-        rust("rust tests", &["test", "--workspace", "--quiet"], &[]),
+        rust("rust tests", &["test", "--workspace", "--quiet", "--no-fail-fast"], &[]),
     ];
     // cargo-deny isn't part of Rust's toolchain. Advisories need the network: CI asks for them.
     let deny = Command::new(&cargo).args(["deny", "--version"]).stdin(Stdio::null()).output();

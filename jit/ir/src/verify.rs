@@ -18,8 +18,8 @@
 //! **Control flow**
 //! 9. A jump has one target, a branch two, other instructions none. Nothing jumps to the entry block.
 //! 10. A target gets one argument for each parameter, of a subtype of the parameter's type.
-//! 11. Parameters of the entry block: of an entry function, borrowed objects, unboxed ints or unboxed doubles, not more than locals;
-//!     of a loop, one for each local and for each stack entry: owned objects, `Null` (which needs no owner), or, on the stack, words
+//! 11. Parameters of the entry block: of an entry function, objects (borrowed, or owned if they are handed over), unboxed ints or
+//!     unboxed doubles, not more than locals; of a loop, one for each local and for each stack entry: owned objects, `Null` (which needs no owner), or, on the stack, words
 //!     (tagged integers).
 //!
 //! **Frames**

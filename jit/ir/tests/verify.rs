@@ -106,8 +106,8 @@ fn names_what_is_wrong() {
         ("b1(v13, v5)", "b1(v13)", "b1 has 2 parameters and gets 1 arguments"),
         ("b1(v13, v5)", "b1(v13, v13)", "v13 is CInt, where CBool (v5 of b1) is wanted"),
         ("jump -> b1(v13, v5)", "jump -> b0(v0, v4)", "nothing may jump to the entry block"),
-        ("v1: CInt)", "v1: CWord)", "v1 must be a borrowed object, a CInt or a CFloat"),
-        ("v0: Object borrowed", "v0: Object owned", "v0 must be a borrowed object"),
+        ("v1: CInt)", "v1: CWord)", "v1 must be an object, a CInt or a CFloat"),
+        ("v1: CInt)", "v1: CInt owned)", "v1 must be an object, a CInt or a CFloat"),
         ("\"sum\" entry", "\"sum\" loop 4", "the function: 2 parameters for 3 locals and at most 2 stack entries"),
         ("locals 3,", "locals 1,", "the function: 2 parameters of 1 locals"),
         // Frames
