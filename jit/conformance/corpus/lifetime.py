@@ -261,7 +261,7 @@ def the_caller_sees_its_own_arguments_after_the_call():
     def f(n):
         x, y = [n], (n, 0.5)
         out = g(x, y, x), g(y, x, [x]), g(x + [1], y + (1,), None)
-        return out, x, y, sys.getrefcount(x) == sys.getrefcount(x)
+        return out, x, y
     heat(f, 1)
     return f(2), outcome(g, 1, 2), g(*[[1], [2], [3]]), g(c=1, a=[2], b=[3])
 
