@@ -145,7 +145,7 @@ class DifferentialDriver(Folder):
     def test_a_correct_jit_passes_in_every_mode(self):
         code, out, _ = self.with_fake("none", modes=run.DEFAULT_MODES)
         self.assertEqual(code, 0, out)
-        self.assertEqual(out.splitlines()[-1], "84 passed, 0 failed")
+        self.assertEqual(out.splitlines()[-1], "96 passed, 0 failed", "12 cases in 8 modes")
 
     def test_off_against_off_is_identical(self):
         code, out, _ = self.drive("--modes", "self-test")
