@@ -15,9 +15,10 @@ use super::process::{End, Observation, Running, wait_all};
 use super::schedule::Block;
 use crate::model::{Design, Manifest};
 
-/// How long a block's workers warm up, as a share of the window: twice as long as they are timed. A JIT with two stages
-/// compiles the second time after tens of iterations; with less, some processes are timed before that and some after.
-const WARMUP_SHARE: f64 = 2.0;
+/// How long a block's workers warm up, as a share of the window: three times as long as they are timed. A JIT with two stages
+/// compiles the second time after tens of iterations, and one that spares young processes waits with what is less urgent; with
+/// less, some processes are timed before that and some after.
+const WARMUP_SHARE: f64 = 3.0;
 
 /// The common window of a block of this design, in seconds.
 fn window(design: &Design) -> f64 {

@@ -18,7 +18,7 @@ const CALL: u64 = 20;
 const EXIT: u64 = 1500;
 
 /// The share of the process's time that compiling may take, in hundredths.
-pub(crate) const SHARE: u64 = 33;
+pub(crate) const SHARE: u64 = 60;
 
 /// A younger process, in nanoseconds, may spend less: of a tenth of this time a tenth of the share.
 const YOUTH: u64 = 1_000_000_000;
