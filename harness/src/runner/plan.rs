@@ -161,11 +161,11 @@ pub fn checkout(root: &Path) -> (Option<String>, bool) {
 mod tests {
     use super::*;
 
-    const FIVE_MINUTES: Duration = Duration::from_mins(5);
+    const SEVEN_MINUTES: Duration = Duration::from_mins(7);
 
     #[test]
     fn rounds_follow_from_the_time_unless_given() {
-        let fit = |sizes, workloads| fit(DesignKind::Coscheduled, sizes, workloads, 5, 1, FIVE_MINUTES);
+        let fit = |sizes, workloads| fit(DesignKind::Coscheduled, sizes, workloads, 5, 1, SEVEN_MINUTES);
         let small = fit(Sizes::default(), 2);
         assert_eq!((small.rounds, small.window_s), (MAX_ROUNDS, Some(WINDOW_SHARE * 5.0)));
         let given = Sizes { rounds: Some(40), ..Sizes::default() };
@@ -176,19 +176,19 @@ mod tests {
     #[test]
     fn many_workloads_make_processes_shorter_so_that_the_time_is_kept() {
         for kind in [DesignKind::Coscheduled, DesignKind::Interleaved] {
-            let all = fit(kind, Sizes::default(), 43, 5, 1, FIVE_MINUTES);
+            let all = fit(kind, Sizes::default(), 43, 5, 1, SEVEN_MINUTES);
             assert!(all.rounds >= MIN_ROUNDS);
             let total = round_duration(&all, 43, 5, 1) * all.rounds;
-            assert!(total < FIVE_MINUTES.mul_f64(1.35), "{all:?}: {total:?}");
+            assert!(total < SEVEN_MINUTES.mul_f64(1.35), "{all:?}: {total:?}");
         }
     }
 
     #[test]
     fn each_design_has_its_own_sizes() {
-        let interleaved = fit(DesignKind::Interleaved, Sizes::default(), 24, 5, 1, FIVE_MINUTES);
+        let interleaved = fit(DesignKind::Interleaved, Sizes::default(), 24, 5, 1, SEVEN_MINUTES);
         assert_eq!(interleaved.window_s, None);
         let window = Sizes { window: Some(2.0), ..Sizes::default() };
-        let coscheduled = fit(DesignKind::Coscheduled, window, 24, 5, 1, FIVE_MINUTES);
+        let coscheduled = fit(DesignKind::Coscheduled, window, 24, 5, 1, SEVEN_MINUTES);
         assert_eq!(coscheduled.window_s, Some(2.0));
         assert!(round_duration(&interleaved, 24, 5, 2) < round_duration(&interleaved, 24, 5, 1));
     }
