@@ -22,7 +22,7 @@ use super::{Args, places};
 use crate::project;
 
 /// How long a run with default sizes may take.
-const BUDGET: Duration = Duration::from_secs(420);
+const BUDGET: Duration = Duration::from_mins(7);
 
 /// The same with --quick.
 const QUICK_BUDGET: Duration = Duration::from_secs(50);
