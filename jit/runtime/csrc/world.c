@@ -590,15 +590,20 @@ static int is_hidden(PyTypeObject *metaclass, PyObject *name)
     return found != NULL && (Py_TYPE(found)->tp_descr_set != NULL || !(Py_TYPE(found)->tp_flags & Py_TPFLAGS_IMMUTABLETYPE));
 }
 
-PyObject *pepjit_class_attribute(PyObject *type_object, PyObject *name)
+/* What a class has by a name, before any descriptor is asked: NULL if nothing, or if something else answers for the class. */
+static PyObject *of_class(PyObject *type_object, PyObject *name)
 {
-    PyTypeObject *type = (PyTypeObject *)type_object;
     PyTypeObject *metaclass = Py_TYPE(type_object);
     if (!PyType_Check(type_object) || !PyUnicode_CheckExact(name) || metaclass->tp_getattro != PyType_Type.tp_getattro ||
         is_hidden(metaclass, name)) {
         return NULL;
     }
-    PyObject *found = _PyType_Lookup(type, name);
+    return _PyType_Lookup((PyTypeObject *)type_object, name);
+}
+
+PyObject *pepjit_class_attribute(PyObject *type_object, PyObject *name)
+{
+    PyObject *found = of_class(type_object, name);
     if (found == NULL) {
         return NULL;
     }
@@ -631,13 +636,7 @@ int pepjit_class_is_fixed(PyObject *type)
 
 PyObject *pepjit_class_method(PyObject *type_object, PyObject *name)
 {
-    PyTypeObject *type = (PyTypeObject *)type_object;
-    PyTypeObject *metaclass = Py_TYPE(type_object);
-    if (!PyType_Check(type_object) || !PyUnicode_CheckExact(name) || metaclass->tp_getattro != PyType_Type.tp_getattro ||
-        is_hidden(metaclass, name)) {
-        return NULL;
-    }
-    PyObject *found = _PyType_Lookup(type, name);
+    PyObject *found = of_class(type_object, name);
     PyObject *function = found != NULL && Py_IS_TYPE(found, &PyClassMethod_Type) ? wrapped_function(found) : NULL;
     return function != NULL && PyFunction_Check(function) ? function : NULL;
 }
