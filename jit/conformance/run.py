@@ -266,6 +266,17 @@ class Report:
                 print(f"FAIL {mode} {name}")
                 print("".join(f"    {line}\n" for line in failure.splitlines()), end="", flush=True)
 
+    def expect_activity(self, mode, compiled):
+        """A failure if a mode with the JIT has `compiled` nothing."""
+        if is_jit(mode) and not compiled:
+            self.record(mode, "activity", "the JIT compiled no function and no loop: this mode proves nothing. See `stats()` "
+                        "for the reasons, and whether the module was built for this interpreter")
+
+    def conclude(self):
+        """Prints the last line; the exit code."""
+        print(f"{self.passed} passed, {len(self.failures)} failed")
+        return 1 if self.failures else 0
+
 
 def known_differences(path):
     """What differs under the JIT and is accepted for now: case -> reason. Deaths and hangs are never accepted."""
@@ -340,9 +351,8 @@ def run_everything(options):
     with ThreadPoolExecutor(max_workers=options.jobs) as pool:
         list(pool.map(one_file, paths))
     for mode in modes:
-        if is_jit(mode) and not summarise(mode, by_mode[mode]):
-            report.record(mode, "activity", "the JIT compiled no function and no loop: this mode proves nothing. See `stats()` "
-                          "for the reasons, and whether the module was built for this interpreter")
+        if is_jit(mode):
+            report.expect_activity(mode, summarise(mode, by_mode[mode]))
     if not report.passed and not report.failures:
         raise CannotStart(f"no case matches {options.filter!r}: the names are FILE.FUNCTION")
     if options.json:
@@ -355,8 +365,7 @@ def run_everything(options):
             print(f"    {case}: {', '.join(mode for name, mode in failing if name == case)}")
     if report.known_seen:
         print(f"{len(report.known_seen)} cases differ in the way that known_differences.toml describes")
-    print(f"{report.passed} passed, {len(report.failures)} failed")
-    return 1 if report.failures else 0
+    return report.conclude()
 
 
 def mentions(path, wanted):
