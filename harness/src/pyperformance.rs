@@ -50,7 +50,7 @@ pub enum PyperformanceError {
 pub struct Package {
     /// The folder of its benchmarks' manifest.
     pub benchmarks: PathBuf,
-    /// Folders that workers need on their path; none where the interpreter has the package itself.
+    /// Folders that workers need on their path: the package's, where the interpreter doesn't have it, and what benchmarks bring along.
     pub path: Vec<PathBuf>,
     /// Versions, for the record.
     pub version: String,
@@ -108,7 +108,8 @@ fn probe(python: &Path, folder: Option<&Path>) -> Option<Package> {
     let done = command.output().ok().filter(|done| done.status.success())?;
     let found: Probe = serde_json::from_slice(&done.stdout).ok()?;
     let benchmarks = found.root.join("data-files/benchmarks");
-    let path = folder.map(|f| std::path::absolute(f).unwrap_or_else(|_| f.to_owned())).into_iter().collect();
+    let mut path: Vec<PathBuf> = folder.map(|f| std::path::absolute(f).unwrap_or_else(|_| f.to_owned())).into_iter().collect();
+    path.extend(brought_along(&benchmarks));
     benchmarks.join("MANIFEST").is_file().then_some(Package { benchmarks, path, version: found.version })
 }
 
@@ -279,8 +280,12 @@ pub fn workloads(folder: &Path, group: Option<&str>) -> Result<(Vec<WorkloadReco
         if !listing.chosen(group, &entry.name, &tags) {
             continue;
         }
-        let foreign: Vec<String> =
-            metadata.project.dependencies.unwrap_or_default().into_iter().filter(|d| !is_pyperf(d)).collect();
+        let mut foreign = metadata.project.dependencies.unwrap_or_default();
+        if foreign.iter().all(|requirement| is_pyperf(requirement)) {
+            // Some name what they need only where it's pinned.
+            foreign.extend(pinned(&base.join("requirements.txt"))?);
+        }
+        foreign.retain(|requirement| !is_pyperf(requirement));
         if !foreign.is_empty() {
             left_out.push(LeftOut { name: entry.name.clone(), reason: format!("it needs {}", foreign.join(", ")) });
             continue;
@@ -326,6 +331,26 @@ impl Listing {
     }
 }
 
+/// The requirements in a benchmark's file of pinned ones; none if it has no such file.
+fn pinned(path: &Path) -> Result<Vec<String>, PyperformanceError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(PyperformanceError::Read { path: path.to_owned(), source }),
+    };
+    let requirements = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    Ok(requirements.filter(|line| !line.is_empty() && !line.starts_with('-')).map(str::to_owned).collect())
+}
+
+/// Folders of packages that a benchmark of `folder` brings along (2to3 its library, which left CPython with 3.13). On the path, they
+/// needn't be installed into an interpreter that isn't ours, which is what the benchmark does if it can't import them.
+fn brought_along(folder: &Path) -> Vec<PathBuf> {
+    let benchmarks = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = benchmarks.map(|entry| entry.path().join("vendor/src")).filter(|path| path.is_dir()).collect();
+    found.sort();
+    found
+}
+
 /// Whether a requirement is the package that all benchmarks are written with.
 fn is_pyperf(requirement: &str) -> bool {
     let name: String = requirement.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
@@ -347,7 +372,7 @@ mod tests {
         folder
     }
 
-    const MANIFEST: &str = "[includes]\n<default>\n\n[benchmarks]\n\nname\tmetafile\none\t<local>\none_more\t<local:one>\nheavy\t<local>\n\
+    const MANIFEST: &str = "[includes]\n<default>\n\n[benchmarks]\n\nname\tmetafile\none\t<local>\none_more\t<local:one>\nheavy\t<local>\npinned\t<local>\n\
                             ours\t<local>  # a comment\n\n[group default]\n[group few]\none\nours\n-ours\n[group math]\n";
 
     fn files() -> Vec<(&'static str, &'static str)> {
@@ -360,6 +385,12 @@ mod tests {
             ("bm_one/run_benchmark.py", "pass"),
             ("bm_heavy/pyproject.toml", "[project]\ndependencies = [\"pyperf\", \"django\"]\n"),
             ("bm_heavy/run_benchmark.py", "pass"),
+            ("bm_pinned/pyproject.toml", "[project]\ndependencies = [\"pyperf\"]\ndynamic = [\"version\"]\n"),
+            (
+                "bm_pinned/requirements.txt",
+                "# by pip-compile\n--no-binary :all:\npyperf==2.10.0\ndask[distributed]==2024.10.0  # via x\n",
+            ),
+            ("bm_pinned/run_benchmark.py", "pass"),
             ("bm_ours/pyproject.toml", "[tool.pyperformance]\nrunscript = \"main.py\"\ntags = [\"apps\"]\n"),
             ("bm_ours/main.py", "pass"),
         ]
@@ -380,7 +411,14 @@ mod tests {
         );
         assert_eq!(usable[1].tags, ["math"], "inherited");
         assert!(usable[1].script.ends_with("bm_one/run_benchmark.py") && usable[2].script.ends_with("bm_ours/main.py"));
-        assert_eq!(left_out, [LeftOut { name: "heavy".to_owned(), reason: "it needs django".to_owned() }]);
+        let left = |name: &str, reason: &str| LeftOut { name: name.to_owned(), reason: reason.to_owned() };
+        assert_eq!(left_out, [left("heavy", "it needs django"), left("pinned", "it needs dask[distributed]==2024.10.0")]);
+    }
+
+    #[test]
+    fn what_a_benchmark_brings_along_is_found() {
+        let folder = suite(MANIFEST, &[("bm_old/vendor/src/lib/__init__.py", ""), ("bm_new/run_benchmark.py", "")]);
+        assert_eq!(brought_along(folder.path()), [folder.path().join("bm_old/vendor/src")]);
     }
 
     #[test]

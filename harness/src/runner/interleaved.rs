@@ -95,8 +95,7 @@ pub(super) fn calibrate(context: &Context<'_>, workload: usize, cpu: u32) -> Cal
         let finished = context.finish(&running[0], &block, baseline, 0);
         let _ = std::fs::remove_dir_all(&folder);
         let Ok(run) = &finished.outcome else { return Calibration::Failed(finished) };
-        let fastest = run.values.iter().copied().fold(f64::INFINITY, f64::min);
-        let wanted = loops_for(fastest);
+        let wanted = loops_for(seconds_per_loop(run));
         let name = run.metadata.get("name").and_then(crate::pyperf::MetaValue::as_str).map(str::to_owned);
         if wanted <= loops {
             return Calibration::Loops(loops, name);
@@ -107,6 +106,12 @@ pub(super) fn calibrate(context: &Context<'_>, workload: usize, cpu: u32) -> Cal
         }
         loops = wanted;
     }
+}
+
+/// The fastest of a run's values, in seconds per loop: pyperf's values are per *inner* loop, of which a script may do hundreds in each.
+fn seconds_per_loop(run: &Run) -> f64 {
+    let inner_loops = run.number("inner_loops").unwrap_or(1.0).max(1.0);
+    run.values.iter().copied().fold(f64::INFINITY, f64::min) * inner_loops
 }
 
 /// The power of two of loops that makes a value of `seconds` per loop last long enough.
@@ -127,6 +132,15 @@ mod tests {
         assert_eq!(loops_for(0.011), 8);
         assert_eq!(loops_for(1e-12), MAX_LOOPS);
         assert_eq!(loops_for(0.0), 1);
+    }
+
+    #[test]
+    fn inner_loops_count_as_part_of_a_loop() {
+        let mut run = Run { values: vec![3e-6, 2e-6], ..Run::default() };
+        assert!((seconds_per_loop(&run) - 2e-6).abs() < 1e-12);
+        run.metadata.insert("inner_loops".to_owned(), 400_i64.into());
+        assert!((seconds_per_loop(&run) - 8e-4).abs() < 1e-12);
+        assert_eq!(loops_for(seconds_per_loop(&run)), 64);
     }
 
     #[test]
