@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::store::RunDir;
 
 /// The version of `manifest.json` that this crate writes. It reads this one and all before.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// Keys of the free metadata that the runner adds to each pyperf run, and that the analysis reads back.
 ///
@@ -131,12 +131,23 @@ pub struct Design {
     pub values: u32,
     /// Warm-up iterations per process.
     pub warmups: u32,
+    /// Seconds that an interleaved process warms up for at least: how many warm-ups that takes, and whether fewer values do, is
+    /// settled for each workload when its loops are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup_s: Option<f64>,
     /// Seconds of the common window of a co-scheduled block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_s: Option<f64>,
     /// The rounds at which this run is looked at, when it's more than once: planned by `--until-decided`, or noted when
     /// somebody added rounds to what they had seen. Each look gets an equal share of every error rate.
     pub looks: Vec<u32>,
+}
+
+impl Design {
+    /// Warm-ups and values of each interleaved process of a workload.
+    pub fn counts(&self, workload: &WorkloadRecord) -> (u32, u32) {
+        (workload.warmups.unwrap_or(self.warmups), workload.values.unwrap_or(self.values))
+    }
 }
 
 /// The two designs.
@@ -169,6 +180,15 @@ pub struct WorkloadRecord {
     /// Inner loops of one value, calibrated once on the baseline tier; 0 while not calibrated.
     #[serde(default)]
     pub loops: u64,
+    /// Seconds of one value, seen while calibrating.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_s: Option<f64>,
+    /// Warm-ups of each process, where the workload has a number of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmups: Option<u32>,
+    /// Values of each process, where the workload has a number of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<u32>,
     /// Arguments after the script, before the protocol's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,

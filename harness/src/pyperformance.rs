@@ -300,11 +300,9 @@ pub fn workloads(folder: &Path, group: Option<&str>) -> Result<(Vec<WorkloadReco
             tags,
             script,
             sha256,
-            loops: 0,
             args: settings.extra_opts.unwrap_or_default(),
-            task: 0,
-            called: None,
             more_tasks: true,
+            ..WorkloadRecord::default()
         });
     }
     if let (Some(name), true) = (group, usable.is_empty() && left_out.is_empty()) {

@@ -54,7 +54,7 @@ impl Progress {
                     eprintln!("calibrating {workload}");
                 }
             }
-            Event::Started { already, total } => {
+            Event::Started { already, total, left } => {
                 (self.done, self.total) = (already, total);
                 self.bar.set_length(total as u64);
                 self.bar.set_position(already as u64);
@@ -63,6 +63,9 @@ impl Progress {
                 self.bar.set_message("");
                 if already > 0 {
                     self.say(&format!("{already} of {total} blocks were measured before"));
+                }
+                if let Some(left) = left.filter(|_| already < total) {
+                    self.say(&format!("by the calibration, about {} from here", format::span(left.as_secs_f64())));
                 }
             }
             Event::Process { record } => {

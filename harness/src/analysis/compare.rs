@@ -249,7 +249,8 @@ fn command(data: &RunData, tier: &TierRecord, workload: &WorkloadRecord) -> Stri
     words.push(quoted(&workload.script.to_string_lossy()));
     words.extend(workload.args.iter().map(|a| quoted(a)));
     words.extend(["--worker".to_owned(), format!("--worker-task={}", workload.task)]);
-    words.push(format!("--loops {} --warmups {} --values {}", workload.loops.max(1), design.warmups, design.values.max(1)));
+    let (warmups, values) = design.counts(workload);
+    words.push(format!("--loops {} --warmups {warmups} --values {}", workload.loops.max(1), values.max(1)));
     words.push("-o out.json".to_owned());
     words.join(" ")
 }

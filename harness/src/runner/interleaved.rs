@@ -2,10 +2,12 @@
 //!
 //! Two processes that follow each other see nearly the same machine, so drift cancels in the pair's ratio.
 
+use std::time::Duration;
+
 use super::block::{Context, Finished};
 use super::process::{End, Observation, Running, wait_all};
 use super::schedule::Block;
-use crate::model::FailureKind;
+use crate::model::{FailureKind, Manifest};
 use crate::pyperf::Run;
 
 use super::environment::Variables;
@@ -17,6 +19,15 @@ const MIN_VALUE_SECONDS: f64 = 0.05;
 /// More loops than this for one value means that the workload does nothing.
 const MAX_LOOPS: u64 = 1 << 24;
 
+/// Values longer than this are long: fewer of them say as much.
+const LONG_VALUE_SECONDS: f64 = 0.5;
+
+/// So many warm-ups and values a workload with long values takes.
+const OF_LONG: (u32, u32) = (2, 3);
+
+/// Seconds that a process of pyperf's takes beside its iterations.
+const START: f64 = 0.3;
+
 /// Runs a block on `cpu` and hands each process to `finished` as it ends.
 pub(super) fn run_block(context: &Context<'_>, block: &Block, cpu: u32, finished: &mut dyn FnMut(Finished)) {
     let design = &context.manifest.design;
@@ -27,7 +38,8 @@ pub(super) fn run_block(context: &Context<'_>, block: &Block, cpu: u32, finished
             break;
         }
         let loops = context.manifest.workloads[block.workload].loops.max(1);
-        let counts = (loops, design.warmups, design.values);
+        let (warmups, values) = design.counts(&context.manifest.workloads[block.workload]);
+        let counts = (loops, warmups, values);
         let task = context.task(&folder, block.workload, tier, counts, environments[tier].clone(), cpu);
         let mut running = match Running::start(task) {
             Ok(running) => [running],
@@ -41,7 +53,7 @@ pub(super) fn run_block(context: &Context<'_>, block: &Block, cpu: u32, finished
             break;
         }
         let mut done = context.finish(&running[0], block, tier, order);
-        if let Err(failure) = check_count(&done.outcome, design.values) {
+        if let Err(failure) = check_count(&done.outcome, values) {
             done = context.finished(block, tier, order, running[0].record.clone(), Err(failure));
         }
         finished(done);
@@ -62,12 +74,22 @@ fn check_count(outcome: &Result<Run, Failure>, values: u32) -> Result<(), Failur
 
 /// How a calibration ended.
 pub(super) enum Calibration {
-    /// So many loops make a value long enough; and what the script calls the benchmark.
-    Loops(u64, Option<String>),
+    /// What was found.
+    Found(Found),
     /// The workload doesn't run on the baseline.
     Failed(Finished),
     /// The user interrupted it.
     Interrupted,
+}
+
+/// What a calibration finds.
+pub(super) struct Found {
+    /// So many loops make a value long enough.
+    pub(super) loops: u64,
+    /// Seconds of such a value.
+    pub(super) value_s: f64,
+    /// What the script calls the benchmark.
+    pub(super) name: Option<String>,
 }
 
 /// Finds the loops of one value, on the baseline: a power of two, so that small changes of speed between
@@ -80,7 +102,9 @@ pub(super) fn calibrate(context: &Context<'_>, workload: usize, cpu: u32) -> Cal
         let folder = context.new_folder();
         let mut environments = context.environments(&folder, block.hash_seed, &|_| Variables::new());
         let env = std::mem::take(&mut environments[baseline]);
-        let task = context.task(&folder, workload, baseline, (loops, 1, 2), env, cpu);
+        // What lasts long enough in its first iteration need not be run again for that.
+        let counts = if loops == 1 { (1, 0, 1) } else { (loops, 1, 2) };
+        let task = context.task(&folder, workload, baseline, counts, env, cpu);
         let mut running = match Running::start(task) {
             Ok(running) => [running],
             Err(failure) => {
@@ -95,17 +119,38 @@ pub(super) fn calibrate(context: &Context<'_>, workload: usize, cpu: u32) -> Cal
         let finished = context.finish(&running[0], &block, baseline, 0);
         let _ = std::fs::remove_dir_all(&folder);
         let Ok(run) = &finished.outcome else { return Calibration::Failed(finished) };
-        let wanted = loops_for(seconds_per_loop(run));
+        let each = seconds_per_loop(run);
+        let wanted = loops_for(each);
         let name = run.metadata.get("name").and_then(crate::pyperf::MetaValue::as_str).map(str::to_owned);
+        let found = |loops| Calibration::Found(Found { loops, value_s: each * loops as f64, name: name.clone() });
         if wanted <= loops {
-            return Calibration::Loops(loops, name);
+            return found(loops);
         }
         // A first guess from a few loops can be far off where an iteration is short: measure again.
-        if wanted <= loops * 4 || wanted == MAX_LOOPS {
-            return Calibration::Loops(wanted, name);
+        if loops > 1 && wanted <= loops * 4 || wanted == MAX_LOOPS {
+            return found(wanted);
         }
         loops = wanted;
     }
+}
+
+/// How long blocks take one after the other, by what was seen while calibrating; `None` if that wasn't seen of all.
+pub(super) fn duration(manifest: &Manifest, blocks: &[Block]) -> Option<Duration> {
+    let block = |block: &Block| {
+        let workload = &manifest.workloads[block.workload];
+        let (warmups, values) = manifest.design.counts(workload);
+        Some((START + f64::from(warmups + values) * workload.value_s?) * block.tiers.len() as f64)
+    };
+    blocks.iter().map(block).sum::<Option<f64>>().map(Duration::from_secs_f64)
+}
+
+/// Warm-ups and values of a workload whose values last so long, where the design asks for `warmup` seconds of warm-up.
+pub(super) fn iterations(warmup: f64, value: f64, design: (u32, u32)) -> (u32, u32) {
+    if value > LONG_VALUE_SECONDS {
+        return (OF_LONG.0, design.1.min(OF_LONG.1));
+    }
+    let warmups = (warmup / value.max(MIN_VALUE_SECONDS / 4.0)).ceil() as u32;
+    (warmups.max(design.0), design.1)
 }
 
 /// The fastest of a run's values, in seconds per loop: pyperf's values are per *inner* loop, of which a script may do hundreds in each.
@@ -141,6 +186,14 @@ mod tests {
         run.metadata.insert("inner_loops".to_owned(), 400_i64.into());
         assert!((seconds_per_loop(&run) - 8e-4).abs() < 1e-12);
         assert_eq!(loops_for(seconds_per_loop(&run)), 64);
+    }
+
+    #[test]
+    fn warm_ups_last_as_long_as_is_asked_for_and_long_values_are_few() {
+        assert_eq!(iterations(1.5, 0.06, (4, 5)), (25, 5));
+        assert_eq!(iterations(1.5, 0.45, (4, 5)), (4, 5));
+        assert_eq!(iterations(1.5, 2.8, (4, 5)), (2, 3));
+        assert_eq!(iterations(1.5, 0.0, (4, 5)), (120, 5), "a value of no time doesn't warm up for ever");
     }
 
     #[test]

@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use self::block::{Context, Finished};
-use self::interleaved::Calibration;
+use self::interleaved::{Calibration, Found};
 use self::schedule::Block;
 use crate::machine;
 use crate::model::{DesignKind, JournalRecord, Manifest, Outcome, RunDir, meta};
@@ -137,6 +137,8 @@ pub enum Event<'a> {
         already: usize,
         /// Blocks of the whole run.
         total: usize,
+        /// How long the blocks that are left take if all goes as it did while calibrating; `None` where that isn't known.
+        left: Option<Duration>,
     },
     /// A process has ended.
     Process {
@@ -212,7 +214,8 @@ pub fn run(
         // A workload without loops doesn't run on the baseline: there is nothing to compare.
         rest.retain(|block| manifest.workloads[block.workload].loops > 0);
     }
-    observer(Event::Started { already: total - rest.len(), total });
+    let left = interleaved::duration(&manifest, &rest).map(|all| all / u32::try_from(cpus.len()).unwrap_or(1));
+    observer(Event::Started { already: total - rest.len(), total, left });
     if !interrupt.is_set() {
         let context = Context::new(&manifest, sites, scratch.path(), timeout, interrupt);
         run_blocks(dir, &context, &mut journal, rest, &cpus, observer)?;
@@ -346,8 +349,12 @@ fn calibrate(
         observer(Event::Calibrating { workload: &manifest.workloads[workload].name });
         let context = Context::new(manifest, sites, scratch, timeout, interrupt);
         match interleaved::calibrate(&context, workload, cpu) {
-            Calibration::Loops(loops, name) => {
-                manifest.workloads[workload].loops = loops;
+            Calibration::Found(Found { loops, value_s, name }) => {
+                let design = &manifest.design;
+                let counts = design.warmup_s.map(|s| interleaved::iterations(s, value_s, (design.warmups, design.values)));
+                let record = &mut manifest.workloads[workload];
+                (record.loops, record.value_s) = (loops, Some(value_s));
+                (record.warmups, record.values) = counts.unzip();
                 tasks::found(manifest, workload, name.as_deref());
                 dir.write_manifest(manifest)?;
             }

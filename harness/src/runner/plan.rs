@@ -27,6 +27,10 @@ const LEAST_WINDOW_SHARE: f64 = 0.12;
 /// Warm-ups and values of an interleaved process, where there is time for that.
 const ITERATIONS: (u32, u32) = (4, 5);
 
+/// Seconds that an interleaved process warms up for, where there is time for that: a JIT that spares young processes compiles little
+/// in their first second.
+const WARMUP: f64 = 1.5;
+
 /// The fewest of both, and what `--quick` takes.
 const LEAST_ITERATIONS: (u32, u32) = (2, 3);
 
@@ -55,7 +59,8 @@ pub struct Sizes {
 ///
 /// Rounds come first: they are what an interval is made of. Where not even the fewest fit, processes get shorter.
 pub fn fit(kind: DesignKind, sizes: Sizes, workloads: usize, tiers: usize, jobs: usize, budget: Duration) -> Design {
-    let design = |short: bool| {
+    let timed = kind == DesignKind::Interleaved && sizes.values.is_none() && sizes.warmups.is_none();
+    let design = |long: bool, short: bool| {
         let (warmups, values) = if short { LEAST_ITERATIONS } else { ITERATIONS };
         let share = if short { LEAST_WINDOW_SHARE } else { WINDOW_SHARE };
         Design {
@@ -63,13 +68,14 @@ pub fn fit(kind: DesignKind, sizes: Sizes, workloads: usize, tiers: usize, jobs:
             rounds: sizes.rounds.unwrap_or(MIN_ROUNDS),
             values: sizes.values.unwrap_or(values),
             warmups: sizes.warmups.unwrap_or(warmups),
+            warmup_s: (long && timed).then_some(WARMUP),
             window_s: (kind == DesignKind::Coscheduled).then(|| sizes.window.unwrap_or(share * tiers as f64)),
             looks: Vec::new(),
         }
     };
     let fits = |design: &Design| round_duration(design, workloads, tiers, jobs) * design.rounds <= budget;
-    let long = design(false);
-    let mut design = if sizes.quick || !fits(&long) { design(true) } else { long };
+    let mut longest_first = [design(true, false), design(false, false)].into_iter().filter(|_| !sizes.quick);
+    let mut design = longest_first.find(fits).unwrap_or_else(|| design(false, true));
     let round = round_duration(&design, workloads, tiers, jobs).as_secs_f64().max(0.001);
     let rounds = (budget.as_secs_f64() / round) as u32;
     design.rounds = sizes.rounds.unwrap_or(rounds.clamp(MIN_ROUNDS, MAX_ROUNDS));
@@ -81,8 +87,9 @@ pub fn round_duration(design: &Design, workloads: usize, tiers: usize, jobs: usi
     let block = match design.kind {
         DesignKind::Coscheduled => coscheduled::usual_block(design, tiers),
         DesignKind::Interleaved => {
-            let iterations = f64::from(design.warmups + design.values + 1);
-            Duration::from_secs_f64((USUAL_START + iterations * USUAL_VALUE) * tiers as f64)
+            let iterations = f64::from(design.warmups + design.values + 1) * USUAL_VALUE;
+            let iterations = iterations + design.warmup_s.map_or(0.0, |s| (s - f64::from(design.warmups) * USUAL_VALUE).max(0.0));
+            Duration::from_secs_f64((USUAL_START + iterations) * tiers as f64)
         }
     };
     block.mul_f64(workloads as f64 / jobs.max(1) as f64)

@@ -86,7 +86,7 @@ mod tests {
             command_line: vec![],
             platform: String::new(),
             host: Host::default(),
-            design: Design { kind: DesignKind::Interleaved, rounds, values: 1, warmups: 0, window_s: None, looks: Vec::new() },
+            design: Design { kind: DesignKind::Interleaved, rounds, values: 1, warmups: 0, warmup_s: None, window_s: None, looks: Vec::new() },
             seed,
             suite: String::new(),
             workloads: ["a", "b", "c", "d", "e"].map(workload).to_vec(),

@@ -12,7 +12,9 @@ pub(super) fn found(manifest: &mut Manifest, workload: usize, called: Option<&st
         let mut next = record.clone();
         next.task += 1;
         (next.loops, next.called, next.more_tasks) = (0, None, true);
-        next.name = format!("{}_{}", plain(&record.name), next.task);
+        (next.value_s, next.warmups, next.values) = (None, None, None);
+        let script = record.name.strip_suffix(&format!("_{}", record.task)).filter(|_| record.task > 0).unwrap_or(&record.name);
+        next.name = format!("{}_{}", plain(script), next.task);
         let task = record.task;
         manifest.workloads.insert(workload + 1, next);
         if task > 0 {

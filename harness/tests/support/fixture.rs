@@ -76,7 +76,7 @@ pub fn manifest(rounds: u32) -> Manifest {
             kernel: "Linux 6.1.0".to_owned(),
             memory_bytes: 8 << 30,
         },
-        design: Design { kind: DesignKind::Interleaved, rounds, values: 3, warmups: 1, window_s: None, looks: Vec::new() },
+        design: Design { kind: DesignKind::Interleaved, rounds, values: 3, warmups: 1, warmup_s: None, window_s: None, looks: Vec::new() },
         seed: 42,
         suite: "builtin".to_owned(),
         workloads: WORKLOADS.iter().map(workload).collect(),

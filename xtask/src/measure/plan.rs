@@ -24,7 +24,10 @@ use crate::project;
 /// How long a run with default sizes may take.
 const BUDGET: Duration = Duration::from_mins(7);
 
-/// The same with --quick.
+/// The same of a suite of many programs that was asked for, such as pyperformance.
+const SUITE_BUDGET: Duration = Duration::from_mins(75);
+
+/// How long a run with default sizes and --quick may take.
 const QUICK_BUDGET: Duration = Duration::from_secs(50);
 
 /// How long the machine is probed when the design isn't given.
@@ -131,7 +134,11 @@ pub(super) fn new(args: &Args, python: &Interpreter) -> Result<(Plan, Notes)> {
         choose_design(args, &tiers, &mut notes)
     };
     let sizes = Sizes { rounds: args.rounds, values: args.values, warmups: args.warmups, window: args.window, quick: args.quick };
-    let budget = if args.quick { QUICK_BUDGET } else { BUDGET };
+    let budget = match () {
+        () if args.quick => QUICK_BUDGET,
+        () if suite.foreign => SUITE_BUDGET,
+        () => BUDGET,
+    };
     let design = fit(choice.kind, sizes, suite.workloads.len(), tiers.len(), usize::from(args.jobs), budget);
     notes.design_reason = choice.reason;
     let plan = Plan {
@@ -220,10 +227,13 @@ fn new_seed() -> u64 {
 pub(super) fn show(args: &Args, manifest: &Manifest, python: &Interpreter, notes: &Notes) {
     let design = &manifest.design;
     let shape = match design.kind {
-        DesignKind::Interleaved => format!(
-            "interleaved process pairs: {} rounds, {} warm-ups and {} values per process",
-            design.rounds, design.warmups, design.values
-        ),
+        DesignKind::Interleaved => {
+            let warmups = match design.warmup_s {
+                Some(seconds) => format!("{seconds:.1} s of warm-ups"),
+                None => format!("{} warm-ups", design.warmups),
+            };
+            format!("interleaved process pairs: {} rounds, {warmups} and {} values per process", design.rounds, design.values)
+        }
         DesignKind::Coscheduled => format!(
             "co-scheduled blocks: {} rounds, windows of {:.1} s shared by all tiers",
             design.rounds,
