@@ -114,6 +114,17 @@ fn a_manifest_of_version_1_is_read_as_one_of_today() {
 }
 
 #[test]
+fn a_manifest_of_version_2_gives_all_workloads_the_design_s_counts() {
+    let runs = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(runs.path().join("manifest.json"), include_str!("data/manifest-v2.json")).expect("writable");
+    let manifest = RunDir::open(runs.path()).and_then(|dir| dir.manifest()).expect("migrated");
+    assert_eq!(manifest.schema_version, SCHEMA_VERSION);
+    assert_eq!((manifest.suite.as_str(), manifest.design.looks.as_slice()), ("pyperformance", &[5, 10][..]));
+    assert_eq!(manifest.design.counts(&manifest.workloads[0]), (manifest.design.warmups, manifest.design.values));
+    assert_eq!(manifest.design.warmup_s, None, "a run that goes on does so as it began");
+}
+
+#[test]
 fn a_version_of_tomorrow_or_of_nobody_is_refused() {
     let runs = tempfile::tempdir().expect("a temporary folder");
     let path = runs.path().join("manifest.json");

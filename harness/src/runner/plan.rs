@@ -201,6 +201,19 @@ mod tests {
     }
 
     #[test]
+    fn warm_ups_last_a_while_where_there_is_time_for_that_and_nobody_counted_them() {
+        let hour = |sizes| fit(DesignKind::Interleaved, sizes, 95, 6, 2, Duration::from_mins(75));
+        assert_eq!(hour(Sizes::default()).warmup_s, Some(WARMUP));
+        assert_eq!(hour(Sizes { warmups: Some(3), ..Sizes::default() }).warmup_s, None);
+        assert_eq!(hour(Sizes { values: Some(3), ..Sizes::default() }).warmup_s, None);
+        assert_eq!(hour(Sizes { quick: true, ..Sizes::default() }).warmup_s, None);
+        let short = fit(DesignKind::Interleaved, Sizes::default(), 43, 5, 1, SEVEN_MINUTES);
+        assert_eq!((short.warmup_s, short.rounds), (None, MIN_ROUNDS));
+        let shared = fit(DesignKind::Coscheduled, Sizes::default(), 4, 5, 1, SEVEN_MINUTES);
+        assert_eq!(shared.warmup_s, None, "its warm-up follows from the window");
+    }
+
+    #[test]
     fn a_folder_without_git_has_no_commit() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(checkout(dir.path()), (None, false));
