@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::analysis::{AnalysisError, Options, RunData, Share, TierResult, Verdict};
 use crate::gate::decide::{Decided, Figures, Levels, decide};
 use crate::gate::{Answer, Requirement};
+use crate::governance;
 use crate::stats::paired::Decision;
 
 /// The version of the criteria file that this crate reads.
@@ -75,6 +76,9 @@ pub struct Criterion {
     /// What decides it, where that isn't a run of this tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// The command that finds out, where that isn't `measure`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// In a sentence.
     pub meaning: String,
 }
@@ -219,6 +223,8 @@ enum Measure {
     BreakEven(f64),
     /// The share of time in native code, at least.
     NativeTime(f64),
+    /// People who are active and come back, in the stage that has the fewest: more than this.
+    ActivePerStage(f64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,6 +261,7 @@ impl Criterion {
             // A start-up is a time like any other: so much more of it is so much less speed.
             ("start-up/ratio", Threshold::AtMost { .. }) => Measure::Gate(Requirement::GeometricMean { at_least: 1.0 / value }),
             ("coverage/time-in-native-code", Threshold::AtLeast { .. }) => Measure::NativeTime(value),
+            ("maintenance/active-per-stage", Threshold::Above { .. }) => Measure::ActivePerStage(value),
             ("speed/share-slower", Threshold::AtMost { .. }) => Measure::ShareSlower(value),
             ("warm-up/break-even-iterations", Threshold::AtMost { .. }) => Measure::BreakEven(value),
             _ => return None,
@@ -266,8 +273,11 @@ impl Criterion {
         if self.metric.starts_with("start-up/") { Some(crate::workloads::START_UP) } else { self.suite.as_deref() }
     }
 
-    /// The command that measures it.
+    /// The command that finds out.
     fn command(&self) -> String {
+        if let Some(command) = &self.command {
+            return command.clone();
+        }
         let mut tiers = vec![crate::tiers::BASELINE, "interp-aa"];
         for tier in [self.baseline.as_deref(), Some(self.tier.as_str())].into_iter().flatten() {
             if !tiers.contains(&tier) {
@@ -291,12 +301,25 @@ fn one(criterion: &Criterion, data: &RunData) -> Result<Assessment, AnalysisErro
     };
     let lacking = |finding: String, command| assessment(Status::NotMeasured, finding, None, command);
     let Some(measure) = criterion.measure() else {
-        return lacking(format!("decided by {}", criterion.by.as_deref().unwrap_or("nothing that a run measures")), None);
+        let by = criterion.by.as_deref().unwrap_or("nothing that a run measures");
+        return lacking(format!("decided by {by}"), criterion.command.clone());
     };
+    if let Measure::ActivePerStage(more_than) = measure {
+        return match active_per_stage(&data.root.join(governance::FILE), more_than) {
+            Ok((status, finding)) => assessment(status, finding, None, None),
+            Err(cause) => lacking(
+                format!("decided by {}: {cause}", criterion.by.as_deref().unwrap_or("history")),
+                criterion.command.clone(),
+            ),
+        };
+    }
     let against = criterion.baseline.as_deref().unwrap_or(&data.manifest.baseline);
     let command = Some(criterion.command());
-    if let Some(by) = &criterion.by {
-        return lacking(format!("decided by {by}"), None);
+    let has = |tier: &str| data.manifest.tier(tier).is_some();
+    // Something else decides it, unless this run has what the criterion is about: a declared tier of its name, say. What is asked of
+    // several platforms together no single run decides.
+    if let Some(by) = criterion.by.as_ref().filter(|_| criterion.platforms.len() > 1 || !has(&criterion.tier) || !has(against)) {
+        return lacking(format!("decided by {by}"), criterion.command.clone());
     }
     for tier in [criterion.tier.as_str(), against] {
         if data.manifest.tier(tier).is_none() {
@@ -357,7 +380,9 @@ fn settle(measure: Measure, result: &TierResult, options: Options) -> Settled {
             }
         }
         Measure::ShareSlower(most) => share_slower(result, most, options),
-        Measure::NativeTime(_) => (Status::NotMeasured, "it isn't among the compared figures".to_owned(), None),
+        Measure::NativeTime(_) | Measure::ActivePerStage(_) => {
+            (Status::NotMeasured, "it isn't among the compared figures".to_owned(), None)
+        }
         Measure::BreakEven(most) => match break_even(result, options.alpha) {
             None => (Status::Inconclusive, "no workload has pairs".to_owned(), None),
             Some((low, middle, high)) => {
@@ -374,6 +399,24 @@ fn settle(measure: Measure, result: &TierResult, options: Options) -> Settled {
             }
         },
     }
+}
+
+/// More people than this are active in each stage and come back: a count from the history that `governance` put beside the run.
+fn active_per_stage(path: &Path, more_than: f64) -> Result<(Status, String), String> {
+    let text = std::fs::read_to_string(path).map_err(|_| format!("there is no {} beside the run", governance::FILE))?;
+    let history: governance::Governance =
+        serde_json::from_str(&text).map_err(|e| format!("{} is damaged: {e}", path.display()))?;
+    let fewest = history.stages.iter().map(|stage| stage.active_recurring).min().ok_or("its map has no stages")?;
+    let status = if fewest as f64 > more_than { Status::Met } else { Status::NotMet };
+    let stages: Vec<String> = history.stages.iter().map(|s| format!("{} {}", s.active_recurring, s.name)).collect();
+    let (days, commits) = (history.map.rules.active_days, history.map.rules.recurring_commits);
+    let finding = format!(
+        "people with a commit within {days} days before {} and at least {commits} in all, in {}: {}; more than {more_than:.0} in each are asked for",
+        history.repository.as_of,
+        history.repository.name,
+        stages.join(", ")
+    );
+    Ok((status, finding))
 }
 
 /// At least this share of the time is spent in native code, mean over workloads.

@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 use pepjit_harness::analysis::RunData;
 use pepjit_harness::criteria::{Assessment, Criteria, Status, Threshold, assess};
 use pepjit_harness::gate::{Requirement, Thresholds};
+use pepjit_harness::governance::{Governance, Stage};
+use pepjit_harness::model::TierRecord;
 use pepjit_harness::tiers::BASELINE;
 
 fn root() -> &'static Path {
@@ -192,6 +194,56 @@ fn what_was_not_measured_says_which_command_would() {
         said(5, "tier = \"pepjit\"\nmetric = \"tooling/tests\"\nthreshold = { kind = \"yes\" }\nby = \"the tool matrix\"");
     assert_eq!((elsewhere.status, elsewhere.command), (Status::NotMeasured, None));
     assert_eq!(elsewhere.finding, "decided by the tool matrix");
+}
+
+/// The status, finding and command of a criterion for a made-up run, in whose folder a file may lie.
+fn tells(id: &str, data: &RunData) -> (Status, String, Option<String>) {
+    let found = assess(&criteria(), data).expect("assessed").into_iter().find(|a| a.criterion.id == id).expect("listed");
+    (found.status, found.finding, found.command)
+}
+
+#[test]
+fn maintenance_is_judged_by_the_history_beside_the_run() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut data = made_up(5).clone();
+    data.root = folder.path().to_owned();
+    let (status, finding, command) = tells("pep836-maintenance", &data);
+    assert_eq!(status, Status::NotMeasured);
+    assert!(finding.contains("no governance.json"), "{finding}");
+    assert!(command.is_some_and(|command| command.contains("governance --repo")));
+    let stages = |back: usize| {
+        [("front end", 3), ("back end", back)].map(|(name, active)| Stage {
+            name: name.to_owned(),
+            active_recurring: active,
+            ..Stage::default()
+        })
+    };
+    for (back, expected) in [(2, Status::Met), (1, Status::NotMet)] {
+        let history = Governance { stages: stages(back).to_vec(), ..Governance::default() };
+        std::fs::write(folder.path().join("governance.json"), serde_json::to_string(&history).expect("JSON")).expect("writable");
+        let (status, finding, _) = tells("pep836-maintenance", &data);
+        assert_eq!(status, expected);
+        assert!(finding.contains(&format!("3 front end, {back} back end")), "{finding}");
+    }
+    std::fs::write(folder.path().join("governance.json"), "{").expect("writable");
+    let (status, finding, _) = tells("pep836-maintenance", &data);
+    assert!(status == Status::NotMeasured && finding.contains("is damaged"), "{finding}");
+}
+
+#[test]
+fn a_tier_that_is_declared_is_judged_by_the_criterion_of_its_name() {
+    let mut data = made_up(5).clone();
+    let (status, finding, command) = tells("pep779-speed", &data);
+    assert_eq!(status, Status::NotMeasured, "{finding}");
+    assert!(command.is_some_and(|command| command.contains("free-threaded")));
+    let place = data.manifest.tiers.iter().position(|tier| tier.name == "pepjit").expect("a tier");
+    let tier = TierRecord { name: "free-threaded".to_owned(), ..data.manifest.tiers[place].clone() };
+    data.manifest.tiers.push(tier);
+    // It has no values: that is said, and not that something else decides it.
+    let (status, finding, _) = tells("pep779-speed", &data);
+    assert!(status == Status::Inconclusive && !finding.contains("decided by"), "{finding}");
+    let (_, finding, _) = tells("pep836-year2-geomean", &data);
+    assert!(finding.contains("decided by"), "several platforms: {finding}");
 }
 
 #[test]

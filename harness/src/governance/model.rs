@@ -9,7 +9,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const FILE: &str = "governance.json";
 
 /// The history of one repository, by the stages of a map.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Governance {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,

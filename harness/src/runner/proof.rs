@@ -25,6 +25,7 @@ const NOT_COUNTERS: [&str; 3] = ["pepjit_first_iteration", "pepjit_design", "pep
 /// none may be.
 pub(super) fn note(kind: TierKind, run: &mut Run, stats: &Path) -> Result<(), Failure> {
     note_memory(&mut run.metadata, &stats.with_file_name("memory.json"));
+    note_own_jit(&mut run.metadata, &stats.with_file_name("own_jit.json"));
     let counters = counters(&run.metadata, stats);
     let count =
         |names: &[&str]| -> i64 { names.iter().filter_map(|name| Some(counters.iter().find(|(key, _)| key == name)?.1)).sum() };
@@ -83,7 +84,12 @@ pub(super) fn note(kind: TierKind, run: &mut Run, stats: &Path) -> Result<(), Fa
                 (Some(executors), _) if executors > 0 => (true, format!("{executors} executors in the workload's code")),
                 // Traces of a workload may all lie in the standard library; a hot loop of the process is proof too.
                 (_, Some(1)) => (true, "a hot loop of the process ran in machine code".to_owned()),
-                (None, None) => (true, "sys._jit was enabled when the tier was checked".to_owned()),
+                (None, None) => {
+                    return inactive(
+                        "the process doesn't tell whether CPython's own JIT was at work: it was ended from outside, or left without \
+                         running what it had registered with atexit",
+                    );
+                }
                 _ => (false, "enabled, but no executor was found".to_owned()),
             }
         }
@@ -137,6 +143,15 @@ fn note_memory(metadata: &mut Metadata, file: &Path) {
         let last = at_end.get(to).copied();
         if let Some(kib) = if ours { noted.or(last) } else { last.or(noted) } {
             metadata.insert(to.to_owned(), kib.into());
+        }
+    }
+}
+
+/// What the process's end shows of CPython's own JIT, where the worker didn't look itself (only ours does).
+fn note_own_jit(metadata: &mut Metadata, file: &Path) {
+    if !metadata.contains_key("cpython_jit_enabled") {
+        for (key, value) in counters(&Metadata::new(), file) {
+            metadata.insert(key, value.into());
         }
     }
 }
@@ -231,5 +246,23 @@ mod tests {
         assert_eq!(proof(&[("cpython_jit_enabled", 1), ("cpython_jit_executors", 7)]), Some(1));
         let idle = [("cpython_jit_enabled", 1), ("cpython_jit_executors", 0), ("cpython_jit_active", 0)];
         assert_eq!(proof(&idle), Some(0));
+    }
+
+    #[test]
+    fn scripts_that_do_not_use_our_worker_prove_cpythons_own_jit_at_their_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let at_end = |kind: TierKind, text: &str| {
+            std::fs::write(dir.path().join("own_jit.json"), text).unwrap();
+            let mut run = Run { values: vec![1.0], ..Run::default() };
+            note(kind, &mut run, &dir.path().join("stats.json")).map(|()| run.number(meta::JIT_ACTIVE)).map_err(|f| f.kind)
+        };
+        let on = |executors: u32| format!(r#"{{"cpython_jit_enabled": 1, "cpython_jit_executors": {executors}}}"#);
+        assert_eq!(at_end(TierKind::CpythonJit, &on(7)), Ok(Some(1.0)));
+        assert_eq!(at_end(TierKind::CpythonJit, &on(0)), Ok(Some(0.0)), "on, and nothing was hot");
+        let off = r#"{"cpython_jit_enabled": 0}"#;
+        assert_eq!(at_end(TierKind::CpythonJit, off), Err(FailureKind::JitInactive), "PYTHON_JIT=1 didn't reach it");
+        assert_eq!(at_end(TierKind::CpythonJit, "{}"), Err(FailureKind::JitInactive), "no proof is no activity");
+        assert_eq!(at_end(TierKind::Interpreter, &on(7)), Err(FailureKind::BadOutput));
+        assert_eq!(at_end(TierKind::Interpreter, off), Ok(None));
     }
 }

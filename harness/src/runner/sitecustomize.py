@@ -3,7 +3,7 @@
 Its .pth file decides, by the environment, whether the JIT is loaded. A tier that its user declared brings
 `declared.json`: Python that turns its JIT on, and an expression that proves it at the end.
 
-What a worker's memory was is noted at its end, the same way for every script and tier.
+What a worker's memory was, and whether CPython's own JIT was at work, is noted at its end, the same way for every script and tier.
 """
 
 
@@ -58,6 +58,41 @@ def _memory():
                     total += int(words[1])
         return total
 
+    def own_jit():
+        """What CPython's own JIT shows: whether it is on, and where in the functions that are alive its code is entered."""
+        import sys
+
+        jit = getattr(sys, "_jit", None)
+        if jit is None:
+            return {}
+        if not jit.is_enabled():
+            return {"cpython_jit_enabled": 0}
+        import gc
+        import opcode
+        from _opcode import get_executor
+
+        enter = opcode.opmap.get("ENTER_EXECUTOR")
+        executors, seen = 0, set()
+        for function in gc.get_objects():
+            code = getattr(function, "__code__", None) if type(function) is type(note) else None
+            if code is None or code in seen:
+                continue
+            seen.add(code)
+            running = code._co_code_adaptive
+            for offset in range(0, len(running), 2):
+                # Inline caches may hold any byte: the function that is asked tells them apart.
+                if enter is None or running[offset] == enter:
+                    try:
+                        executors += get_executor(code=code, offset=offset) is not None
+                    except (ValueError, RuntimeError):
+                        pass
+        return {"cpython_jit_enabled": 1, "cpython_jit_executors": executors}
+
+    def write(name, facts):
+        fields = ", ".join(f'"{key}": {value}' for key, value in facts.items())
+        with open(os.path.join(os.path.dirname(stats), name), "w") as out:
+            out.write("{" + fields + "}\n")
+
     def note():
         peak = kib("/proc/self/status", ("VmHWM:",))
         rollup = kib("/proc/self/smaps_rollup", ("Pss:", "Private_Clean:", "Private_Dirty:"))
@@ -68,9 +103,8 @@ def _memory():
             facts["pss_kib"] = rollup["Pss:"]
             facts["uss_kib"] = rollup["Private_Clean:"] + rollup["Private_Dirty:"]
             facts["library_kib"] = library()
-        fields = ", ".join(f'"{name}": {value}' for name, value in facts.items())
-        with open(os.path.join(os.path.dirname(stats), "memory.json"), "w") as out:
-            out.write("{" + fields + "}\n")
+        write("memory.json", facts)
+        write("own_jit.json", own_jit())
 
     atexit.register(note)
 
