@@ -74,7 +74,7 @@ fn an_interpreter_that_will_not_do() {
 #[test]
 fn an_interpreter_without_headers_still_measures_what_needs_none() {
     let machine = Machine::new();
-    let suite = machine.suite(&[("good", GOOD)]);
+    let suite = machine.suite(&[("good", &GOOD.replace("facts='", "facts='\"cpython_jit_executors\": 1, "))]);
     machine.install("python3.14", &Python { headers: false, own_jit: "off", ..Python::default() });
     let end = machine.measure(&suite, &["--tiers", "interp,interp-aa,cpython-jit"]);
     end.says(0, &["no tier runs our JIT"]);
