@@ -11,7 +11,7 @@ use pepjit_harness::analysis::{AnalysisError, Options, RunData};
 use pepjit_harness::criteria::{self, Criteria, CriteriaError, Status};
 use pepjit_harness::gate::{self, Answer, GateError, Judgement, Thresholds, baseline};
 use pepjit_harness::model::RunDir;
-use pepjit_harness::store::StoreError;
+use pepjit_harness::store::{Seal, StoreError};
 
 /// Stands for the file under ci/baselines of a run's platform and Python.
 const DEFAULT_FILE: &str = "default";
@@ -73,6 +73,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let judged = judged.and_then(|run| {
         let thresholds = Thresholds::load(&thresholds)?;
         let data = RunData::load(&run)?;
+        let dir = RunDir::open(&run).map_err(AnalysisError::from)?;
+        if Seal::load(&dir).map_err(AnalysisError::from)?.is_none() {
+            eprintln!("note: {}: {}", run.display(), crate::runs::unsealed(&dir));
+        }
         Ok((gate::judge(&data, &thresholds)?, data, thresholds))
     });
     match judged {

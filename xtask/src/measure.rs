@@ -158,8 +158,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let interrupt = Interrupt::install().context("Ctrl-C cannot be caught")?;
     match measure(args, &interrupt) {
         // A compiler that was interrupted together with us failed for no other reason.
-        Err(_) if interrupt.is_asked() => {
-            eprintln!("interrupted before anything was measured");
+        Err(error) if interrupt.is_asked() => {
+            eprintln!("interrupted: {error:#}");
             Ok(ExitCode::from(project::EXIT_INTERRUPTED))
         }
         result => result,

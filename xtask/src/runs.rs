@@ -166,13 +166,14 @@ fn verify(runs: &Path, given: Vec<PathBuf>) -> Result<ExitCode> {
             }
             Ok((_, Some(damages))) => {
                 damaged = true;
-                println!("✗ {run}: {} files are not as they were measured", damages.len());
+                let files = if damages.len() == 1 { "1 file is".to_owned() } else { format!("{} files are", damages.len()) };
+                println!("✗ {run}: {files} not as measured");
                 for damage in damages {
                     println!("    {damage}");
                 }
             }
             Ok(_) => {
-                println!("? {run}: not sealed, because its measurement didn't end: cargo xtask measure --resume {run}");
+                println!("? {run}: {}", unsealed(dir));
             }
             Err(error) => {
                 damaged = true;
@@ -181,6 +182,15 @@ fn verify(runs: &Path, given: Vec<PathBuf>) -> Result<ExitCode> {
         }
     }
     Ok(if damaged { ExitCode::from(EXIT_BROKEN) } else { ExitCode::SUCCESS })
+}
+
+/// Why a run has no seal, and what to do.
+pub(crate) fn unsealed(dir: &RunDir) -> String {
+    if blocks_left(dir).is_ok_and(|left| left == 0) {
+        "complete but not sealed, because its SHA256SUMS was taken away: what has changed since can't be told. Restore it from a copy".to_owned()
+    } else {
+        format!("not sealed, because its measurement didn't end: cargo xtask measure --resume {}", dir.root().display())
+    }
 }
 
 fn prune(runs: &Path, keep: Option<usize>, incomplete: bool, yes: bool) -> Result<ExitCode> {

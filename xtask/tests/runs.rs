@@ -90,6 +90,10 @@ fn a_tampered_or_truncated_file_is_named() {
     assert!(out.contains("raw/pepjit/nbody.json has changed since it was measured"), "{out}");
     let (code, out, _) = runs(folder.path(), &["verify", first.root().to_str().expect("UTF-8")]);
     assert_eq!((code, out.contains("nbody")), (Some(4), false), "{out}");
+    std::fs::remove_file(second.root().join("SHA256SUMS")).expect("there was a seal");
+    let (code, out, _) = runs(folder.path(), &["verify", second.root().to_str().expect("UTF-8")]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("its SHA256SUMS was taken away"), "{out}");
 }
 
 #[test]

@@ -22,7 +22,9 @@ pub(super) struct Block {
     pub(super) hash_seed: u32,
 }
 
-/// Every block of a run: in each round all workloads in a new order, in each block all tiers in a new order.
+/// Every block of a run: in each round all workloads in a new order, in each block all tiers in a new order. Over as many rounds as
+/// there are tiers, each tier of a workload takes each place once, so that what a place is worth (who starts first, who follows whom
+/// into a warm cache) is the same for all and doesn't have to average out.
 pub(super) fn blocks(manifest: &Manifest) -> Vec<Block> {
     let mut all = Vec::new();
     for round in 1..=manifest.design.rounds {
@@ -31,12 +33,23 @@ pub(super) fn blocks(manifest: &Manifest) -> Vec<Block> {
         let mut workloads: Vec<usize> = (0..manifest.workloads.len()).collect();
         workloads.shuffle(&mut random);
         for workload in workloads {
-            let mut tiers: Vec<usize> = (0..manifest.tiers.len()).collect();
-            tiers.shuffle(&mut random);
+            // Drawn and put aside: hash seeds stay those of runs that began before places were balanced.
+            (0..manifest.tiers.len()).collect::<Vec<_>>().shuffle(&mut random);
+            let tiers = places(manifest, round, workload);
             all.push(Block { round, workload, tiers, hash_seed: random.random() });
         }
     }
     all
+}
+
+/// The order of a block's tiers: a shuffled one for each workload and cycle of rounds, turned by one place each round.
+fn places(manifest: &Manifest, round: u32, workload: usize) -> Vec<usize> {
+    let mut tiers: Vec<usize> = (0..manifest.tiers.len()).collect();
+    let (cycle, turn) = ((round as usize - 1) / tiers.len().max(1), (round as usize - 1) % tiers.len().max(1));
+    let mut random = StdRng::seed_from_u64(manifest.seed ^ ((workload as u64 + 1) << 32) ^ ((cycle as u64 + 1) << 48));
+    tiers.shuffle(&mut random);
+    tiers.rotate_left(turn);
+    tiers
 }
 
 /// What is left of `blocks` when `done` (round, workload, tier) is measured.
@@ -128,6 +141,24 @@ mod tests {
         assert!(all.iter().any(|block| block.tiers != all[0].tiers));
         let seeds: HashSet<u32> = all.iter().map(|block| block.hash_seed).collect();
         assert!(seeds.len() > 15, "each block has a hash seed of its own");
+    }
+
+    #[test]
+    fn each_tier_takes_each_place_equally_often() {
+        let manifest = manifest(6, 7);
+        for workload in 0..5 {
+            for tier in 0..3 {
+                let mut taken: Vec<usize> = blocks(&manifest)
+                    .iter()
+                    .filter(|block| block.workload == workload)
+                    .filter_map(|block| block.tiers.iter().position(|t| *t == tier))
+                    .collect();
+                taken.sort_unstable();
+                assert_eq!(taken, [0, 0, 1, 1, 2, 2]);
+            }
+        }
+        let firsts: HashSet<Vec<usize>> = blocks(&manifest).into_iter().map(|block| block.tiers).collect();
+        assert_eq!(firsts.len(), 6, "all orders come up");
     }
 
     #[test]

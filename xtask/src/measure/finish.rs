@@ -56,7 +56,10 @@ pub(super) fn report(ends: &[End], json: bool) -> Result<()> {
     let mut objects = Vec::new();
     for end in ends {
         let analysis = analyse(&end.root);
-        let assessments = analysis.is_ok().then(|| assess(&end.root)).transpose()?;
+        let assessments = analysis.is_ok().then(|| assess(&end.root)).and_then(|assessed| {
+            // The figures stand without it, and so does what to do next.
+            assessed.inspect_err(|error| eprintln!("error: the criteria are not judged: {error:#}")).ok()
+        });
         let expected = end.refused.is_some() || end.summary.interrupted;
         if json {
             objects.push(object(end, analysis.as_ref().ok(), assessments.as_deref())?);
