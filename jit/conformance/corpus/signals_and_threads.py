@@ -1,5 +1,6 @@
 """Signals, threads and thread switches while hot loops run; all results independent of timing."""
 
+import _thread
 import signal
 import sys
 import threading
@@ -506,3 +507,147 @@ def spin(flags):
         except Interrupted as error:
             rows.append(str(error))
     return rows
+
+
+def raising(number, frame):
+    raise Interrupted(frame.f_code.co_name)
+
+
+@case
+def noticed_right_after_the_call():
+    """What a call in C leaves pending is handled before the next instruction, with the call's place in the traceback."""
+    class Holder:
+        def __init__(self):
+            self.events = []
+
+        def __enter__(self):
+            self.events.append("enter")
+            return self
+
+        def __exit__(self, kind, value, tb):
+            self.events.append(("exit", kind and kind.__name__))
+
+    def at_once(kick, n):
+        kick(signal.SIGALRM)
+        return n
+
+    def in_a_loop(kick, n):
+        seen = []
+        for i in range(n):
+            if i == n - 2:
+                seen.append(kick(signal.SIGALRM))
+            seen.append(i)
+        return seen
+
+    def star(kick, args):
+        kick(*args)
+        return len(args)
+
+    def caught(kick, n):
+        held = Holder()
+        try:
+            with held:
+                kick(signal.SIGALRM)
+                held.events.append("after")
+        except Interrupted as error:
+            held.events.append(str(error))
+        finally:
+            held.events.append("finally")
+        return held.events
+
+    def known(n):
+        try:
+            _thread.interrupt_main(signal.SIGALRM)
+            n += 1
+        finally:
+            seen.append(n)
+        return n
+
+    def bound(n):
+        try:
+            n = kicker.kick(signal.SIGALRM)
+            seen.append("next")
+        finally:
+            seen.append(n)
+        return n
+
+    class Kicker:
+        kick = staticmethod(_thread.interrupt_main)
+
+    def nothing(number):
+        return None
+
+    def ignored(number, frame):
+        seen.append(frame.f_lineno - frame.f_code.co_firstlineno)
+
+    kicker, seen = Kicker(), []
+    old = signal.signal(signal.SIGALRM, ignored)
+    try:
+        out = []
+        for kick in (nothing, _thread.interrupt_main):
+            out += [heat(at_once, kick, 1), heat(in_a_loop, kick, 4), heat(star, kick, (signal.SIGALRM,)), heat(caught, kick, 1)]
+        out += [heat(known, 3), heat(bound, 3), len(seen), sorted(set(seen), key=str)]
+        seen.clear()
+        signal.signal(signal.SIGALRM, raising)
+        kick = _thread.interrupt_main
+        for _ in range(3):
+            out = out[:16] + [outcome(at_once, kick, 1), outcome(in_a_loop, kick, 40), outcome(star, kick, (signal.SIGALRM,)), outcome(caught, kick, 1),
+                              outcome(known, 3), outcome(bound, 3)]
+        return out, seen
+    finally:
+        signal.signal(signal.SIGALRM, old)
+
+
+@case
+def locks_are_let_go_when_waiting_is_interrupted():
+    """As threading's Condition does it: what the handler raises after the wait must find the `try` that takes the lock again."""
+    class Gate:
+        def __init__(self):
+            self.lock = threading.Lock()
+
+        def again(self):
+            self.lock.acquire()
+
+        def wait(self):
+            waiter = threading.Lock()
+            waiter.acquire()
+            self.lock.release()
+            try:
+                if kicking:
+                    _thread.interrupt_main(signal.SIGALRM)
+                return waiter.acquire(False)
+            finally:
+                self.again()
+
+    def f(gate):
+        with gate.lock:
+            return gate.wait()
+    kicking, gate = [], Gate()
+    out = [heat(f, gate)]
+    old = signal.signal(signal.SIGALRM, raising)
+    try:
+        kicking.append(1)
+        return out, [outcome(f, gate) for _ in range(HOT)][-1], gate.lock.locked()
+    finally:
+        signal.signal(signal.SIGALRM, old)
+
+
+@case
+def async_exceptions_to_oneself():
+    import ctypes
+
+    set_async = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    set_async.argtypes = (ctypes.c_ulong, ctypes.py_object)
+
+    def f(n, at):
+        log = []
+        try:
+            for i in range(n):
+                if i == at:
+                    set_async(threading.get_ident(), KeyError)
+                    log.append("after")
+                log.append(i)
+        except KeyError:
+            log.append("caught")
+        return log[-2:]
+    return heat(f, 3, -1), f(5, 3), f(300, 290)

@@ -191,6 +191,8 @@ pub struct Native {
     pub convention: Convention,
     /// Whether it's a method, whose receiver is the call's first argument.
     pub method: bool,
+    /// Whether it can wait for something or do what a signal does, so that the interpreter may be wanted right after it.
+    pub waits: bool,
     /// What a function is bound to (its module), if to anything.
     pub receiver: Option<ObjRef>,
 }

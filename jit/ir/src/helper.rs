@@ -244,11 +244,11 @@ helpers! {
     LoadSpecial "load_special" (Obj, Int) plain -> NewOrNull [READS WRITES CALLS RAISES];
 
     // Functions in C by their address; self may be null. What they can do is anybody's guess.
-    /// `METH_NOARGS` (address, self).
-    NativeNone "native_none" (Word, Nullable) plain -> NewOrNull [READS WRITES CALLS RAISES];
-    /// `METH_O` (address, self, argument).
-    NativeOne "native_one" (Word, Nullable, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
-    /// `METH_FASTCALL` without arguments (address, flags: 1 with `METH_KEYWORDS`, self).
+    /// `METH_NOARGS` (address, flags, self). Flags: 1 with `METH_KEYWORDS`, 2 if it can wait, so that signals are looked for after it.
+    NativeNone "native_none" (Word, Word, Nullable) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// `METH_O` (address, flags, self, argument).
+    NativeOne "native_one" (Word, Word, Nullable, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// `METH_FASTCALL` without arguments (address, flags, self).
     NativeFast0 "native_fast0" (Word, Word, Nullable) plain -> NewOrNull [READS WRITES CALLS RAISES];
     /// `METH_FASTCALL` with one argument.
     NativeFast1 "native_fast1" (Word, Word, Nullable, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];

@@ -150,6 +150,7 @@ PyObject *pepjit_call_giving(PyObject **items, int64_t count, PyObject *names)
         /* In the interpreter's order. */
         Py_XDECREF(first[PEPJIT_314 ? given - 1 - i : i]);
     }
+    result = served_after(function, result);
     Py_DECREF(function);
     return result;
 }

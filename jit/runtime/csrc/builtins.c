@@ -9,8 +9,8 @@
 
 /* ---------------------------------------------------------------- functions and methods in C */
 
-/* How many operands the calls by address take at most. */
-enum { KEYWORDS = 1 };
+/* How the calls by address are made, and what comes after. */
+enum { KEYWORDS = 1, WAITS = 2 };
 
 /* As the interpreter, functions of one argument or none check that there is room on the C stack; what is short of it goes the long way round,
  * where the error is made. */
@@ -19,7 +19,7 @@ static inline bool has_room(void)
     return __builtin_expect((uint64_t)(uintptr_t)__builtin_frame_address(0) > pepjit_stack_limit, 1);
 }
 
-Obj pepjit_native_one(int64_t address, Obj self, Obj argument)
+Obj pepjit_native_one(int64_t address, int64_t flags, Obj self, Obj argument)
 {
     Obj result;
     if (has_room()) {
@@ -34,10 +34,10 @@ Obj pepjit_native_one(int64_t address, Obj self, Obj argument)
         }
     }
     check_owner_here();
-    return result;
+    return flags & WAITS ? served(result) : result;
 }
 
-Obj pepjit_native_none(int64_t address, Obj self) { return pepjit_native_one(address, self, NULL); }
+Obj pepjit_native_none(int64_t address, int64_t flags, Obj self) { return pepjit_native_one(address, flags, self, NULL); }
 
 static inline Obj fast_call(int64_t address, Obj self, Obj const *arguments, Py_ssize_t count, int64_t flags)
 {
@@ -49,7 +49,7 @@ static inline Obj fast_call(int64_t address, Obj self, Obj const *arguments, Py_
         result = ((PyCFunctionFast)(void (*)(void))(uintptr_t)address)(self, arguments, count);
     }
     check_owner_here();
-    return result;
+    return flags & WAITS ? served(result) : result;
 }
 
 /* Functions that take an array of arguments (METH_FASTCALL). */

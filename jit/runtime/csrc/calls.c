@@ -154,6 +154,16 @@ PyObject *pepjit_box_pair(int64_t payload, int64_t tag)
 
 /* ---------------------------------------------------------------- polling */
 
+PyObject *pepjit_serve(PyThreadState *tstate, PyObject *result)
+{
+    int failed = _Py_HandlePending(tstate);
+    check_owner(tstate);
+    if (failed) {
+        Py_CLEAR(result);
+    }
+    return result;
+}
+
 int64_t pepjit_poll(PyThreadState *tstate)
 {
     if (_Py_atomic_load_uintptr_relaxed(&tstate->eval_breaker) & _PY_EVAL_EVENTS_MASK) {

@@ -319,6 +319,14 @@ static void give_up_drops(const struct pepjit_exit *record, const int64_t *buffe
     }
 }
 
+/* Whether code that goes on at an offset needs no help to have its events: the interpreter sees to that itself at `RESUME`, where most code leaves
+ * while others watch, and a tracer's own code has none. All else costs a change of every code object. */
+static bool instruments_itself(PyThreadState *tstate, PyCodeObject *code, uint32_t offset)
+{
+    return tstate->tracing != 0 || (int64_t)offset <= code->_co_firsttraceable ||
+           pepjit_base_opcode(_PyCode_CODE(code)[offset].op.code) == RESUME;
+}
+
 static pepjit_pair exit_function(PyThreadState *tstate, pepjit_frame *light, struct pepjit_exit *record, const int64_t *buffer)
 {
     PyObject *function = light != NULL ? frame_function(light) : record->function_cell != NULL ? *record->function_cell : record->function;
@@ -373,7 +381,7 @@ static pepjit_pair exit_function(PyThreadState *tstate, pepjit_frame *light, str
         }
     }
     if (breaker_version(tstate) != pepjit_quiet_breaker && pepjit_refresh_quiet(tstate) &&
-        code->_co_instrumentation_version != breaker_version(tstate)) {
+        code->_co_instrumentation_version != breaker_version(tstate) && (throw || !instruments_itself(tstate, code, offset))) {
         pepjit_reinstrument();
     }
 

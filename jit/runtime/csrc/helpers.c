@@ -584,7 +584,8 @@ static Obj call(Obj *items, int64_t count, Obj names)
 {
     Obj *first = items[1] != NULL ? items + 1 : items + 2;
     size_t positional = (size_t)(items + count - first) - (names != NULL ? (size_t)PyTuple_GET_SIZE(names) : 0);
-    DONE(PyObject_Vectorcall(items[0], first, positional | PY_VECTORCALL_ARGUMENTS_OFFSET, names));
+    Obj result = PyObject_Vectorcall(items[0], first, positional | PY_VECTORCALL_ARGUMENTS_OFFSET, names);
+    DONE(served_after(items[0], result));
 }
 
 static Obj pepjit_call_object(Obj *items, int64_t count) { return call(items, count, NULL); }
@@ -629,7 +630,7 @@ static Obj pepjit_call_ex(Obj function, Obj arguments, Obj keywords)
         dict = Py_XNewRef(keywords);
     }
     if (tuple != NULL && (keywords == NULL || dict != NULL)) {
-        result = PyObject_Call(function, tuple, dict);
+        result = served_after(function, PyObject_Call(function, tuple, dict));
     }
     Py_XDECREF(dict);
     Py_XDECREF(tuple);

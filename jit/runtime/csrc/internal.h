@@ -120,6 +120,25 @@ static inline uint64_t breaker_version(PyThreadState *tstate)
     return _Py_atomic_load_uintptr_relaxed(&tstate->eval_breaker) & ~(uint64_t)_PY_EVAL_EVENTS_MASK;
 }
 
+/* Handles what is pending; gives the result, or NULL with an exception instead of it. */
+PyObject *pepjit_serve(PyThreadState *tstate, PyObject *result);
+
+/* After a call of anything but a function in Python, where the interpreter too looks for signals, other threads and collections: what a call has
+ * waited for may be there, and is to be noticed before the next instruction. */
+static inline PyObject *served(PyObject *result)
+{
+    PyThreadState *tstate = PyThreadState_GetUnchecked();
+    uint64_t events = _Py_atomic_load_uintptr_relaxed(&tstate->eval_breaker) & _PY_EVAL_EVENTS_MASK;
+    return __builtin_expect(events != 0, 0) && result != NULL ? pepjit_serve(tstate, result) : result;
+}
+
+/* The same after a call of anything. */
+static inline PyObject *served_after(PyObject *callable, PyObject *result)
+{
+    PyObject *called = Py_TYPE(callable) == &PyMethod_Type ? PyMethod_GET_FUNCTION(callable) : callable;
+    return PyFunction_Check(called) ? result : served(result);
+}
+
 /* ---------------------------------------------------------------- frames that native code runs on */
 
 enum { VIEW_TABLE = 0, VIEW_VARIANT = 1, VIEW_OBSERVED = 2 };
@@ -219,8 +238,8 @@ PyObject *pepjit_load_special(PyObject *owner, int64_t which);
 
 typedef PyObject *Obj;
 
-Obj pepjit_native_none(int64_t address, Obj self);
-Obj pepjit_native_one(int64_t address, Obj self, Obj argument);
+Obj pepjit_native_none(int64_t address, int64_t flags, Obj self);
+Obj pepjit_native_one(int64_t address, int64_t flags, Obj self, Obj argument);
 Obj pepjit_native_fast0(int64_t address, int64_t flags, Obj self);
 Obj pepjit_native_fast1(int64_t address, int64_t flags, Obj self, Obj a);
 Obj pepjit_native_fast2(int64_t address, int64_t flags, Obj self, Obj a, Obj b);

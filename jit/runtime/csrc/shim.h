@@ -492,6 +492,7 @@ struct pepjit_native {
     uint64_t address;    /* of the function in C */
     uint32_t convention; /* PEPJIT_NATIVE_* */
     uint32_t method;     /* a method descriptor: the receiver is the first argument of the call and known to be of the class */
+    uint32_t waits;      /* it may let another thread run, or do what a signal does: the interpreter may be wanted right after it */
     PyObject *self;      /* what a builtin function is bound to; borrowed; NULL: nothing, or a method */
 };
 /* How a builtin function or a method descriptor of a builtin class is called directly. 0: it can't be. */

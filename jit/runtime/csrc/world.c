@@ -718,6 +718,41 @@ int pepjit_builtin(PyObject *object)
     return -1;
 }
 
+/* Whether a function or method in C neither lets go of the GIL by itself nor does what a signal does: nothing that it leaves pending is its own. */
+static int is_brief(PyObject *object)
+{
+    PyObject *self = PyCFunction_CheckExact(object) ? PyCFunction_GET_SELF(object) : NULL;
+    if (self != NULL && PyModule_CheckExact(self)) {
+        static const char *const modules[] = {"math", "cmath", "_operator", "_heapq", "_bisect", "itertools"};
+        static const char *const functions[] = {"sorted", "sum", "hash", "id", "repr", "ascii", "bin", "hex", "oct", "chr", "ord", "abs", "round", "pow",
+                                                "divmod", "min", "max", "any", "all", "iter", "next", "callable", "hasattr", "getattr", "setattr",
+                                                "delattr", "issubclass", "isinstance", "format", "len"};
+        const char *module = PyModule_GetName(self), *name = ((PyCFunctionObject *)object)->m_ml->ml_name;
+        if (module == NULL) {
+            PyErr_Clear();
+            return 0;
+        }
+        bool builtin = strcmp(module, "builtins") == 0;
+        const char *const *names = builtin ? functions : modules;
+        size_t count = builtin ? sizeof functions / sizeof functions[0] : sizeof modules / sizeof modules[0];
+        for (size_t i = 0; i < count; i++) {
+            if (strcmp(names[i], builtin ? name : module) == 0) {
+                return 1;
+            }
+        }
+        return 0;
+    }
+    PyTypeObject *const types[] = {&PyUnicode_Type, &PyBytes_Type, &PyByteArray_Type, &PyLong_Type, &PyFloat_Type, &PyComplex_Type, &PyList_Type,
+                                   &PyTuple_Type, &PyDict_Type, &PySet_Type, &PyFrozenSet_Type, &PyRange_Type, &PySlice_Type, &PyBool_Type};
+    PyTypeObject *type = self != NULL ? Py_TYPE(self) : Py_IS_TYPE(object, &PyMethodDescr_Type) ? PyDescr_TYPE(object) : NULL;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (type == types[i]) {
+            return 1;
+        }
+    }
+    return type != NULL && strcmp(type->tp_name, "collections.deque") == 0;
+}
+
 int pepjit_native(PyObject *object, struct pepjit_native *out)
 {
     memset(out, 0, sizeof *out);
@@ -750,6 +785,7 @@ int pepjit_native(PyObject *object, struct pepjit_native *out)
         return 0;
     }
     out->address = (uint64_t)(uintptr_t)definition->ml_meth;
+    out->waits = !is_brief(object);
     return 1;
 }
 

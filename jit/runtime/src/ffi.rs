@@ -255,6 +255,7 @@ pub(crate) struct NativeInfo {
     pub(crate) address: u64,
     pub(crate) convention: u32,
     pub(crate) method: u32,
+    pub(crate) waits: u32,
     pub(crate) receiver: Object,
 }
 

@@ -405,7 +405,7 @@ impl World for ProcessWorld<'_> {
     }
 
     fn native(&mut self, object: &ObjRef) -> Option<Native> {
-        let mut info = ffi::NativeInfo { address: 0, convention: 0, method: 0, receiver: std::ptr::null_mut() };
+        let mut info = ffi::NativeInfo { address: 0, convention: 0, method: 0, waits: 0, receiver: std::ptr::null_mut() };
         // SAFETY: a live object; a structure of the declared layout.
         if unsafe { ffi::pepjit_native(object.address as Object, &raw mut info) } == 0 {
             return None;
@@ -419,7 +419,8 @@ impl World for ProcessWorld<'_> {
             2 => Convention::Array,
             _ => Convention::ArrayKeywords,
         };
-        Some(Native { address: info.address, convention, method: info.method != 0, receiver: Self::known(info.receiver) })
+        let (method, waits) = (info.method != 0, info.waits != 0);
+        Some(Native { address: info.address, convention, method, waits, receiver: Self::known(info.receiver) })
     }
 
     fn well_known(&mut self, ty: Type) -> Option<ObjRef> {

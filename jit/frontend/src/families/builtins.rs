@@ -151,10 +151,8 @@ impl Translator<'_> {
         };
         self.secure();
         let mut values = vec![self.build().word(native.address as i64)];
-        if matches!(native.convention, Convention::Array | Convention::ArrayKeywords) {
-            let keywords = native.convention == Convention::ArrayKeywords;
-            values.push(self.build().word(i64::from(keywords)));
-        }
+        let keywords = native.convention == Convention::ArrayKeywords;
+        values.push(self.build().word(i64::from(keywords) | i64::from(native.waits) << 1));
         let receiver = match &native.receiver {
             Some(owner) if !native.method => {
                 let owner = self.object(owner.clone());
