@@ -236,7 +236,7 @@ def main(argv=None):
     parser.add_argument("--filter", default="", metavar="TEXT", help="only cases whose FILE.FUNCTION contains TEXT")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds per process (default: 600)")
-    parser.add_argument("--corpus", default=os.path.join(child.HERE, "corpus"), help="another folder of corpus files")
+    parser.add_argument("--corpus", type=os.path.abspath, default=os.path.join(child.HERE, "corpus"), help="another folder of corpus files")
     parser.add_argument("--verbose", "-v", action="store_true", help="also print what passes")
     for hidden in ("--child", "--jit"):
         parser.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)

@@ -388,7 +388,7 @@ def arguments(argv):
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds per process (default: 120)")
     parser.add_argument("--fast", action="store_true", help="leave out the cases marked slow")
     parser.add_argument("--workloads", action="store_true", help="also run benchmarks/workloads")
-    parser.add_argument("--corpus", default=os.path.join(HERE, "corpus"), help="another folder of corpus files")
+    parser.add_argument("--corpus", type=os.path.abspath, default=os.path.join(HERE, "corpus"), help="another folder of corpus files")
     parser.add_argument("--json", metavar="FILE", help="also write the failures as JSON")
     parser.add_argument("--list", action="store_true", help="list the files that would run")
     parser.add_argument("--verbose", "-v", action="store_true", help="also print what passes")
