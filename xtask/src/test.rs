@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// Leave out what takes minutes: conformance only on the newest interpreter and without its slow cases.
     #[arg(long)]
     quick: bool,
-    /// The leak test as well: it takes minutes.
+    /// The leak test on every interpreter, not on the newest alone: it takes minutes on each.
     #[arg(long)]
     leaks: bool,
     /// Only the steps whose name contains this. Repeat it for several.
@@ -194,7 +194,7 @@ fn python_steps(root: &Path, python: &Interpreter, args: &Args, newest: bool) ->
             steps.push(step);
         }
     };
-    if args.leaks {
+    if args.leaks || newest && !args.quick {
         with_module("leaks", "jit/conformance/leaks.py", &["--modes", "on"]);
     }
     if newest {
