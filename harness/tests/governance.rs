@@ -224,8 +224,10 @@ fn what_is_no_repository_or_has_no_such_file_is_refused() {
 }
 
 #[test]
-fn the_map_of_cpython_reads() {
+fn our_own_maps_read() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project");
     let map = Map::load(&cpython_map(root)).expect("a map");
     assert_eq!(map.stages, ["front end", "middle end", "back end", "support"]);
+    let map = Map::load(&root.join("pep-draft/cinderx-stages.toml")).expect("a map");
+    assert_eq!(map.stages, ["front end and representation", "code generation", "runtime", "tests"]);
 }

@@ -98,6 +98,22 @@ pub fn count(value: f64) -> String {
     if value < 0.0 { format!("-{text}") } else { text }
 }
 
+/// So many things, by what one of them is called: `1 processor`, `4 processors`.
+pub fn of(number: impl Into<u64>, thing: &str) -> String {
+    let number = number.into();
+    format!("{} {thing}{}", count(number as f64), if number == 1 { "" } else { "s" })
+}
+
+/// The first of some names, and how many more there are.
+pub fn some(names: &[String]) -> String {
+    const SHOWN: usize = 6;
+    match names.len() {
+        0 => "none".to_owned(),
+        n if n <= SHOWN + 1 => names.join(", "),
+        n => format!("{} and {} more", names[..SHOWN].join(", "), n - SHOWN),
+    }
+}
+
 /// A sign for a verdict, so that no document needs colour.
 pub fn symbol(verdict: Verdict) -> &'static str {
     match verdict {
@@ -148,6 +164,12 @@ mod tests {
         assert_eq!(count(2.5), "2.5");
         assert_eq!(span(200.4), "3 min 20 s");
         assert_eq!(span(7260.0), "2 h 1 min");
+        let names: Vec<String> = (1..=9).map(|i| format!("n{i}")).collect();
+        assert_eq!(
+            [some(&[]), some(&names[..7]), some(&names)],
+            ["none", "n1, n2, n3, n4, n5, n6, n7", "n1, n2, n3, n4, n5, n6 and 3 more"]
+        );
+        assert_eq!([of(1_u32, "round"), of(1000_u32, "round")], ["1 round", "1,000 rounds"]);
     }
 
     #[test]

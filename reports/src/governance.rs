@@ -228,14 +228,20 @@ fn deserted(stage: &Stage) -> Table {
 
 fn left_out(g: &Governance) -> String {
     let (e, i) = (&g.excluded, &g.identities);
-    let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let blind = match e.blind_commits {
+        0 => String::new(),
+        n => format!(
+            " In {} the clone lacks contents, so that files were followed only where they stayed the same.",
+            format::of(n as u64, "commit")
+        ),
+    };
     format!(
         "Left out: {} merges; {} commits of bots ({}); generated files ({}). {} signatures are {} people: .mailmap renamed {}, the same full \
-         name merged {}.",
+         name merged {}.{blind}",
         format::count(e.merges as f64),
         format::count(e.bot_commits as f64),
-        list(&e.bots),
-        list(&e.generated),
+        format::some(&e.bots),
+        format::some(&e.generated),
         format::count(i.signatures as f64),
         format::count(i.people as f64),
         i.by_mailmap,

@@ -26,6 +26,14 @@ pub fn redistributor(sheet: &Sheet) -> String {
         writeln!(out, "- {} packages run a program at build time: {}", needs.runs_at_build.len(), needs.runs_at_build.join(", "));
     builds(&mut out, sheet);
     module(&mut out, sheet);
+    if !sheet.anatomy.parts.is_empty() {
+        out.push_str("\n## Its own parts\n\n| part | files | lines of code |\n| --- | ---: | ---: |\n");
+        for (name, part) in &sheet.anatomy.parts {
+            let (files, lines) = (format::count(part.files as f64), format::count(part.lines as f64));
+            let _ = writeln!(out, "| {} | {files} | {lines} |", name.replace('-', " "));
+        }
+        let _ = writeln!(out, "\nCPython's names that it links: {}.", crate::view::names(sheet));
+    }
     out.push_str("\n## Licences\n\n");
     for count in &sheet.licences {
         let licence = if count.licence.is_empty() { "none stated" } else { &count.licence };

@@ -119,7 +119,7 @@ fn what_does_not_exist_is_an_error_and_not_a_gap() {
         ("{{ fig(\"pepjit\", \"beauty\") }}", "beauty"),
         ("{{ run(\"weather\") }}", "weather"),
         ("{{ deadline(\"someday\") }}", "someday"),
-        ("{{ criteria(\"PEP 1\") }}", "PEP 1"),
+        ("{{ criteria(\"PEP 1\", \"None\") }}", "PEP 1"),
         ("{{ unknown }}", "undefined"),
     ] {
         let error = pep::draft(text, sources.clone()).expect_err(text).to_string();

@@ -38,6 +38,7 @@ pub(super) struct Entry {
     pub(super) co_authors: Vec<u32>,
     pub(super) summary: String,
     pub(super) merge: bool,
+    pub(super) blind: bool,
     pub(super) changes: Vec<Touch>,
 }
 
@@ -97,6 +98,7 @@ impl Log {
             co_authors: record.co_authors.into_iter().map(|raw| self.signature(raw)).collect(),
             summary: record.summary,
             merge: record.merge,
+            blind: record.blind,
             changes: record.changes.into_iter().map(|change| touch(self, change)).collect(),
         }
     }
@@ -157,10 +159,11 @@ fn read_missing(
             let sender = sender.clone();
             let (next, failed, batches, stop) = (&next, &failed, &batches, request.stop);
             scope.spawn(move || {
-                let reader = match Repository::open(path) {
-                    Ok(repository) => Reader::new(repository, map),
+                let repository = match Repository::open(path) {
+                    Ok(repository) => repository,
                     Err(error) => return drop(sender.send(Err(error))),
                 };
+                let reader = Reader::new(&repository, map);
                 while !stop() && !failed.load(Ordering::Relaxed) {
                     let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
                     let records: Result<Vec<Record>, git2::Error> = batch.iter().map(|id| reader.read(*id)).collect();

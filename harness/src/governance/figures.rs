@@ -112,6 +112,7 @@ pub(super) fn state(
             bots: people.bots.clone(),
             generated: today.generated,
             binary: today.binary,
+            blind_commits: log.commits.iter().filter(|entry| entry.blind).count(),
         },
     }
 }

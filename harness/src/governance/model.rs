@@ -106,6 +106,9 @@ pub struct Excluded {
     pub generated: Vec<String>,
     /// Binary files of stages, which have no lines to count.
     pub binary: Vec<String>,
+    /// Commits in which files that moved are followed only if they stayed the same, since the clone lacks contents of others.
+    #[serde(default)]
+    pub blind_commits: usize,
 }
 
 /// How addresses became people.

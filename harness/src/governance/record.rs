@@ -1,13 +1,15 @@
 //! What one commit did, read from the repository. It follows from the commit alone (and from whose lines are counted), so that it
 //! can be kept on disk for good.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 
-use git2::{Commit, Delta, Diff, DiffFindOptions, DiffOptions, Oid, Patch, Repository};
+use git2::{Commit, Delta, Diff, DiffFindOptions, DiffOptions, ErrorCode, Oid, Patch, Repository};
 use serde::{Deserialize, Serialize};
 
 use super::map::Map;
 use super::people::{Raw, co_authors};
+use super::trees::{Difference, Trees};
 
 /// More candidates than this aren't compared line by line for renames: only files that stayed the same are followed.
 const MOST_RENAMES: usize = 2500;
@@ -30,6 +32,9 @@ pub(super) struct Record {
     /// Whether it has several parents; what it changes is then left out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) merge: bool,
+    /// Whether files that moved could only be followed where they stayed the same, since the clone lacks contents of others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) blind: bool,
     /// What it changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) changes: Vec<Change>,
@@ -65,13 +70,14 @@ pub(super) enum Kind {
 
 /// Reads commits of one repository; each thread has its own.
 pub(super) struct Reader<'a> {
-    repository: Repository,
+    repository: &'a Repository,
     map: &'a Map,
+    trees: RefCell<Trees<'a>>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(repository: Repository, map: &'a Map) -> Self {
-        Self { repository, map }
+    pub(super) fn new(repository: &'a Repository, map: &'a Map) -> Self {
+        Self { repository, map, trees: RefCell::new(Trees::new(repository)) }
     }
 
     pub(super) fn read(&self, id: Oid) -> Result<Record, git2::Error> {
@@ -88,7 +94,7 @@ impl<'a> Reader<'a> {
         if record.merge {
             return Ok(record);
         }
-        record.changes = self.changes(&commit)?;
+        (record.changes, record.blind) = self.changes(&commit)?;
         if record.changes.is_empty() {
             return Ok(record);
         }
@@ -102,12 +108,49 @@ impl<'a> Reader<'a> {
         Ok(record)
     }
 
-    fn changes(&self, commit: &Commit<'_>) -> Result<Vec<Change>, git2::Error> {
+    /// What a commit changed, and whether that was found [`Record::blind`].
+    fn changes(&self, commit: &Commit<'_>) -> Result<(Vec<Change>, bool), git2::Error> {
+        let parent = if commit.parent_count() == 1 { Some(commit.parent(0)?.tree_id()) } else { None };
+        let differences = self.trees.borrow_mut().differences(parent, commit.tree_id())?;
+        match differences {
+            // Nothing moved where nothing is both new and gone.
+            Some(all) if all.iter().all(|d| d.after.is_some()) || all.iter().all(|d| d.before.is_some()) => {
+                Ok((all.iter().map(|difference| self.plain(difference)).collect::<Result<_, _>>()?, false))
+            }
+            _ => self.with_renames(commit),
+        }
+    }
+
+    /// A file that was made, changed or deleted and nothing else.
+    fn plain(&self, difference: &Difference) -> Result<Change, git2::Error> {
+        let path = String::from_utf8_lossy(&difference.path).into_owned();
+        let counted = self.map.is_staged(&path);
+        let count = |id| if counted { count_lines(self.repository, id) } else { Ok(None) };
+        let (kind, lines) = match (difference.before, difference.after) {
+            (Some(before), Some(after)) => (Kind::Modified, if counted { self.changed_lines(before, after)? } else { None }),
+            (None, Some(after)) => (Kind::Added, count(after)?.map(|lines| (lines, 0, 0))),
+            (Some(before), None) => (Kind::Deleted, count(before)?.map(|lines| (0, lines, 0))),
+            (None, None) => (Kind::Modified, None),
+        };
+        Ok(Change { path, kind, lines })
+    }
+
+    fn changed_lines(&self, before: Oid, after: Oid) -> Result<Option<(u32, u32, u32)>, git2::Error> {
+        let (before, after) = (self.repository.find_blob(before)?, self.repository.find_blob(after)?);
+        let patch = Patch::from_blobs(&before, None, &after, None, Some(&mut diff_options()))?;
+        if patch.delta().flags().is_binary() {
+            return Ok(None);
+        }
+        let (_, added, removed) = patch.line_stats()?;
+        Ok(Some((added as u32, removed as u32, 0)))
+    }
+
+    /// The changes as libgit2 finds them, which takes longer.
+    fn with_renames(&self, commit: &Commit<'_>) -> Result<(Vec<Change>, bool), git2::Error> {
         let before = if commit.parent_count() == 1 { Some(commit.parent(0)?.tree()?) } else { None };
-        let mut options = DiffOptions::new();
-        options.context_lines(0).interhunk_lines(0).ignore_submodules(true).include_typechange(false);
-        let mut diff = self.repository.diff_tree_to_tree(before.as_ref(), Some(&commit.tree()?), Some(&mut options))?;
-        find_renames(&mut diff)?;
+        let options = &mut diff_options();
+        let mut diff = self.repository.diff_tree_to_tree(before.as_ref(), Some(&commit.tree()?), Some(options))?;
+        let blind = find_renames(&mut diff)?;
         let mut changes = Vec::new();
         for (index, delta) in diff.deltas().enumerate() {
             let path = |file: git2::DiffFile<'_>| String::from_utf8_lossy(file.path_bytes().unwrap_or_default()).into_owned();
@@ -123,13 +166,13 @@ impl<'a> Reader<'a> {
             let lines = if counted { self.lines(&diff, index, &kind, delta.new_file().id())? } else { None };
             changes.push(Change { path: if kind == Kind::Deleted { old } else { new }, kind, lines });
         }
-        Ok(changes)
+        Ok((changes, blind))
     }
 
     /// The lines of one file of the commit; `None` of a binary one.
     fn lines(&self, diff: &Diff<'_>, index: usize, kind: &Kind, new: Oid) -> Result<Option<(u32, u32, u32)>, git2::Error> {
         let after = match kind {
-            Kind::Renamed(..) => match count_lines(&self.repository, new)? {
+            Kind::Renamed(..) => match count_lines(self.repository, new)? {
                 Some(lines) => lines,
                 None => return Ok(None),
             },
@@ -147,19 +190,28 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Lets a file that moved be the same file, as git does: if half of its lines stayed.
-fn find_renames(diff: &mut Diff<'_>) -> Result<(), git2::Error> {
+fn diff_options() -> DiffOptions {
+    let mut options = DiffOptions::new();
+    options.context_lines(0).interhunk_lines(0).ignore_submodules(true).include_typechange(false);
+    options
+}
+
+/// Lets a file that moved be the same file, as git does: if half of its lines stayed. True if only files that stayed the same could
+/// be told, for want of contents: clones made with `--filter` lack some.
+fn find_renames(diff: &mut Diff<'_>) -> Result<bool, git2::Error> {
     let (mut added, mut deleted) = (0, 0);
     for delta in diff.deltas() {
         added += usize::from(delta.status() == Delta::Added);
         deleted += usize::from(delta.status() == Delta::Deleted);
     }
     if added == 0 || deleted == 0 {
-        return Ok(());
+        return Ok(false);
     }
-    let mut options = DiffFindOptions::new();
-    options.renames(true).exact_match_only(added * deleted > MOST_RENAMES);
-    diff.find_similar(Some(&mut options))
+    let mut find = |exact| diff.find_similar(Some(DiffFindOptions::new().renames(true).exact_match_only(exact)));
+    match find(added * deleted > MOST_RENAMES) {
+        Err(error) if error.code() == ErrorCode::NotFound => find(true).map(|()| true),
+        other => other.map(|()| false),
+    }
 }
 
 /// The lines of a text; `None` of a binary file, and of what is no file.

@@ -110,13 +110,17 @@ fn cargo_home() -> PathBuf {
     std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home).unwrap_or_else(|| "/nonexistent".into())
 }
 
-/// Copies what git knows of, as it is in the work tree.
-fn copy_sources(root: &Path, to: &Path) -> Result<(), RedistributorError> {
+/// The files that git knows of, below `root`.
+pub(super) fn sources(root: &Path) -> Result<Vec<PathBuf>, RedistributorError> {
     let listed = Repository::open(root)
         .and_then(|repository| repository.index())
         .map_err(|source| RedistributorError::Sources { path: root.to_owned(), source })?;
-    for entry in listed.iter() {
-        let path = PathBuf::from(String::from_utf8_lossy(&entry.path).into_owned());
+    Ok(listed.iter().map(|entry| PathBuf::from(String::from_utf8_lossy(&entry.path).into_owned())).collect())
+}
+
+/// Copies what git knows of, as it is in the work tree.
+fn copy_sources(root: &Path, to: &Path) -> Result<(), RedistributorError> {
+    for path in sources(root)? {
         let (from, target) = (root.join(&path), to.join(&path));
         // What was deleted in the work tree and isn't committed is gone for a build too.
         if !from.is_file() {

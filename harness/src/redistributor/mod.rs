@@ -1,8 +1,10 @@
 //! What it takes to build the module and to ship it.
 //!
 //! [`sheet`] builds the module twice from nothing (`clean`), in folders whose names differ in length, and compares the two to the
-//! bit (`elf`); lists the packages that it's made of with their licences (`packages`, `sbom`); and loads it (`loaded`).
+//! bit (`elf`); lists the packages that it's made of with their licences (`packages`, `sbom`), and how large its own parts are and
+//! what they ask of CPython (`anatomy`); and loads it (`loaded`).
 
+mod anatomy;
 mod clean;
 mod elf;
 mod loaded;
@@ -94,6 +96,7 @@ pub fn sheet(
         None => Vec::new(),
     };
     let described = elf::describe(&first.module)?;
+    let anatomy = anatomy::look(root, &clean::sources(root)?, &first.module)?;
     let site = place.join("site");
     let io = |path: &Path| {
         let path = path.to_owned();
@@ -139,6 +142,7 @@ pub fn sheet(
         dependencies: packages.linked,
         build_dependencies: packages.build_only,
         licences,
+        anatomy,
     };
     std::fs::remove_dir_all(&place).map_err(io(&place))?;
     Ok((sheet, sbom))

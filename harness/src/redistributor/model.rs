@@ -1,5 +1,7 @@
 //! `redistributor.json`: what it takes to build the module and to ship it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The version of `redistributor.json`.
@@ -48,6 +50,38 @@ pub struct Sheet {
     pub build_dependencies: Vec<Dependency>,
     /// How many packages each licence expression has, ours left out.
     pub licences: Vec<LicenceCount>,
+    /// The parts' sizes, and what the module asks of CPython.
+    #[serde(default)]
+    pub anatomy: Anatomy,
+}
+
+/// How large the parts are, and which of CPython's names they link.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anatomy {
+    /// By name: `code-generator`, `front-end`, ...
+    pub parts: BTreeMap<String, Part>,
+    /// CPython's names that the module links. What it reads of CPython's structures by their layout is not among them.
+    pub symbols: Symbols,
+}
+
+/// A part of the module's sources.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its files; tests and generated tables are left out.
+    pub files: usize,
+    /// Their lines that are neither blank nor comment.
+    pub lines: usize,
+}
+
+/// Functions and variables of CPython that a module links, by what CPython promises of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Symbols {
+    /// `Py...`: documented, with deprecations.
+    pub public: Vec<String>,
+    /// `PyUnstable_...`: documented, may change with a minor version.
+    pub unstable: Vec<String>,
+    /// `_Py...`: nothing is promised.
+    pub private: Vec<String>,
 }
 
 /// What has to be there to build.

@@ -125,8 +125,9 @@ fn is_name(token: &str, before: &str) -> bool {
         && (digits(parts[1]) || parts[1].len() == 3);
     let is_issue = word.strip_prefix("gh-").or_else(|| word.strip_prefix("cpython#")).is_some_and(digits);
     let is_release = digits(word) && word.len() == 1 && ["beta", "rc", "Tier"].contains(&bare_word(before));
+    let is_option = before == ":header-rows:";
     let is_pep = digits(word) && ["PEP", "PEPs", "PEP:"].contains(&before);
-    is_version || is_date || is_issue || is_release || is_pep
+    is_version || is_date || is_issue || is_release || is_option || is_pep
 }
 
 fn is_number_word(word: &str) -> bool {
@@ -351,6 +352,7 @@ mod tests {
             "``PY_START``, ``tool_id_5`` and `a thread <https://discuss.python.org/t/1234>`__.",
             "Two back ends, one interface; half of it is a table.",
             "{# 43 in a comment #}",
+            "   :header-rows: 1",
         ] {
             assert_eq!(template(good), [], "{good}");
         }

@@ -16,7 +16,7 @@ pub(super) fn add(environment: &mut Environment<'_>, sources: &Arc<PepSources>, 
     let (s, n) = with();
     environment.add_function("tiers", move || tiers(&s, &n));
     let (s, n) = with();
-    environment.add_function("criteria", move |source: String| criteria(&s, &n, &source));
+    environment.add_function("criteria", move |source: String, title: String| criteria(&s, &n, &source, &title));
     let (s, n) = with();
     environment.add_function("peers", move || peers(&s, &n));
     let (s, n) = with();
@@ -71,13 +71,13 @@ fn tiers(sources: &PepSources, notes: &Shared) -> String {
     )
 }
 
-/// The criteria whose source begins so, with what the runs say.
-fn criteria(sources: &PepSources, notes: &Shared, source: &str) -> Result<String, Error> {
+/// The criteria whose source begins with one of these, divided by `|`, with what the runs say.
+fn criteria(sources: &PepSources, notes: &Shared, source: &str, title: &str) -> Result<String, Error> {
     let mut notes = lock(notes);
     let (label, note) = criteria_note();
     let reference = notes.reference(label, || note);
     let mut rows = Vec::new();
-    for c in sources.criteria.all.iter().filter(|c| c.source.starts_with(source)) {
+    for c in sources.criteria.all.iter().filter(|c| source.split('|').any(|s| c.source.starts_with(s))) {
         let answer = if let Some((run, a)) = assessed(sources, &c.id) {
             let label = label_of(sources, "judged", run);
             notes.figure(&format!("{}: {}", a.status.word().to_lowercase(), literal(&a.finding)), &label, || judged_note(run))
@@ -94,10 +94,8 @@ fn criteria(sources: &PepSources, notes: &Shared, source: &str) -> Result<String
     if rows.is_empty() {
         return Err(refuse(format!("pep-draft/criteria.toml has no criterion whose source begins with {source:?}")));
     }
-    Ok(format!(
-        "{}\nThe criteria are those of the project's list {reference}.",
-        list_table(source, &["Criterion", "Number", "Deadline", "Answer"], &rows)
-    ))
+    let title = format!("{title} {reference}");
+    Ok(list_table(&title, &["Criterion", "Number", "Deadline", "Answer"], &rows))
 }
 
 /// What each JIT of the runs is on each platform.

@@ -132,26 +132,31 @@ fn mark(area: &Area<'_>, shape: usize, (x, y): (i32, i32), ink: RGBColor) -> Dra
     Ok(())
 }
 
-/// Ratios worth a tick between two ends, of which at most `most`: the finest list that has no more.
+/// Ratios worth a tick on a logarithmic axis between two ends: as many as have room where `most` would fill it.
 fn ratio_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
-    const LISTS: [&[f64]; 6] = [
-        &[0.95, 0.96, 0.97, 0.98, 0.99, 1.0, 1.01, 1.02, 1.03, 1.04, 1.05],
-        &[0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4],
+    const STEPS: [f64; 8] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5];
+    const LISTS: [&[f64]; 4] = [
         &[0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0],
         &[0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0],
         &[0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0],
         &[0.01, 0.1, 1.0, 10.0, 100.0],
     ];
-    let inside = |list: &[f64]| -> Vec<f64> { list.iter().copied().filter(|t| (low..=high).contains(t)).collect() };
-    // A list must reach over the range: a fine one that only has ticks in a corner of it doesn't.
-    let reaches = |list: &[f64]| list[0] <= low * 1.5 && list[list.len() - 1] >= high / 1.5;
-    let fits = |least: usize| move |list: &&[f64]| reaches(list) && (least..=most).contains(&inside(list).len());
-    let list = LISTS.into_iter().find(fits(3)).or_else(|| LISTS.into_iter().find(fits(2)));
-    list.map_or_else(|| vec![1.0], inside)
+    let room = 0.8 * (high / low).ln() / most as f64;
+    let multiples = |step: f64| -> Vec<f64> {
+        let (first, last) = ((low / step).ceil().max(1.0) as i64, (high / step).floor() as i64);
+        // Beyond so many there is no room anyway.
+        (first..=last.min(first + 4 * most as i64)).map(|i| i as f64 * step).collect()
+    };
+    let inside = |list: &[f64]| list.iter().copied().filter(|t| (low..=high).contains(t)).collect();
+    let fits = |ticks: &Vec<f64>| ticks.windows(2).all(|pair| (pair[1] / pair[0]).ln() >= room);
+    // Of lists with as many ticks the first one, which is that of plainer numbers.
+    let lists = STEPS.into_iter().map(multiples).chain(LISTS.into_iter().map(inside));
+    let best = lists.filter(fits).reduce(|best, ticks| if ticks.len() > best.len() { ticks } else { best });
+    best.filter(|ticks| !ticks.is_empty()).unwrap_or_else(|| vec![1.0])
 }
 
 fn trimmed(tick: f64) -> String {
-    format!("{tick:.2}").trim_end_matches('0').trim_end_matches('.').to_owned()
+    format!("{tick:.3}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -160,11 +165,29 @@ mod tests {
 
     #[test]
     fn ticks_are_few_and_reach_over_the_range() {
-        assert_eq!(ratio_ticks(0.98, 1.03, 6), [0.98, 0.99, 1.0, 1.01, 1.02, 1.03]);
-        assert_eq!(ratio_ticks(0.7, 1.25, 6), [0.7, 0.8, 0.9, 1.0, 1.1, 1.2]);
-        assert_eq!(ratio_ticks(0.8, 2.3, 7), [1.0, 1.4, 2.0]);
-        assert_eq!(ratio_ticks(0.9, 14.0, 6), [1.0, 2.0, 5.0, 10.0]);
-        assert_eq!(ratio_ticks(0.02, 90.0, 4), [0.1, 1.0, 10.0]);
+        let ticks = |low, high, most| ratio_ticks(low, high, most).into_iter().map(trimmed).collect::<Vec<_>>().join(" ");
+        assert_eq!(ticks(0.998, 1.003, 6), "0.998 1 1.002");
+        assert_eq!(ticks(0.98, 1.03, 6), "0.98 0.99 1 1.01 1.02 1.03");
+        assert_eq!(ticks(0.7, 1.25, 6), "0.7 0.8 0.9 1 1.1 1.2");
+        assert_eq!(ticks(0.8, 2.3, 7), "1 1.5 2");
+        assert_eq!(ticks(0.9, 14.0, 6), "1 2 5 10");
+        assert_eq!(ticks(0.02, 90.0, 4), "0.1 1 10");
+        // A fine list that would be crowded into a corner isn't taken.
+        assert_eq!(ticks(0.8, 1.01, 7), "0.8 0.85 0.9 0.95 1");
+    }
+
+    #[test]
+    fn ticks_never_come_closer_than_their_labels_are_wide() {
+        for low in 1..100 {
+            for high in 1..100 {
+                let (low, high) = (1.0 / (1.0 + f64::from(low * low) / 500.0), 1.0 + f64::from(high * high) / 100.0);
+                let ticks = ratio_ticks(low, high, 7);
+                let width = (high / low).ln();
+                let close = ticks.windows(2).any(|pair| (pair[1] / pair[0]).ln() < 0.8 * width / 7.0 - 1e-9);
+                assert!(!close && ticks.len() <= 9, "{low} {high}: {ticks:?}");
+                assert!(ticks.len() > 1, "{low} {high}: {ticks:?}");
+            }
+        }
     }
 
     #[test]

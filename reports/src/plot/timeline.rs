@@ -4,7 +4,7 @@ use pepjit_harness::timeline::{Standing, Timeline};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::{Area, Drawn, FAINT, FASTER, NEUTRAL, PlotError, SLOWER, TEXT, line, svg, text};
+use super::{Area, Drawn, FAINT, FASTER, NEUTRAL, PlotError, SLOWER, SMALL, TEXT, line, sized, svg, text};
 use crate::view::standing_symbol;
 
 const WIDTH: i32 = 720;
@@ -56,7 +56,9 @@ fn draw(area: &Area<'_>, timeline: &Timeline, all: usize) -> Drawn {
                 Standing::Missed => SLOWER,
                 Standing::AtRisk | Standing::NotShown => TEXT,
             };
-            text(area, standing_symbol(item.standing), (at + 10, top), HPos::Center, ink)?;
+            // A frame makes a sign of what alone would be a stroke.
+            area.draw(&Rectangle::new([(at + 5, top - 6), (at + 17, top + 6)], ink.stroke_width(1)))?;
+            sized(area, standing_symbol(item.standing), (at + 11, top), HPos::Center, ink, SMALL)?;
             top -= STEP;
         }
         // Names that would run into each other go a line lower.

@@ -53,6 +53,7 @@ pub(crate) struct SheetView {
     pub(crate) builds: Vec<Vec<String>>,
     pub(crate) licences: Vec<Vec<String>>,
     pub(crate) dependencies: Vec<Vec<String>>,
+    pub(crate) parts: Vec<Vec<String>>,
     pub(crate) recipe: String,
 }
 
@@ -106,11 +107,11 @@ fn governance(g: &Governance) -> GovernanceView {
         fact(
             "Left out",
             format!(
-                "{} merges, {} commits of bots ({}), generated files {}",
+                "{} merges, {} commits of bots ({}), generated files ({})",
                 number(g.excluded.merges),
                 number(g.excluded.bot_commits),
-                list(&g.excluded.bots),
-                list(&g.excluded.generated)
+                format::some(&g.excluded.bots),
+                format::some(&g.excluded.generated)
             ),
         ),
         fact(
@@ -251,6 +252,7 @@ fn sheet(s: &Sheet) -> SheetView {
         fact("Hardening", hardening.map(|(name, has)| format!("{} {name}", if has { "✓" } else { "✗" })).join(", ")),
         fact("Loaded at run time", format!("{}; symbols of {}", list(&s.runtime.needed), list(&s.runtime.symbol_versions))),
         fact("Mapped by the JIT alone", list(&s.runtime.mapped)),
+        fact("CPython's names that it links", names(s)),
     ];
     let package = |kind: &str, d: &Dependency| vec![d.name.clone(), d.version.clone(), d.licence.clone(), kind.to_owned()];
     SheetView {
@@ -277,8 +279,24 @@ fn sheet(s: &Sheet) -> SheetView {
             .map(|d| package("part of the module", d))
             .chain(s.build_dependencies.iter().map(|d| package("only the build", d)))
             .collect(),
+        parts: s
+            .anatomy
+            .parts
+            .iter()
+            .map(|(name, part)| vec![name.replace('-', " "), number(part.files), number(part.lines)])
+            .collect(),
         recipe: s.recipe.join("\n"),
     }
+}
+
+/// What the module links of CPython, by what is promised of it.
+pub(crate) fn names(s: &Sheet) -> String {
+    let n = &s.anatomy.symbols;
+    if *n == pepjit_harness::redistributor::Symbols::default() {
+        return "not measured".to_owned();
+    }
+    let [public, unstable, private] = [&n.public, &n.unstable, &n.private].map(|names| number(names.len()));
+    format!("{public} public, {unstable} unstable, {private} private ({})", list(&n.private))
 }
 
 fn list(items: &[String]) -> String {

@@ -12,6 +12,7 @@ mod warmup;
 use pepjit_harness::analysis::Verdict;
 use serde::Serialize;
 
+pub(crate) use annexes::names;
 pub(crate) use run::answer_symbol;
 pub(crate) use timeline::standing_symbol;
 

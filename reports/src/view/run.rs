@@ -22,6 +22,7 @@ pub(crate) struct RunView {
     pub(crate) id: String,
     pub(crate) heading: String,
     pub(crate) lead: String,
+    pub(crate) begun: String,
     pub(crate) baseline: String,
     pub(crate) confidence: String,
     pub(crate) claims: Vec<Claim>,
@@ -92,15 +93,15 @@ impl RunView {
             id: m.run_id.clone(),
             heading: format!("CPython {version}, suite {}, {}", m.suite, m.platform),
             lead: format!(
-                "{} workloads on {} tiers, {} of {} rounds; {}, {} processors; begun {}",
+                "{} workloads on {} tiers, {} of {} rounds; {}, {}",
                 m.workloads.len(),
                 m.tiers.len(),
                 a.health.complete_rounds,
                 m.design.rounds,
                 m.host.cpu_model,
-                m.host.cores,
-                m.created
+                format::of(m.host.cores, "processor")
             ),
+            begun: m.created.clone(),
             baseline: m.baseline.clone(),
             confidence: format!("{:.0} %", (1.0 - a.options.alpha) * 100.0),
             claims,
@@ -242,8 +243,8 @@ fn health(a: &Analysis) -> Vec<String> {
     ));
     if let (Some(mean), Some(max)) = (h.load_mean, h.load_max) {
         lines.push(format!(
-            "Load average when processes began: {mean:.1} on average, {max:.1} at most, on {} processors.",
-            a.manifest.host.cores
+            "Load average when processes began: {mean:.1} on average, {max:.1} at most, on {}.",
+            format::of(a.manifest.host.cores, "processor")
         ));
     }
     if let Some(share) = h.steal_share {
@@ -300,9 +301,9 @@ fn facts(a: &Analysis) -> Vec<(String, String)> {
         fact(
             "Machine",
             format!(
-                "{}, {} processors, {}, {}",
+                "{}, {}, {}, {}",
                 m.host.cpu_model,
-                m.host.cores,
+                format::of(m.host.cores, "processor"),
                 format::kib(Some(m.host.memory_bytes as f64 / 1024.0)),
                 m.host.kernel
             ),
