@@ -62,7 +62,14 @@ pub(crate) fn summary(coverage: &TierCoverage) -> String {
         share(coverage.interpreter)
     );
     if let Some(compiled) = coverage.compiled {
-        let _ = write!(text, "; {} of the bytecode is in compiled code", format::share(compiled));
+        let _ = write!(
+            text,
+            "; {} of the bytecode belongs to compiled code, which is an upper bound of what runs natively",
+            format::share(compiled)
+        );
+    }
+    if let Some(natively) = coverage.natively {
+        let _ = write!(text, "; by the time that the interpreter's loop still takes, about {} does", format::share(natively));
     }
     if !coverage.failures.is_empty() {
         let _ = write!(text, "; {} processes gave nothing", coverage.failures.len());
@@ -90,7 +97,11 @@ impl Row {
             jit: format::share(row.jit),
             elsewhere: format::share(row.elsewhere),
             bytecodes: row.bytecodes.map_or_else(none, format::count),
-            compiled: row.compiled.map_or_else(none, format::share),
+            compiled: match (row.compiled.map(format::share), row.natively.map(format::share)) {
+                (Some(most), Some(about)) => format!("{most} at most, about {about}"),
+                (None, Some(about)) => format!("about {about}"),
+                (most, None) => most.unwrap_or_else(none),
+            },
             hot: row.hot.map_or_else(none, |hot| format!("{} of {hot}", row.hot_compiled.unwrap_or(0))),
             exits: row.exits.map_or_else(none, exits),
             refused: if refused.is_empty() { none() } else { refused },

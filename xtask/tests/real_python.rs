@@ -204,7 +204,7 @@ fn coverage_of_every_tier_with_a_jit() {
     let text =
         std::fs::read_dir(&report).unwrap().flatten().map(|file| file.path()).find(|p| p.extension().is_some_and(|e| e == "md"));
     let text = std::fs::read_to_string(text.unwrap()).unwrap();
-    assert!(text.contains("of the bytecode is in compiled code"), "{text}");
+    assert!(text.contains("of the bytecode belongs to compiled code"), "{text}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::{Failure, TierResult, WorkloadFailure};
 use crate::examine::{Code, Record, Records};
 use crate::model::FailureKind;
 use crate::stats::mean;
+use crate::tiers::TierKind;
 
 /// The code objects that execute this share of the bytecode are the hot ones.
 const HOT: f64 = 0.9;
@@ -25,8 +26,11 @@ pub struct TierCoverage {
     pub native: Option<Share>,
     /// Share of time in the interpreter's loop, mean over workloads.
     pub interpreter: Option<Share>,
-    /// Share of the executed bytecode that belongs to compiled code, mean over workloads.
+    /// Share of the executed bytecode that belongs to compiled code, mean over workloads: an upper bound of what runs natively.
     pub compiled: Option<f64>,
+    /// Share of the bytecode that runs natively, estimated from the time that the interpreter's loop still takes, mean over workloads.
+    #[serde(default)]
+    pub natively: Option<f64>,
     /// The workloads, in the suite's order.
     pub rows: Vec<CoverageRow>,
     /// Processes that gave nothing.
@@ -63,8 +67,14 @@ pub struct CoverageRow {
     pub elsewhere: f64,
     /// Bytecode instructions of one iteration.
     pub bytecodes: Option<f64>,
-    /// Share of these that belong to compiled code.
+    /// Share of these that belong to compiled code: an upper bound, since compiled code may be left half-way, and a code object counts
+    /// as compiled even if only a loop of it is.
     pub compiled: Option<f64>,
+    /// Share of these that run natively, as an estimate: 1 less the time that the tier spends in the interpreter's loop, by the time that
+    /// the baseline spends there. It takes bytecode that is left to the interpreter for as slow as the average. Time in a foreign JIT's
+    /// own library, which may hold an interpreter, counts as interpreted.
+    #[serde(default)]
+    pub natively: Option<f64>,
     /// Hot code objects: the fewest that execute nine tenths of the bytecode.
     pub hot: Option<usize>,
     /// Of these, compiled ones.
@@ -96,17 +106,21 @@ pub(super) fn of(data: &RunData, tiers: &[TierResult]) -> Vec<TierCoverage> {
             let base = data.coverage(baseline, &workload.name);
             let result = tiers.iter().find(|t| t.tier == tier.name);
             let speedup = result.and_then(|t| t.workloads.iter().find(|w| w.name == workload.name)?.speedup.as_ref());
-            rows.extend(row(&workload.name, records, base, speedup.map(|s| s.ratio)));
+            rows.extend(row(&workload.name, records, base, speedup.map(|s| s.ratio), TierKind::of(tier)));
         }
         if rows.is_empty() && failures.is_empty() {
             continue;
         }
-        let known: Vec<f64> = rows.iter().filter_map(|r| r.compiled).collect();
+        let over = |of: &dyn Fn(&CoverageRow) -> Option<f64>| {
+            let known: Vec<f64> = rows.iter().filter_map(of).collect();
+            (!known.is_empty()).then(|| mean(&known))
+        };
         all.push(TierCoverage {
             tier: tier.name.clone(),
             native: share(rows.iter().map(|r| (r.native, r.samples))),
             interpreter: share(rows.iter().map(|r| (r.interpreter, r.samples))),
-            compiled: (!known.is_empty()).then(|| mean(&known)),
+            compiled: over(&|r| r.compiled),
+            natively: over(&|r| r.natively),
             rows,
             failures,
         });
@@ -131,7 +145,7 @@ fn share(shares: impl Iterator<Item = (f64, u64)>) -> Option<Share> {
     Some(Share { value, low: (value - error).max(0.0), high: (value + error).min(1.0) })
 }
 
-fn row(workload: &str, records: &Records, base: Option<&Records>, speedup: Option<f64>) -> Option<CoverageRow> {
+fn row(workload: &str, records: &Records, base: Option<&Records>, speedup: Option<f64>, kind: TierKind) -> Option<CoverageRow> {
     let good: Vec<&Record> = records.values().filter(|r| r.failure.is_none()).collect();
     if good.is_empty() {
         return None;
@@ -155,6 +169,10 @@ fn row(workload: &str, records: &Records, base: Option<&Records>, speedup: Optio
     let loop_share = Some(based_of("I")).filter(|share| based_samples > 0 && *share > 0.0 && *share < 1.0);
     row.available = loop_share.map(|share| 1.0 / (1.0 - share));
     row.achieved = loop_share.and_then(|share| Some((1.0 - 1.0 / speedup?) / share));
+    let interpreted = if kind == TierKind::Declared { of("IJ") } else { of("I") };
+    row.natively = loop_share
+        .filter(|_| samples > 0 && kind.needs_proof())
+        .and_then(|share| Some((1.0 - interpreted / (share * speedup?)).clamp(0.0, 1.0)));
     if good.iter().any(|r| !r.states.is_empty()) {
         if let Some(executed) = based.iter().find(|r| !r.executed.is_empty()) {
             compiled(&mut row, executed, &good);
@@ -251,28 +269,37 @@ mod tests {
 
     #[test]
     fn a_jits_row_is_held_against_what_the_baseline_executes() {
-        let row = row("x", &native(), Some(&interpreted()), Some(2.0)).unwrap();
+        let row = row("x", &native(), Some(&interpreted()), Some(2.0), TierKind::Pepjit).unwrap();
         assert_eq!((row.native, row.interpreter, row.jit), (0.5, 0.2, 0.1));
         assert_eq!((row.compiled, row.hot, row.hot_compiled), (Some(0.8), Some(2), Some(1)));
         assert_eq!(row.refused, [("generator".to_owned(), 0.15), ("not hot, or no function".to_owned(), 0.05)]);
         assert_eq!(row.exits, Some(5.0));
         assert_eq!(row.exits_by_reason[0], ("type".to_owned(), 3.0));
         assert!((row.available.unwrap() - 2.5).abs() < 1e-12, "the loop's 60 % would be gone");
+        assert!((row.natively.unwrap() - 5.0 / 6.0).abs() < 1e-12, "20 % of half the time, where the loop took 60 % of all");
         assert!((row.achieved.unwrap() - 0.5 / 0.6).abs() < 1e-12, "half of the time is, of these 60 %");
+    }
+
+    #[test]
+    fn a_foreign_library_may_interpret() {
+        let natively = |kind| row("x", &native(), Some(&interpreted()), Some(2.0), kind).unwrap().natively.unwrap();
+        assert!((natively(TierKind::Declared) - 0.75).abs() < 1e-12, "30 % of half the time");
+        let slow = row("x", &native(), Some(&interpreted()), Some(0.1), TierKind::Pepjit).unwrap();
+        assert_eq!(slow.natively, Some(0.0), "more time than the baseline's is no negative share");
     }
 
     #[test]
     fn the_baselines_row_has_no_compiled_code() {
         let own = interpreted();
-        let row = row("x", &own, Some(&own), None).unwrap();
-        assert_eq!((row.compiled, row.exits, row.achieved), (None, None, None));
+        let row = row("x", &own, Some(&own), None, TierKind::Interpreter).unwrap();
+        assert_eq!((row.compiled, row.natively, row.exits, row.achieved), (None, None, None, None));
         assert_eq!(row.bytecodes, Some(1000.0));
     }
 
     #[test]
     fn failures_alone_make_no_row() {
         let failed = Records::from([(1, Record { failure: Some("it hung".to_owned()), ..Record::default() })]);
-        assert_eq!(row("x", &failed, None, None), None);
+        assert_eq!(row("x", &failed, None, None, TierKind::Pepjit), None);
     }
 
     #[test]
