@@ -25,12 +25,13 @@ const VARIABLE: &str = "PEPJIT_PYTHON";
 
 /// Turns the JIT on at the start of an interpreter whose environment asks for it. Python runs the lines of a .pth file
 /// that begin with `import`; this one may be read twice (a virtual environment's site reads its base's too), so what is
-/// on stays as it is. A module that refuses this interpreter says so in one line, without a traceback.
+/// on stays as it is. A module that refuses this interpreter says so in one line, without a traceback; a subinterpreter, in which it
+/// never loads, is not worth a line.
 const AUTOLOAD: &str = concat!(
     r#"import os; exec("#,
     r#""if os.environ.get('PEPJIT', '') not in ('', '0'):\n"#,
     r#" try:\n  import pepjit\n  pepjit.is_enabled() or pepjit.enable()\n"#,
-    r#" except (ImportError, RuntimeError) as error:\n  import sys\n  print('pepjit:', error, file=sys.stderr)")"#,
+    r#" except (ImportError, RuntimeError) as error:\n  import sys\n  'subinterp' in str(error) or print('pepjit:', error, file=sys.stderr)")"#,
     "\n"
 );
 

@@ -7,6 +7,7 @@ pub mod analysis;
 pub mod build;
 pub mod calibrate;
 mod coexist;
+pub mod compat;
 pub mod criteria;
 pub mod declared;
 pub mod examine;

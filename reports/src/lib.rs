@@ -4,6 +4,7 @@
 //! raw files of its run at any time.
 
 mod calibration;
+mod compat;
 mod coverage;
 mod criteria;
 mod document;
@@ -19,6 +20,7 @@ mod terminal;
 mod view;
 
 pub use calibration::calibration;
+pub use compat::compat;
 pub use criteria::criteria;
 pub use document::{Annexes, Evidence, Material, ReportError, html, markdown, write};
 pub use governance::{governance, governance_markdown};

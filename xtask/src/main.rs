@@ -2,6 +2,7 @@
 
 mod build;
 mod calibrate;
+mod compat;
 mod doctor;
 mod gate;
 mod governance;
@@ -43,6 +44,8 @@ enum Command {
     Gate(gate::Args),
     /// Measure how often the gate is wrong, on simulated and real data.
     Calibrate(calibrate::Args),
+    /// Compare what tools and CPython's own tests see with the JIT off and forced hot.
+    Compat(compat::Args),
     /// Measure maintenance from a repository's history.
     Governance(governance::Args),
     /// Say which commit moved which workload, from the runs of many commits.
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Pep(args) => pep::run(args),
         Command::Gate(args) => gate::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::Compat(args) => compat::run(args),
         Command::Governance(args) => governance::run(args),
         Command::History(args) => history::run(args),
         Command::Redistributor(args) => redistributor::run(args),
