@@ -12,8 +12,8 @@ use thiserror::Error;
 use crate::analysis::{AnalysisError, Options, RunData, Share, TierResult, Verdict};
 use crate::gate::decide::{Decided, Figures, Levels, decide};
 use crate::gate::{Answer, Requirement};
-use crate::governance;
 use crate::stats::paired::Decision;
+use crate::{compat, governance};
 
 /// The version of the criteria file that this crate reads.
 pub const CRITERIA_VERSION: u32 = 2;
@@ -223,6 +223,10 @@ enum Measure {
     BreakEven(f64),
     /// The share of time in native code, at least.
     NativeTime(f64),
+    /// Rows of the tool matrix that differ with the JIT, at most.
+    ToolRegressions(f64),
+    /// Tests of CPython that differ with the JIT, at most.
+    CpythonTests(f64),
     /// People who are active and come back, in the stage that has the fewest: more than this.
     ActivePerStage(f64),
 }
@@ -261,6 +265,8 @@ impl Criterion {
             // A start-up is a time like any other: so much more of it is so much less speed.
             ("start-up/ratio", Threshold::AtMost { .. }) => Measure::Gate(Requirement::GeometricMean { at_least: 1.0 / value }),
             ("coverage/time-in-native-code", Threshold::AtLeast { .. }) => Measure::NativeTime(value),
+            ("tooling/regressions", Threshold::AtMost { .. }) => Measure::ToolRegressions(value),
+            ("compatibility/cpython-tests", Threshold::AtMost { .. }) => Measure::CpythonTests(value),
             ("maintenance/active-per-stage", Threshold::Above { .. }) => Measure::ActivePerStage(value),
             ("speed/share-slower", Threshold::AtMost { .. }) => Measure::ShareSlower(value),
             ("warm-up/break-even-iterations", Threshold::AtMost { .. }) => Measure::BreakEven(value),
@@ -304,8 +310,14 @@ fn one(criterion: &Criterion, data: &RunData) -> Result<Assessment, AnalysisErro
         let by = criterion.by.as_deref().unwrap_or("nothing that a run measures");
         return lacking(format!("decided by {by}"), criterion.command.clone());
     };
-    if let Measure::ActivePerStage(more_than) = measure {
-        return match active_per_stage(&data.root.join(governance::FILE), more_than) {
+    let beside = match measure {
+        Measure::ActivePerStage(more_than) => Some(active_per_stage(&data.root.join(governance::FILE), more_than)),
+        Measure::ToolRegressions(most) => Some(compat::judge::regressions(&data.root, &criterion.tier, most)),
+        Measure::CpythonTests(most) => Some(compat::judge::cpython_tests(&data.root, &criterion.tier, most)),
+        _ => None,
+    };
+    if let Some(beside) = beside {
+        return match beside {
             Ok((status, finding)) => assessment(status, finding, None, None),
             Err(cause) => lacking(
                 format!("decided by {}: {cause}", criterion.by.as_deref().unwrap_or("history")),
@@ -380,7 +392,7 @@ fn settle(measure: Measure, result: &TierResult, options: Options) -> Settled {
             }
         }
         Measure::ShareSlower(most) => share_slower(result, most, options),
-        Measure::NativeTime(_) | Measure::ActivePerStage(_) => {
+        Measure::NativeTime(_) | Measure::ActivePerStage(_) | Measure::ToolRegressions(_) | Measure::CpythonTests(_) => {
             (Status::NotMeasured, "it isn't among the compared figures".to_owned(), None)
         }
         Measure::BreakEven(most) => match break_even(result, options.alpha) {

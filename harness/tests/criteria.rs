@@ -231,6 +231,50 @@ fn maintenance_is_judged_by_the_history_beside_the_run() {
 }
 
 #[test]
+fn tooling_is_judged_by_the_tool_matrix_beside_the_run() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut data = made_up(5).clone();
+    data.root = folder.path().to_owned();
+    let (status, finding, command) = tells("pepjit-tooling", &data);
+    assert!(status == Status::NotMeasured && finding.contains("no compat.json"), "{finding}");
+    assert!(command.is_some_and(|command| command.contains("xtask compat")));
+    let write = |ours: &str, own: &str, tests: serde_json::Value| {
+        let mode = |name: &str, tier: &str| serde_json::json!({"name": name, "tier": tier, "env": {}});
+        let row = |name: &str, ours: &str, own: &str| {
+            serde_json::json!({"name": name, "group": "events", "checks": "all", "outcome": ours, "seconds": 1.0, "modes": [
+                {"mode": "forced", "outcome": "equal"}, {"mode": "hot", "outcome": ours}, {"mode": "cpython-jit", "outcome": own}]})
+        };
+        let text = serde_json::json!({
+            "schema_version": 1, "tool_version": "0", "commit": null, "dirty": false, "created": "", "platform": "", "python": "3.15.0",
+            "interpreter_sha256": "", "module_sha256": "", "summary": "",
+            "modes": [mode("off", "interp"), mode("forced", "pepjit"), mode("hot", "pepjit"), mode("cpython-jit", "cpython-jit")],
+            "tools": {"summary": "", "rows": [row("pdb", ours, own), row("gdb", "not-available", "not-available"), row("perf", "equal", "equal")]},
+            "cpython_tests": tests,
+        });
+        std::fs::write(folder.path().join("compat.json"), text.to_string()).expect("writable");
+    };
+    let tests = |differences: usize| {
+        let difference = serde_json::json!({"test": "A.b", "off": "passed", "on": "failed", "detail": ""});
+        serde_json::json!({"summary": "told", "mode": "hot", "tests": 9, "native_entries": 1, "modules": [
+            {"module": "test_a", "outcome": "equal", "tests": 9, "passed": 9, "seconds": [1.0, 1.0], "differences": vec![difference; differences]}]})
+    };
+    for (ours, own, differences, expected) in [
+        ("equal", "equal", 0, [Status::Met, Status::Met, Status::Met]),
+        ("differs", "equal", 0, [Status::NotMet, Status::Met, Status::Met]),
+        ("equal", "differs", 2, [Status::Met, Status::NotMet, Status::NotMet]),
+        ("no-proof", "failed", 0, [Status::Inconclusive, Status::Inconclusive, Status::Met]),
+        ("not-available", "equal", 0, [Status::Met, Status::Met, Status::Met]),
+    ] {
+        write(ours, own, tests(differences));
+        let said = ["pepjit-tooling", "pep836-tooling", "pepjit-cpython-tests"].map(|id| tells(id, &data));
+        assert_eq!(said.each_ref().map(|(status, _, _)| *status), expected, "{ours}, {own}, {differences}: {said:?}");
+        assert!(said[0].1.contains("not available: ") && said[0].1.contains("gdb"), "{}", said[0].1);
+    }
+    write("equal", "equal", serde_json::Value::Null);
+    assert_eq!(tells("pepjit-cpython-tests", &data).0, Status::NotMeasured);
+}
+
+#[test]
 fn a_tier_that_is_declared_is_judged_by_the_criterion_of_its_name() {
     let mut data = made_up(5).clone();
     let (status, finding, command) = tells("pep779-speed", &data);

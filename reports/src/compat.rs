@@ -7,7 +7,7 @@ use pepjit_harness::compat::{Compat, Difference, ModuleResult, Outcome, RowResul
 use crate::format;
 
 /// So many differences of a row are told; the JSON has more.
-const SHOWN: usize = 6;
+pub(crate) const SHOWN: usize = 6;
 
 /// The whole of it, with everything that isn't equal in detail.
 pub fn compat(compat: &Compat) -> String {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use minijinja::{AutoEscape, Environment, Value};
 use pepjit_harness::analysis::curves::{Curves, curves};
 use pepjit_harness::analysis::{Analysis, AnalysisError, Options, RunData};
+use pepjit_harness::compat::{self, Compat};
 use pepjit_harness::gate::Judgement;
 use pepjit_harness::governance::{self, Governance};
 use pepjit_harness::history::{self, History};
@@ -70,6 +71,10 @@ pub struct Annexes {
     pub governance: Option<Governance>,
     /// How the figures moved over commits.
     pub history: Option<History>,
+    /// What tools and CPython's own tests saw.
+    pub compat: Option<Compat>,
+    /// What others in the same process saw.
+    pub coexistence: Option<Compat>,
     /// What it takes to build and ship.
     pub redistributor: Option<Sheet>,
 }
@@ -80,6 +85,8 @@ impl Annexes {
         Ok(Self {
             governance: first(folders, governance::FILE)?,
             history: first(folders, history::FILE)?,
+            compat: first(folders, compat::FILE)?,
+            coexistence: first(folders, compat::COEXISTENCE_FILE)?,
             redistributor: first(folders, redistributor::FILE)?,
         })
     }

@@ -17,7 +17,7 @@ use crate::gate::{in_project, judge_data, load_criteria, run_folder, thresholds_
 pub(crate) struct Sources {
     /// Run directories, or names under runs/; the latest when none is given
     pub(crate) runs: Vec<PathBuf>,
-    /// Folder with governance.json, history.json or redistributor.json, before the runs' own. Repeat it for several
+    /// Folder with governance.json, compat.json or other annexes, before the runs' own. Repeat it for several
     #[arg(long = "annexes", value_name = "DIR")]
     annexes: Vec<PathBuf>,
     /// Criteria to judge the runs by [default: ci/gate.toml]

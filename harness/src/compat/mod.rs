@@ -8,6 +8,7 @@
 pub mod compare;
 mod done;
 mod expected;
+pub(crate) mod judge;
 mod model;
 mod packages;
 mod probe;

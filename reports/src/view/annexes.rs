@@ -1,5 +1,6 @@
 //! Maintenance, history and the redistributor's sheet, where a run's folder has them.
 
+use pepjit_harness::compat::Compat;
 use pepjit_harness::governance::{Governance, Stage};
 use pepjit_harness::history::{History, Line, TierHistory};
 use pepjit_harness::redistributor::{Dependency, Sheet};
@@ -16,6 +17,19 @@ pub(crate) struct AnnexView {
     pub(crate) history: Vec<LineView>,
     pub(crate) history_left_out: Vec<String>,
     pub(crate) redistributor: Option<SheetView>,
+    pub(crate) compat: Vec<CompatView>,
+}
+
+/// What tools, tests or others in the process saw.
+#[derive(Debug, Serialize)]
+pub(crate) struct CompatView {
+    pub(crate) heading: String,
+    pub(crate) summary: String,
+    pub(crate) heads: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
+    pub(crate) differences: Vec<Vec<String>>,
+    pub(crate) modules: Vec<Vec<String>>,
+    pub(crate) tests: Vec<Vec<String>>,
 }
 
 /// Names with values.
@@ -67,7 +81,44 @@ impl AnnexView {
                 .map(|h| h.left_out.iter().map(|l| format!("{}: {}", l.run, l.reason)).collect())
                 .unwrap_or_default(),
             redistributor: annexes.redistributor.as_ref().map(sheet),
+            compat: [("Tools and CPython's own tests", &annexes.compat), ("Others in the same process", &annexes.coexistence)]
+                .into_iter()
+                .filter_map(|(heading, file)| Some(compat(heading, file.as_ref()?)))
+                .collect(),
         })
+    }
+}
+
+fn compat(heading: &str, compat: &Compat) -> CompatView {
+    let modes: Vec<&str> = compat.modes.iter().skip(1).map(|m| m.name.as_str()).collect();
+    let rows = compat.tools.rows.iter().map(|row| {
+        let first = [row.name.clone(), row.checks.clone()];
+        first.into_iter().chain(modes.iter().map(|mode| crate::compat::cell(row, mode))).collect()
+    });
+    let differences = compat.tools.rows.iter().flat_map(|row| {
+        row.modes.iter().flat_map(move |mode| {
+            let message = mode.message.lines().take(3).collect::<Vec<_>>().join(" ");
+            let message =
+                (!message.is_empty()).then(|| vec![row.name.clone(), mode.mode.clone(), message, String::new(), String::new()]);
+            let places = mode.differences.iter().take(crate::compat::SHOWN);
+            message
+                .into_iter()
+                .chain(places.map(move |d| vec![row.name.clone(), mode.mode.clone(), d.at.clone(), d.off.clone(), d.on.clone()]))
+        })
+    });
+    let modules = compat.cpython_tests.iter().flat_map(|suite| &suite.modules);
+    let tests = modules.clone().flat_map(|m| {
+        let all = m.differences.iter().map(|d| (d, "")).chain(m.expected.iter().map(|d| (d, d.detail.as_str())));
+        all.map(|(d, reason)| vec![m.module.clone(), d.test.clone(), d.off.clone(), d.on.clone(), reason.to_owned()])
+    });
+    CompatView {
+        heading: heading.to_owned(),
+        summary: format!("CPython {} on {}: {}.", compat.python, compat.platform, compat.summary),
+        heads: ["row", "compared"].into_iter().chain(modes.iter().copied()).map(str::to_owned).collect(),
+        rows: rows.collect(),
+        differences: differences.collect(),
+        modules: modules.map(crate::compat::module_cells).collect(),
+        tests: tests.collect(),
     }
 }
 
