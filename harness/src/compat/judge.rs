@@ -1,5 +1,6 @@
 //! What `compat.json` beside a run says of a criterion.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::model::{Compat, FILE, Outcome, SCHEMA_VERSION};
@@ -17,7 +18,7 @@ pub(crate) fn regressions(folder: &Path, tier: &str, most: f64) -> Result<(Statu
     let mut finding = format!("{} of {} rows of the tool matrix are equal", equal.len(), rows.len());
     for (names, words) in [(&differ, "differ"), (&open, "prove nothing"), (&missing, "not available")] {
         if !names.is_empty() {
-            finding += &format!("; {words}: {}", names.join(", "));
+            let _ = write!(finding, "; {words}: {}", names.join(", "));
         }
     }
     Ok((settled(differ.len(), open.len() + usize::from(equal.is_empty()), most), finding))

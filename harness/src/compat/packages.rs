@@ -31,9 +31,11 @@ pub(super) enum Provided {
 pub(super) fn provide(package: &Package, python: &Interpreter, told: &dyn Fn(&str)) -> Provided {
     // The versions are part of the name, so that a new pin is a new folder.
     let versions: Vec<&str> = package.pinned.iter().filter_map(|pin| pin.split("==").nth(1)).collect();
-    let folder = package_folder(&format!("{}-{}", package.name, versions.join("-")), python);
-    let done = folder.join("complete");
-    if done.is_file() {
+    let name = std::iter::once(package.name).chain(versions).collect::<Vec<_>>().join("-");
+    let folder = package_folder(&name, python);
+    // What a user has to get by hand is there when it's there.
+    let done = folder.join(if package.small { "complete" } else { package.name });
+    if done.exists() {
         return Provided::Here(folder);
     }
     let target = folder.display().to_string();
@@ -43,7 +45,7 @@ pub(super) fn provide(package: &Package, python: &Interpreter, told: &dyn Fn(&st
     let pip = ["-m", "pip", "install", "--disable-pip-version-check", "--ignore-requires-python"];
     let command = format!("python3 {} {} {}", pip[..3].join(" "), common[1..].join(" "), package.pinned.join(" "));
     if !package.small {
-        return Provided::Missing(format!("{} is not installed: {command} && touch {}", package.name, done.display()));
+        return Provided::Missing(format!("{} is not installed, and too large to be got unasked: {command}", package.name));
     }
     told(&format!("installing {} into {}", package.pinned.join(" "), folder.display()));
     let mut causes = Vec::new();

@@ -99,6 +99,11 @@ const GEVENT: Package = Package {
 const PY_SPY: Package = Package { name: "py-spy", pinned: &["py-spy==0.4.3"], small: true };
 const AUSTIN: Package = Package { name: "austin", pinned: &["austin-dist==4.0.0"], small: true };
 
+const NUMBA: Package = Package { name: "numba", pinned: &["numba==0.68.1", "llvmlite==0.50.0", "numpy==2.5.5"], small: true };
+const CINDERX: Package = Package { name: "cinderx", pinned: &["cinderx==2026.11.2.0"], small: true };
+/// Of whatever version is there: the tier `pepjit-torch` uses the same folder.
+const TORCH: Package = Package { name: "torch", pinned: &["torch"], small: false };
+
 /// Every row, in the order of tables.
 pub const ROWS: &[Row] = &[
     frames("getframe", "sys._getframe and inspect.stack: name, line, instruction, locals of each frame"),
@@ -148,5 +153,11 @@ pub const ROWS: &[Row] = &[
     beside(
         "with-frame-evaluator",
         "another evaluator of frames (PEP 523), as torch.compile has one, sees the frames of hot code",
+    ),
+    with(&[NUMBA], 300, beside("with-numba", "Numba beside the JIT: equal results, hooks in place, both at work")),
+    with(&[TORCH], 300, beside("with-torch", "torch.compile beside the JIT: equal results, hooks in place, both at work")),
+    since(
+        14,
+        with(&[CINDERX], 120, beside("with-cinderx", "CinderX's JIT beside ours: equal results, hooks in place, both at work")),
     ),
 ];

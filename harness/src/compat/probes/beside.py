@@ -151,15 +151,6 @@ def with_numba():
     import numpy
 
     results["vectorized"] = vector(numpy.arange(4.0)).tolist()
-
-    @numba.jit(forceobj=True)
-    def objects(values):
-        total = 0
-        for value in values:
-            total += len(str(value))
-        return total
-
-    results["object mode"] = heat(objects, [1, 22, "x"], calls=50)
     return results
 
 
