@@ -1,6 +1,7 @@
 //! Compiles the C shim against the interpreter that `PEPJIT_PYTHON` names (default: `python3` on the path).
 
 use std::env;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
@@ -34,6 +35,40 @@ print(int(hasattr(sys, 'gettotalrefcount')))
 print(sysconfig.get_path('include'))
 print(sysconfig.get_path('platinclude'))
 print(sys.executable)";
+
+/// The functions that compiling runs, one a line; `hot/trace.py` writes it.
+const HOT: &str = "hot/functions.txt";
+
+/// Has the linker put the functions of the list next to one another. A process that compiles then has little else of the module in its memory:
+/// the system maps 16 pages around each one that is touched, and spread over the module they would bring in nearly all of it.
+///
+/// The list is made on x86-64. On other processors, and where the compiler names functions in another way, what isn't found stays where it is.
+fn order_functions() {
+    println!("cargo:rerun-if-changed={HOT}");
+    println!("cargo:rerun-if-env-changed=PEPJIT_UNORDERED");
+    let linux = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux");
+    // The way out for a linker that knows no scripts.
+    if !linux || env::var_os("PEPJIT_UNORDERED").is_some_and(|value| !value.is_empty() && value != "0") {
+        return;
+    }
+    let list = std::fs::read_to_string(HOT).unwrap_or_else(|error| fail(&format!("{HOT}: {error}; take it from the repository")));
+    // Beside the jumps to other libraries, which run as well. Each stretch between comments is a description of its own: within one, the order is the linker's. What is marked as rarely called has
+    // another prefix.
+    let mut script = "SECTIONS { .text.pepjit_hot : {\n".to_owned();
+    for functions in list.lines().collect::<Vec<_>>().split(|line| line.starts_with('#')).filter(|lines| !lines.is_empty()) {
+        script.push_str("*(\n");
+        for name in functions {
+            let _ = writeln!(script, " .text.{name} .text.unlikely.{name}");
+        }
+        script.push_str(")\n");
+    }
+    script.push_str("} } INSERT AFTER .plt;\n");
+    let path = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("hot.ld");
+    if let Err(error) = std::fs::write(&path, script) {
+        fail(&format!("{}: {error}; check permissions and free space", path.display()));
+    }
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-T,{}", path.display());
+}
 
 /// Ends the build with an error that names cause and cure.
 fn fail(message: &str) -> ! {
@@ -115,6 +150,7 @@ fn main() {
     for file in FILES.iter().chain(HEADERS) {
         println!("cargo:rerun-if-changed=csrc/{file}");
     }
+    order_functions();
     let python = find_python();
     println!("cargo:rerun-if-changed={}", python.include.join("patchlevel.h").display());
     println!("cargo:rustc-env=PEPJIT_PYTHON_VERSION={}", python.version);
