@@ -1,6 +1,7 @@
 """Signals, threads and thread switches while hot loops run; all results independent of timing."""
 
 import _thread
+import functools
 import signal
 import sys
 import threading
@@ -651,3 +652,31 @@ def async_exceptions_to_oneself():
             log.append("caught")
         return log[-2:]
     return heat(f, 3, -1), f(5, 3), f(300, 290)
+
+
+@case
+def nothing_comes_between_entering_and_the_body():
+    """3.13 and 3.15 look for no signals when they enter: `__exit__` sees what the handler raises in the body. 3.14 does."""
+    class Manager:
+        __enter__ = staticmethod(functools.partial(_thread.interrupt_main, signal.SIGALRM))
+
+        def __exit__(self, kind, value, tb):
+            log.append(("exit", kind and kind.__name__))
+
+    def f(manager):
+        with manager:
+            entered = True
+        return entered
+
+    def ignored(number, frame):
+        log.append("signal")
+    log, manager = [], Manager()
+    old = signal.signal(signal.SIGALRM, ignored)
+    try:
+        heat(f, manager)
+        seen = log[-3:]
+        log.clear()
+        signal.signal(signal.SIGALRM, raising)
+        return seen, [outcome(f, manager) for _ in range(3)], log
+    finally:
+        signal.signal(signal.SIGALRM, old)

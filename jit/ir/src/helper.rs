@@ -292,4 +292,6 @@ helpers! {
     QuickTruth "quick_truth" (Obj) plain -> Int [READS];
     /// `isinstance(a, b)` for plain classes, where nobody else is asked: 1 or 0.
     QuickInstance "quick_instance" (Obj, Obj) plain -> Int [READS];
+    /// The same as [`Helper::CallObject`] where 3.13 and 3.15 enter a `with` statement: no signal comes between that and its body.
+    EnterContext "enter_context" (Nullable) array -> NewOrNull [READS WRITES CALLS RAISES];
 }

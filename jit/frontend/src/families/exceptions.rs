@@ -7,7 +7,7 @@ use pepjit_ir::op::Reason;
 use pepjit_ir::{Cond, Helper, Imm, Op, Type, Value};
 
 /// The numbers of special methods.
-const ENTER: i64 = 0;
+pub(super) const ENTER: i64 = 0;
 const EXIT: i64 = 1;
 
 impl Translator<'_> {
@@ -206,7 +206,7 @@ impl Translator<'_> {
         let manager = self.pop()?;
         self.release(manager);
         let null = self.build().null();
-        let result = self.call_helper(Helper::CallObject, &[enter, null]);
+        let result = self.call_helper(Helper::EnterContext, &[enter, null]);
         self.build().effect(Op::DecRef, &[enter], Imm::None);
         let failed = self.op(Op::IsNull, &[result]);
         self.throw_if_holding(failed, exit);

@@ -1,5 +1,6 @@
 //! Calls of Python functions and classes: arguments are bound to parameters when compiling, and the callee's code is called directly.
 
+use super::exceptions::ENTER;
 use crate::input::PyVersion;
 use crate::state::{Entry, Owner};
 use crate::translate::{Step, Translator};
@@ -86,6 +87,24 @@ impl Translator<'_> {
         self.call_generic(site)
     }
 
+    /// The helper that does a call in the interpreter's way.
+    fn generic_helper(&self, site: &Site) -> Helper {
+        if !site.keywords.is_empty() {
+            Helper::CallKeywords
+        } else if self.enters_context() {
+            Helper::EnterContext
+        } else {
+            Helper::CallObject
+        }
+    }
+
+    /// Whether this call enters a `with` statement, where 3.15 looks for no signals.
+    fn enters_context(&self) -> bool {
+        let before = || self.bytecode.insns.iter().find(|insn| insn.next == self.insn.offset);
+        self.input.version >= PyVersion::V315
+            && before().is_some_and(|insn| insn.name == "LOAD_SPECIAL" && i64::from(insn.arg) == ENTER)
+    }
+
     /// Calls whatever is on the stack, through the interpreter's own protocol.
     fn call_generic(&mut self, site: &Site) -> Step {
         // The interpreter calls a function that has just been made without leaving its loop; from here a call enters it anew.
@@ -96,7 +115,7 @@ impl Translator<'_> {
         if made {
             self.generic += INTERPRETED_CALL;
         }
-        self.generic_op(generic_helper(site), site.operands, &[])
+        self.generic_op(self.generic_helper(site), site.operands, &[])
     }
 
     /// `object.__setattr__(instance, name, value)`, as frozen dataclasses do.
@@ -455,13 +474,14 @@ impl Translator<'_> {
         self.join(slow, Vec::new());
         self.block = slow;
         let operands: Vec<Entry> = self.frame.stack[self.frame.stack.len() - site.operands..].to_vec();
-        let object = if let Some(giving) = self.giving(generic_helper(site), &operands) {
+        let object = if let Some(giving) = self.giving(self.generic_helper(site), &operands) {
             let values: Vec<Value> = operands.into_iter().map(|entry| self.owned(entry)).collect();
             self.frame.stack.truncate(self.frame.stack.len() - site.operands);
             self.build().call(giving, &values)
         } else {
             let values: Vec<Value> = operands.into_iter().map(|entry| self.value(entry)).collect();
-            let object = self.build().call(generic_helper(site), &values);
+            let helper = self.generic_helper(site);
+            let object = self.build().call(helper, &values);
             self.drop_operands(site.operands)?;
             object
         };
@@ -554,8 +574,3 @@ impl Translator<'_> {
 
 /// What a call of a function that has just been made costs through the interpreter's protocol, beside what other generic operations do.
 const INTERPRETED_CALL: u32 = 8;
-
-/// The helper that does a call in the interpreter's way.
-fn generic_helper(site: &Site) -> Helper {
-    if site.keywords.is_empty() { Helper::CallObject } else { Helper::CallKeywords }
-}
