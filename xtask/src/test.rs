@@ -177,6 +177,13 @@ fn python_steps(root: &Path, python: &Interpreter, args: &Args, newest: bool) ->
         build.command.arg(&python.path);
         steps.push(build);
     }
+    if let (Ok(own), true) = (std::env::current_exe(), newest) {
+        // Three quick rows of the tool matrix with the real JIT; all of it takes minutes: `cargo xtask compat`.
+        let args = ["compat", "--again", "--only", "getframe", "--only", "tracebacks", "--only", "controls", "--python"];
+        let mut tools = step(format!("tools on {version}"), root, own, &args);
+        tools.command.arg(&python.path);
+        steps.push(tools);
+    }
     let folder = target_folder(root).join("pepjit").join(python.tag());
     let shim = root.join("jit/runtime/csrc/tests/run.py");
     steps.push(step(format!("shim on {version}"), root, &python.path, &[shim.to_string_lossy().as_ref()]));
