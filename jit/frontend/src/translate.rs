@@ -86,11 +86,22 @@ pub(crate) struct Translator<'a> {
     pub(crate) guarded: HashMap<Value, ObjRef>,
     /// Functions that a callable may be, of several classes' methods.
     pub(crate) candidates: HashMap<Value, Vec<ObjRef>>,
+    /// Methods that have just been bound: the function, and the class of what it's bound to.
+    pub(crate) methods: HashMap<Value, Method>,
     /// Classes that values had when the loop was compiled: not guarded, but likely.
     pub(crate) hints: HashMap<Value, Type>,
     /// How many generic calls there are, and how many instructions that gain: the policy looks at them.
     pub(crate) generic: u32,
     pub(crate) specialised: u32,
+}
+
+/// What is known of a method that has just been bound.
+#[derive(Clone, Debug)]
+pub(crate) struct Method {
+    /// The Python function, or the builtin method descriptor.
+    pub(crate) function: ObjRef,
+    /// The class of what it's bound to, if a type names it.
+    pub(crate) receiver: Type,
 }
 
 /// A function in the IR, with what the policy wants to know of it.
@@ -150,6 +161,7 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
         bound: HashSet::new(),
         guarded: HashMap::new(),
         candidates: HashMap::new(),
+        methods: HashMap::new(),
         hints: HashMap::new(),
         generic: 0,
         specialised: 0,

@@ -92,6 +92,12 @@ fields! {
     BytesItems, "bytes.items", U8, Type::C_WORD;
     /// The address of the first byte of a bytearray.
     ByteArrayItems, "bytearray.items", U64, Type::C_WORD;
+    /// `im_func` of a bound method.
+    MethodFunction, "method.function", U64, Type::OBJECT;
+    /// `im_self` of a bound method.
+    MethodSelf, "method.self", U64, Type::OBJECT;
+    /// `m_self` of a method in C that is bound (of a function in C: its module, or null).
+    BuiltinSelf, "builtin.self", U64, Type::NULLABLE;
     /// `eval_breaker` of the thread state.
     EvalBreaker, "tstate.eval_breaker", U64, Type::C_WORD;
 }

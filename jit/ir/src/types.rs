@@ -61,6 +61,10 @@ types! {
     BYTEARRAY = 18, "ByteArray";
     /// An `int` that doesn't fit 64 bits. Only what has been observed says so: to everything else it's an [`Type::INT`].
     WIDE_INT = 19, "WideInt";
+    /// A bound method: a Python function, or whatever else, with its first argument.
+    METHOD = 20, "Method";
+    /// A function in C, or a method in C that is bound to its object.
+    BUILTIN = 21, "Builtin";
     /// An object of any other class.
     OTHER = 23, "Other";
     /// An unboxed signed 64-bit integer that stands for an `int` object.

@@ -40,6 +40,9 @@ struct enumeration {
     F("enumerate.iterator", struct enumeration, iterator, 8)             \
     F("bytes.items", PyBytesObject, ob_sval, 1)                          \
     F("bytearray.items", PyByteArrayObject, ob_start, 8)                 \
+    F("method.function", PyMethodObject, im_func, 8)                     \
+    F("method.self", PyMethodObject, im_self, 8)                         \
+    F("builtin.self", PyCFunctionObject, m_self, 8)                      \
     F("tstate.eval_breaker", PyThreadState, eval_breaker, 8)
 
 #define FIELD_NAME(name, type, member, width) name,

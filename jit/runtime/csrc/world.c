@@ -33,7 +33,7 @@ static const struct {
     {&PyBool_Type, 2},      {&PyLong_Type, 3},   {&PyFloat_Type, 4},     {&PyUnicode_Type, 5},    {&PyList_Type, 6},
     {&PyTuple_Type, 7},     {&PyDict_Type, 8},   {&PyRange_Type, 9},     {&PyFunction_Type, 10},  {&PyCell_Type, 11},
     {&PyListIter_Type, 12}, {&PyTupleIter_Type, 13}, {&PyRangeIter_Type, 14}, {&PySet_Type, 15}, {&PyBytes_Type, 16},
-    {&PyEnum_Type, 17},     {&PyByteArray_Type, 18},
+    {&PyEnum_Type, 17},     {&PyByteArray_Type, 18}, {&PyMethod_Type, 20}, {&PyCFunction_Type, 21},
 };
 #define CLASS_COUNT (sizeof classes / sizeof classes[0])
 #define TYPE_NONE (1u << 1)

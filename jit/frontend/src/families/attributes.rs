@@ -218,7 +218,14 @@ impl Translator<'_> {
                 self.push_const(constant);
             }
             Attribute::Property { getter } => return self.call_getter(&getter, method),
-            Attribute::Method { .. } | Attribute::ClassMethod { .. } | Attribute::Generic => {
+            Attribute::Method { function, shadow } => {
+                self.guard_shadow(value, shadow);
+                let receiver = if known { self.ty(owner) } else { Type::OBJECT };
+                self.generic_attribute(&name, method)?;
+                self.note_method(function, receiver)?;
+                return Ok(());
+            }
+            Attribute::ClassMethod { .. } | Attribute::Generic => {
                 return self.generic_attribute(&name, method);
             }
         }

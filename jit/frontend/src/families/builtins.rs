@@ -124,9 +124,9 @@ impl Translator<'_> {
     }
 
     /// Calls a function in C directly; false if it can't be.
-    pub(super) fn call_native(&mut self, object: &ObjRef, count: usize) -> Step<bool> {
+    pub(super) fn call_native(&mut self, object: &ObjRef, receiver: Entry, count: usize) -> Step<bool> {
         let Some(native) = self.world.native(object) else { return Ok(false) };
-        let Some(result) = self.native_result(&native, count)? else { return Ok(false) };
+        let Some(result) = self.native_result(&native, receiver, count)? else { return Ok(false) };
         self.specialised += 1;
         self.drop_operands(count + 2)?;
         self.push_result(result);
@@ -134,8 +134,7 @@ impl Translator<'_> {
     }
 
     /// The unchecked result of a function in C with the operands on the stack.
-    fn native_result(&mut self, native: &Native, count: usize) -> Step<Option<Value>> {
-        let receiver = self.peek(count)?;
+    fn native_result(&mut self, native: &Native, receiver: Entry, count: usize) -> Step<Option<Value>> {
         let doubtful = receiver == Entry::Null || self.may_be_null(receiver);
         if native.method && doubtful || !native.method && receiver != Entry::Null {
             return Ok(None);
@@ -370,7 +369,8 @@ impl Translator<'_> {
         }
         values.push(self.build().int(op));
         let result = self.quick_else((Helper::QuickMinMax, &values), count + 2, Type::OBJECT, |this| {
-            let Some(result) = this.native_result(&native, count)? else { return crate::translate::unsupported("min") };
+            let receiver = this.peek(count)?;
+            let Some(result) = this.native_result(&native, receiver, count)? else { return crate::translate::unsupported("min") };
             this.drop_operands(count + 2)?;
             let failed = this.op(Op::IsNull, &[result]);
             this.throw_if_cold(failed);

@@ -16,7 +16,8 @@ impl Translator<'_> {
             if builtin == Builtin::LooksAtFrame {
                 return unsupported("call of a builtin that looks at the frame");
             }
-            if !self.failed() && self.call_builtin(builtin, &object, count)? {
+            let arguments = self.arguments(count)?;
+            if !self.failed() && self.call_builtin(builtin, &object, &arguments, count)? {
                 // A range says nothing of what else is known of the code: it may never have run.
                 if builtin == Builtin::Range {
                     self.generic += 1;
@@ -25,7 +26,8 @@ impl Translator<'_> {
                 }
                 return Ok(());
             }
-            if !self.failed() && self.call_native(&object, count)? {
+            let receiver = self.peek(count)?;
+            if !self.failed() && self.call_native(&object, receiver, count)? {
                 return Ok(());
             }
             return self.generic_op(Helper::CallObject, count + 2, &[]);
@@ -74,9 +76,8 @@ impl Translator<'_> {
     }
 
     /// A builtin that the front end knows; false if this use of it isn't special.
-    fn call_builtin(&mut self, builtin: Builtin, object: &ObjRef, count: usize) -> Step<bool> {
-        let arguments = self.arguments(count)?;
-        match (builtin, arguments.as_slice()) {
+    pub(super) fn call_builtin(&mut self, builtin: Builtin, object: &ObjRef, arguments: &[Entry], count: usize) -> Step<bool> {
+        match (builtin, arguments) {
             (Builtin::Len, [entry]) => {
                 let entry = *entry;
                 let ty = self.ty(entry);
@@ -120,7 +121,7 @@ impl Translator<'_> {
                 self.push_const(none);
                 Ok(true)
             }
-            (Builtin::Range, [_] | [_, _] | [_, _, _]) if self.next_is("GET_ITER") => self.range_iterator(&arguments, count),
+            (Builtin::Range, [_] | [_, _] | [_, _, _]) if self.next_is("GET_ITER") => self.range_iterator(arguments, count),
             (Builtin::Abs, [entry]) if self.ty(*entry) == Type::FLOAT => {
                 let value = self.value(*entry);
                 let number = self.checked(Op::UnboxFloat, &[value]);

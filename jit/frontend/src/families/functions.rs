@@ -11,15 +11,15 @@ use pepjit_ir::{Block, Cond, Field, Helper, Imm, ObjRef, Op, Parameter, Type, Va
 /// A call whose operands are on the stack.
 pub(super) struct Site {
     /// What is called.
-    callable: Entry,
+    pub(super) callable: Entry,
     /// The receiver, if there is one, and the positional arguments.
-    positional: Vec<Entry>,
+    pub(super) positional: Vec<Entry>,
     /// Names and values.
-    keywords: Vec<(ObjRef, Entry)>,
+    pub(super) keywords: Vec<(ObjRef, Entry)>,
     /// How many stack entries the call takes.
-    operands: usize,
+    pub(super) operands: usize,
     /// Whether there is no telling if there's a receiver.
-    doubtful: bool,
+    pub(super) doubtful: bool,
 }
 
 /// What a parameter is given.
@@ -66,6 +66,12 @@ impl Translator<'_> {
     pub(super) fn call_site(&mut self, site: &Site) -> Step {
         let Some(object) = self.constant(site.callable) else {
             let Entry::Value(callable, _) = site.callable else { return self.call_generic(site) };
+            if !self.failed() && self.peek(site.operands - 2)? == Entry::Null && self.call_method(callable, site)? {
+                return Ok(());
+            }
+            if !self.failed() && self.calls_method() {
+                return self.call_generic(site);
+            }
             let targets = self.targets(callable, site);
             return self.call_one_of(callable, &targets, site);
         };
@@ -81,7 +87,7 @@ impl Translator<'_> {
         if site.keywords.is_empty() && site.positional.len() == 3 && self.world.is_object_setattr(&object) {
             return self.call_object_setattr(site);
         }
-        if site.keywords.is_empty() && self.call_native(&object, site.operands - 2)? {
+        if site.keywords.is_empty() && self.call_native(&object, self.peek(site.operands - 2)?, site.operands - 2)? {
             return Ok(());
         }
         self.call_generic(site)
@@ -333,7 +339,7 @@ impl Translator<'_> {
     }
 
     /// Calls a Python function that is known, if it's compiled.
-    fn call_function(&mut self, function: &ObjRef, site: &Site) -> Step {
+    pub(super) fn call_function(&mut self, function: &ObjRef, site: &Site) -> Step {
         let Some(info) = self.world.callee(function) else { return self.call_generic(site) };
         let Some(arguments) = self.bind(&info.signature, &site.positional, &site.keywords) else {
             return self.call_generic(site);
@@ -357,7 +363,7 @@ impl Translator<'_> {
     }
 
     /// The functions that a call may be of, as far as they can be called directly.
-    fn targets(&mut self, callable: Value, site: &Site) -> Vec<Target> {
+    pub(super) fn targets(&mut self, callable: Value, site: &Site) -> Vec<Target> {
         let mut targets: Vec<Target> = Vec::new();
         if self.failed() && self.candidates.contains_key(&callable) || site.callable == Entry::Null {
             return targets;
@@ -391,7 +397,8 @@ impl Translator<'_> {
 
     fn cached_function(&self) -> Option<u32> {
         let specialised =
-            matches!(self.insn.spec, "CALL_PY_EXACT_ARGS" | "CALL_PY_GENERAL" | "CALL_KW_PY" | "CALL_PY_WITH_DEFAULTS");
+            matches!(self.insn.spec, "CALL_PY_EXACT_ARGS" | "CALL_PY_GENERAL" | "CALL_KW_PY" | "CALL_PY_WITH_DEFAULTS")
+                || self.calls_method();
         let at = self.insn.unit as usize + 2;
         let (low, high) = (self.input.adaptive.get(at)?, self.input.adaptive.get(at + 1)?);
         specialised.then(|| u32::from(*low) | u32::from(*high) << 16)
@@ -427,7 +434,7 @@ impl Translator<'_> {
     }
 
     /// Calls one of several functions directly, or whatever else it is.
-    fn call_one_of(&mut self, callable: Value, targets: &[Target], site: &Site) -> Step {
+    pub(super) fn call_one_of(&mut self, callable: Value, targets: &[Target], site: &Site) -> Step {
         if let [target] = targets
             && !self.failed()
             && !site.doubtful

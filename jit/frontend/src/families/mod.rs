@@ -11,6 +11,7 @@ mod functions;
 mod generators;
 mod iteration;
 mod locals;
+mod methods;
 mod names;
 
 use crate::input::PyVersion;
