@@ -44,7 +44,18 @@ impl Engine {
         if !crate::objects::is_generator(code) {
             return vec![self.key(function, None)];
         }
-        let (first, last) = (Key { owner: code as usize, header: None }, Key { owner: code as usize, header: Some(u32::MAX) });
+        self.pieces(code)
+    }
+
+    /// The loops of a function that have been compiled, or tried, on their own.
+    pub(crate) fn loops_of(&self, function: Object) -> Vec<Key> {
+        let code = crate::objects::function_info(function).code;
+        if crate::objects::is_generator(code) { Vec::new() } else { self.pieces(code) }
+    }
+
+    /// What is compiled, or was tried, of parts of a code object.
+    fn pieces(&self, code: Object) -> Vec<Key> {
+        let (first, last) = (Key { owner: code as usize, header: Some(0) }, Key { owner: code as usize, header: Some(u32::MAX) });
         self.registry.history.range(first..=last).map(|(key, _)| *key).collect()
     }
 

@@ -311,8 +311,11 @@ fn explain(function: Object) -> Object {
             (true, Some(reason)) => (*reason).to_string(),
             (true, None) => "not hot yet".to_string(),
         };
+        // Its loops that are entered on their own leave as well.
+        let loops: Vec<_> = engine.loops_of(function).into_iter().filter_map(|key| engine.registry.find(key)).collect();
         let exits: Vec<(u32, &'static str, u64)> = units
             .iter()
+            .chain(&loops)
             .flat_map(|unit| &unit.exits)
             .filter(|holder| holder.exit.count > 0)
             .map(|holder| (holder.exit.offset * 2, holder.reason.name(), holder.exit.count))
