@@ -40,6 +40,9 @@ pub fn change(ratio: f64) -> String {
 /// A time with three significant digits: `12.3 ms`.
 pub fn seconds(value: Option<f64>) -> String {
     let Some(value) = value else { return NONE.to_owned() };
+    if value == 0.0 {
+        return "0 s".to_owned();
+    }
     let (scaled, unit) = match value {
         v if v >= 1.0 => (v, "s"),
         v if v >= 1e-3 => (v * 1e3, "ms"),
@@ -154,6 +157,7 @@ mod tests {
         assert_eq!(seconds(Some(0.012_345)), "12.3 ms");
         assert_eq!(seconds(Some(1.5)), "1.50 s");
         assert_eq!(seconds(Some(3.2e-7)), "320 ns");
+        assert_eq!(seconds(Some(0.0)), "0 s");
         assert_eq!(ratio(1.0), "1.000x");
         assert_eq!(ratio(12.345), "12.35x");
         assert_eq!(percent(Some(0.0123)), "1.2 %");

@@ -62,7 +62,8 @@ fn row(area: &Area<'_>, axis: &Axis, y: i32, row: &Row, summary: bool) -> Drawn 
     text(area, &row.name, (LEFT - 14, y), HPos::Right, TEXT)?;
     let Some(ratio) = row.ratio else {
         let word = format!("{} {}", format::symbol(row.verdict), row.verdict.word());
-        return text(area, &word, (LEFT + 8, y), HPos::Left, SLOWER);
+        let ink = if row.verdict == Verdict::Failed { SLOWER } else { NEUTRAL };
+        return text(area, &word, (WIDTH - RIGHT + 14, y), HPos::Left, ink);
     };
     let ink = match row.verdict {
         Verdict::Faster => FASTER,
@@ -119,7 +120,7 @@ impl Axis {
     }
 
     fn grid(&self, area: &Area<'_>, bottom: i32) -> Drawn {
-        for tick in ratio_ticks(self.low.exp(), self.high.exp(), 7) {
+        for tick in ratio_ticks(self.low.exp(), self.high.exp(), 6) {
             let x = self.x(tick);
             let is_one = (tick - 1.0).abs() < 1e-9;
             line(area, &[(x, TOP - 14), (x, bottom)], if is_one { NEUTRAL } else { FAINT }, 1)?;

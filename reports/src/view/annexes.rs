@@ -218,7 +218,7 @@ fn stage(s: &Stage) -> Vec<String> {
         number(s.contributors),
         number(s.recurring),
         number(s.active_recurring),
-        format!("{} ({} of the active)", s.truck_factor.factor, s.truck_factor_active.factor),
+        format!("{} ({} active)", s.truck_factor.factor, s.truck_factor_active.factor),
         s.absence_factor.to_string(),
         format!("+{} -{}", number(s.churn.added as usize), number(s.churn.removed as usize)),
         number(s.deserted.len()),

@@ -48,7 +48,8 @@ pub(crate) struct MergedTier {
 pub(crate) struct MergedTable {
     pub(crate) tier: String,
     pub(crate) anchor: String,
-    pub(crate) plot: String,
+    /// None where no workload is in every run.
+    pub(crate) plot: Option<String>,
     pub(crate) runs: Vec<String>,
     pub(crate) rows: Vec<MergedRow>,
 }
@@ -75,7 +76,9 @@ impl MergedView {
                 tiers.push(tier);
             }
         }
-        tiers.sort_by_key(|t| t.control);
+        // What every run has comes first; the control ends each group.
+        let everywhere = |t: &TierResult| runs.iter().all(|e| e.analysis.tier(&t.tier).is_some_and(|t| t.suite.is_some()));
+        tiers.sort_by_key(|t| (!everywhere(t), t.control));
         let jits = tiers.iter().filter(|t| t.proof.needed);
         Ok(Self {
             confidence: format!("{:.0} %", (1.0 - options.alpha) * 100.0),
@@ -132,8 +135,12 @@ impl MergedTier {
         let known: Vec<Merged> = each.into_iter().flatten().collect();
         // A mean over fewer platforms would be another mean.
         let overall = (known.len() == count).then(|| over(&known)).flatten();
-        let note = if overall.is_some() {
+        let note = if overall.is_some() && count == 1 {
+            "over the runs of 1 platform".to_owned()
+        } else if overall.is_some() {
             format!("over {count} platforms, each weighing the same")
+        } else if count == 1 {
+            "not every run has an interval of it".to_owned()
         } else {
             format!("{} of {count} platforms have an interval of it", known.len())
         };
@@ -176,7 +183,7 @@ fn claim(name: &str, merged: Option<Merged>, options: Options, note: &str) -> Cl
     Claim {
         name: name.to_owned(),
         figure: merged.map_or_else(|| format::NONE.to_owned(), |m| format::ratio(m.mean.exp())),
-        interval: format::interval(ci.map(|(low, high)| (low.exp(), high.exp()))),
+        interval: ci.map(|(low, high)| format::interval(Some((low.exp(), high.exp())))).unwrap_or_default(),
         mde: format::NONE.to_owned(),
         symbol: format::symbol(verdict),
         word: verdict.word().to_owned(),
@@ -200,7 +207,11 @@ impl MergedTable {
         Ok(Self {
             tier: tier.to_owned(),
             anchor: format!("merged-{tier}"),
-            plot: plot::forest_rows(&forest, None, &label)?,
+            plot: if forest.iter().any(|row| row.ratio.is_some()) {
+                Some(plot::forest_rows(&forest, None, &label)?)
+            } else {
+                None
+            },
             runs: runs.iter().map(|e| e.analysis.manifest.run_id.clone()).collect(),
             rows,
         })

@@ -20,8 +20,8 @@ use self::annexes::AnnexView;
 use self::merged::MergedView;
 use self::run::RunView;
 use self::timeline::TimelineView;
-use crate::Material;
 use crate::plot::PlotError;
+use crate::{Material, format};
 
 /// A document over one or more runs.
 #[derive(Debug, Serialize)]
@@ -52,7 +52,10 @@ impl Document {
         let runs = material.runs.iter().map(RunView::new).collect::<Result<Vec<_>, _>>()?;
         let title = match runs.as_slice() {
             [one] => one.heading.clone(),
-            more => format!("{} runs of {} platforms", more.len(), merged::platforms(&material.runs).len()),
+            more => {
+                let platforms = format::of(merged::platforms(&material.runs).len() as u64, "platform");
+                format!("{} runs of {platforms}", more.len())
+            }
         };
         Ok(Self {
             title,
