@@ -234,6 +234,12 @@ pub trait World {
     /// The function of a class method that is an attribute of a class object itself, if it can be relied on.
     fn class_method(&mut self, owner: &ObjRef, name: &ObjRef) -> Option<ObjRef>;
 
+    /// What `super(defining, receiver).name` is for exact instances of a class, if it's called with the receiver first and can be relied on.
+    fn super_method(&mut self, defining: &ObjRef, class: &ObjRef, name: &ObjRef) -> Option<ObjRef>;
+
+    /// What a cell has now; nothing says if it changes.
+    fn cell_contents(&mut self, cell: &ObjRef) -> Option<ObjRef>;
+
     /// Whether an object is `object.__setattr__`.
     fn is_object_setattr(&mut self, object: &ObjRef) -> bool;
 

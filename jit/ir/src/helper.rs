@@ -108,10 +108,10 @@ helpers! {
     /// Sets a global of a function (function, name, value): 0 or -1. The numbers say where its dict has it (in words from the keys'
     /// beginning, or 0) as long as the keys have this version.
     StoreGlobal "store_global" (Obj, Obj, Obj, Int, Int) plain -> Int [READS WRITES CALLS RAISES];
-    /// `super().name` (class, self, name) as an attribute.
-    SuperAttr "super_attr" (Obj, Obj, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    /// `super().name` (class, self, name, whether the two were written out) as an attribute.
+    SuperAttr "super_attr" (Obj, Obj, Obj, Int) plain -> NewOrNull [READS WRITES CALLS RAISES];
     /// `super().name` as a callable: the result, and in scratch 0 the `self` to pass first, or null.
-    SuperMethod "super_method" (Obj, Obj, Obj) plain -> NewOrNull [READS WRITES CALLS RAISES];
+    SuperMethod "super_method" (Obj, Obj, Obj, Int) plain -> NewOrNull [READS WRITES CALLS RAISES];
 
     // Subscripts
     /// `PyObject_GetItem`.

@@ -258,10 +258,14 @@ static int64_t pepjit_store_global(Obj function, Obj name, Obj value, int64_t wo
     DONE((int64_t)PyDict_SetItem(globals, name, value));
 }
 
-static Obj super_lookup(Obj class, Obj self, Obj name, int *method)
+static Obj super_lookup(Obj class, Obj self, Obj name, int64_t written, int *method)
 {
     if (PyType_Check(class)) {
         return _PySuper_Lookup((PyTypeObject *)class, self, name, method);
+    }
+    if (!written) {
+        PyErr_Format(PyExc_RuntimeError, "super(): __class__ is not a type (%s)", Py_TYPE(class)->tp_name);
+        return NULL;
     }
     Obj proxy = PyObject_CallFunctionObjArgs((Obj)&PySuper_Type, class, self, NULL);
     Obj result = proxy != NULL ? PyObject_GetAttr(proxy, name) : NULL;
@@ -269,12 +273,14 @@ static Obj super_lookup(Obj class, Obj self, Obj name, int *method)
     return result;
 }
 
-static Obj pepjit_super_attr(Obj class, Obj self, Obj name) { DONE(super_lookup(class, self, name, NULL)); }
+static Obj pepjit_super_attr(Obj class, Obj self, Obj name, int64_t written) { DONE(super_lookup(class, self, name, written, NULL)); }
 
-static Obj pepjit_super_method(Obj class, Obj self, Obj name)
+static Obj pepjit_super_method(Obj class, Obj self, Obj name, int64_t written)
 {
     int method = 0;
-    Obj result = super_lookup(class, self, name, &method);
+    /* A class that is the receiver itself isn't passed. */
+    int *unbound = Py_TYPE(self)->tp_getattro == PyObject_GenericGetAttr ? &method : NULL;
+    Obj result = super_lookup(class, self, name, written, unbound);
     pepjit_scratch[0] = result != NULL && method ? Py_NewRef(self) : NULL;
     DONE(result);
 }

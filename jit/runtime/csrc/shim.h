@@ -475,6 +475,11 @@ PyObject *pepjit_class_attribute(PyObject *type, PyObject *name);
 PyObject *pepjit_class_holder(PyObject *type, PyObject *name);
 /* Whether a class can't be changed. */
 int pepjit_class_is_fixed(PyObject *type);
+/* What super(defining, object).name is for instances of a class, before the object is bound to it: a function or a method of C. Borrowed, with
+ * the dict that has it, or NULL. Watch the class. */
+PyObject *pepjit_super_function(PyObject *defining, PyObject *type, PyObject *name, PyObject **holder);
+/* What a cell has; borrowed or NULL. */
+PyObject *pepjit_cell_contents(PyObject *cell);
 /* The function of a class method that is found on a class object itself; borrowed or NULL. Watch the class and its metaclass. */
 PyObject *pepjit_class_method(PyObject *type, PyObject *name);
 /* Whether an object is `object.__setattr__`. */

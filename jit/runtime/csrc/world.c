@@ -641,6 +641,39 @@ PyObject *pepjit_class_method(PyObject *type_object, PyObject *name)
     return function != NULL && PyFunction_Check(function) ? function : NULL;
 }
 
+PyObject *pepjit_super_function(PyObject *defining, PyObject *type_object, PyObject *name, PyObject **holder)
+{
+    *holder = NULL;
+    PyTypeObject *type = (PyTypeObject *)type_object;
+    /* Of a class object as the receiver super() asks whether itself is derived. */
+    if (!PyType_Check(defining) || !PyType_Check(type_object) || !PyUnicode_CheckExact(name) || PyType_IsSubtype(type, &PyType_Type) ||
+        PyUnicode_CompareWithASCIIString(name, "__class__") == 0 || type->tp_mro == NULL) {
+        return NULL;
+    }
+    PyObject *mro = type->tp_mro;
+    Py_ssize_t at = 0;
+    while (at < PyTuple_GET_SIZE(mro) && PyTuple_GET_ITEM(mro, at) != defining) {
+        at++;
+    }
+    for (at++; at < PyTuple_GET_SIZE(mro); at++) {
+        PyObject *dict = PyType_GetDict((PyTypeObject *)PyTuple_GET_ITEM(mro, at));
+        if (dict == NULL || !PyDict_CheckExact(dict)) {
+            Py_XDECREF(dict);
+            return NULL;
+        }
+        PyObject *found = pepjit_dict_get(dict, name);
+        Py_DECREF(dict); /* the class holds it */
+        if (found != NULL) {
+            bool method = PyFunction_Check(found) || Py_IS_TYPE(found, &PyMethodDescr_Type) || Py_IS_TYPE(found, &PyWrapperDescr_Type);
+            *holder = method ? dict : NULL;
+            return method ? found : NULL;
+        }
+    }
+    return NULL;
+}
+
+PyObject *pepjit_cell_contents(PyObject *cell) { return PyCell_Check(cell) ? PyCell_GET(cell) : NULL; }
+
 int pepjit_is_object_setattr(PyObject *object)
 {
     static PyObject *genuine;

@@ -361,6 +361,8 @@ unsafe extern "C" {
     pub(crate) fn pepjit_class_holder(ty: Object, name: Object) -> Object;
     pub(crate) fn pepjit_class_is_fixed(ty: Object) -> c_int;
     pub(crate) fn pepjit_class_method(ty: Object, name: Object) -> Object;
+    pub(crate) fn pepjit_super_function(defining: Object, ty: Object, name: Object, holder: *mut Object) -> Object;
+    pub(crate) fn pepjit_cell_contents(cell: Object) -> Object;
     pub(crate) fn pepjit_is_object_setattr(object: Object) -> c_int;
     pub(crate) fn pepjit_class_call(ty: Object, init: *mut Object) -> c_int;
     pub(crate) fn pepjit_builtin(object: Object) -> c_int;

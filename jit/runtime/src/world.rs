@@ -315,6 +315,28 @@ impl World for ProcessWorld<'_> {
         self.rely_on_class_object(class).then_some(function)
     }
 
+    fn super_method(&mut self, defining: &ObjRef, class: &ObjRef, name: &ObjRef) -> Option<ObjRef> {
+        let (defining, class, name) = (defining.address as Object, class.address as Object, name.address as Object);
+        let mut holder = std::ptr::null_mut();
+        // SAFETY: live objects, kept by who named them; the C side checks that two of them are classes.
+        let found = unsafe { ffi::pepjit_super_function(defining, class, name, &raw mut holder) };
+        if found.is_null() || !self.rely_on_class(class) || !self.rely_on_class(defining) {
+            return None;
+        }
+        if !holder.is_null()
+            && let Some(name) = text(name)
+            && self.watch_name(holder, name)
+        {
+            self.held.insert(found as usize);
+        }
+        Some(describe(found))
+    }
+
+    fn cell_contents(&mut self, cell: &ObjRef) -> Option<ObjRef> {
+        // SAFETY: a live object; the C side checks that it is a cell.
+        Self::known(unsafe { ffi::pepjit_cell_contents(cell.address as Object) })
+    }
+
     fn is_object_setattr(&mut self, object: &ObjRef) -> bool {
         // SAFETY: a live object.
         unsafe { ffi::pepjit_is_object_setattr(object.address as Object) != 0 }

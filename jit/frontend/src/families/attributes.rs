@@ -7,13 +7,17 @@ use pepjit_ir::op::Reason;
 use pepjit_ir::{Block, Cond, Field, Helper, Imm, ObjRef, Op, Type, Value};
 
 /// Classes that one site distinguishes at most.
-const MOST_CLASSES: usize = 4;
+pub(super) const MOST_CLASSES: usize = 4;
 
 impl Translator<'_> {
     pub(super) fn load_global(&mut self, arg: u32) -> Step {
         let name = self.input.names[(arg >> 1) as usize].clone();
         let changing = self.failed() || self.sets_name(arg >> 1);
         let known = if changing { None } else { self.world.global(&name) };
+        // Where it's the real one without being known, what it looks for is in the interpreter's frame.
+        if known.is_none() && name.label == "super" {
+            return crate::translate::unsupported("super");
+        }
         if let Some(value) = known {
             self.guard_valid();
             self.specialised += 1;
@@ -139,7 +143,7 @@ impl Translator<'_> {
         self.guard(Op::Guard, &[set], Imm::Reason(Reason::Attribute));
     }
 
-    fn guard_class(&mut self, owner: Value, class: &ObjRef) {
+    pub(super) fn guard_class(&mut self, owner: Value, class: &ObjRef) {
         self.guarded.insert(owner, class.clone());
         let class = self.object(class.clone());
         self.guard(Op::GuardClass, &[owner], Imm::Obj(class));
@@ -631,39 +635,6 @@ impl Translator<'_> {
         let owner = self.pop()?;
         self.release(owner);
         self.check_status(status);
-        Ok(())
-    }
-
-    pub(super) fn load_super_attr(&mut self, arg: u32) -> Step {
-        let name = self.input.names[(arg >> 2) as usize].clone();
-        let method = arg & 1 != 0;
-        // Only the plain `super` of the builtins, with its two arguments found by the compiler.
-        let global = self.peek(2)?;
-        let plain = self.constant(global).is_some_and(|object| object.label == "super");
-        if !plain {
-            return crate::translate::unsupported("LOAD_SUPER_ATTR");
-        }
-        let (class, receiver) = (self.peek(1)?, self.peek(0)?);
-        let (class_value, receiver_value) = (self.value(class), self.value(receiver));
-        let name = self.object(name);
-        let name = self.build().object(name);
-        let helper = if method { Helper::SuperMethod } else { Helper::SuperAttr };
-        let result = self.call_helper(helper, &[class_value, receiver_value, name]);
-        let (receiver, class, _) = (self.pop()?, self.pop()?, self.pop()?);
-        if !method {
-            self.release(receiver);
-            self.release(class);
-            self.push_result(result);
-            return Ok(());
-        }
-        let failed = self.op(Op::IsNull, &[result]);
-        let taken = self.take_scratch(0);
-        self.release(receiver);
-        self.release(class);
-        self.throw_if_holding(failed, taken);
-        self.func.values[result.index()].ty = self.func.ty(result).without(Type::NULL);
-        self.push_owned(result);
-        self.push_owned(taken);
         Ok(())
     }
 }

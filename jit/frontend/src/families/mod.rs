@@ -13,6 +13,7 @@ mod iteration;
 mod locals;
 mod methods;
 mod names;
+mod supers;
 
 use crate::input::PyVersion;
 use crate::state::{Entry, Owner};

@@ -118,8 +118,8 @@ class Objects(unittest.TestCase):
         self.assertIs(shimtest.scratch(0), item)
         self.assertEqual(method(item, "x"), 1)
         self.assertIs(shimtest.scratch(0), ...)
-        self.assertEqual(helper("super_attr", OBJECT, OBJECT, OBJECT, OBJECT)(Below, Below(), "method")(), "base")
-        self.assertIs(helper("super_method", OBJECT, OBJECT, OBJECT, OBJECT)(Below, item := Below(), "method"), Meeting.method)
+        self.assertEqual(helper("super_attr", OBJECT, OBJECT, OBJECT, OBJECT, INT)(Below, Below(), "method", 0)(), "base")
+        self.assertIs(helper("super_method", OBJECT, OBJECT, OBJECT, OBJECT, INT)(Below, item := Below(), "method", 0), Meeting.method)
         self.assertIs(shimtest.scratch(0), item)
 
     def test_globals(self):
