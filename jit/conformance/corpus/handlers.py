@@ -824,3 +824,33 @@ def tracing_turned_on_by_a_callee_that_raises():
     finally:
         sys.settrace(old)
     return result, events
+
+
+@case
+def a_handler_that_changes_a_local_goes_on_with_a_loop_around_the_entered_one():
+    # Entered at the inner loop, the middle one is also reached by its handler: a loop with two ways in.
+    def fill(steps, size):
+        table, rest = bytearray(size), []
+        for kind, number in steps:
+            while True:
+                try:
+                    if kind == 1:
+                        table[number] = 1
+                    elif kind == 2:
+                        for i in range(number):
+                            table[i] = 2
+                    else:
+                        rest.append(number)
+                except IndexError:
+                    if len(table) == size:
+                        table += b"\0" * 100
+                        continue
+                    rest.append(-number)
+                break
+        return bytes(table), rest
+
+    calls = []
+    for seed in range(HOT):
+        steps = [((seed * k + k // 3) % 3 + 1, (seed * 7 + k * k * 5) % (130 if k % 4 == 0 else 9)) for k in range(1, 20)]
+        calls.append(outcome(fill, steps, 10))
+    return calls

@@ -78,8 +78,6 @@ pub(crate) struct Loop {
     pub(crate) body: BTreeSet<u32>,
     /// The locals that it binds or clears.
     pub(crate) stores: BTreeSet<u32>,
-    /// Whether it's also entered elsewhere than at its header: a generator goes on in the middle of its loop.
-    pub(crate) irregular: bool,
 }
 
 /// A function's instructions and control flow, as far as it's reached without exceptions.
@@ -97,6 +95,10 @@ pub(crate) struct Bytecode {
     pub(crate) handlers: BTreeSet<u32>,
     /// How many loops each region is in.
     pub(crate) depth: HashMap<u32, u32>,
+    /// Whether some loop can also be entered elsewhere than at its header. Python's control flow alone has no such loops, nor has a loop
+    /// that is entered in its middle; with the ways of exceptions it may: a handler that is reached from the inner loop that was
+    /// entered goes on with the loop around it.
+    pub(crate) irreducible: bool,
 }
 
 /// Reads the instructions.
@@ -185,7 +187,8 @@ impl Bytecode {
                 *depth.entry(*region).or_insert(0) += 1;
             }
         }
-        Bytecode { insns, regions, order, loops, handlers, depth }
+        let irreducible = is_irreducible(&loops, entry);
+        Bytecode { insns, regions, order, loops, handlers, depth, irreducible }
     }
 }
 
@@ -227,7 +230,7 @@ fn reverse_post_order(regions: &BTreeMap<u32, Region>, entry: u32) -> Vec<u32> {
     order
 }
 
-/// Natural loops: a back edge goes to a region that comes no later in reverse post-order (Python's flow graphs are reducible).
+/// Natural loops: a back edge goes to a region that comes no later in reverse post-order.
 fn find_loops(regions: &BTreeMap<u32, Region>, order: &[u32], insns: &[Insn]) -> BTreeMap<u32, Loop> {
     let position: HashMap<u32, usize> = order.iter().enumerate().map(|(position, region)| (*region, position)).collect();
     let mut predecessors: HashMap<u32, Vec<u32>> = HashMap::new();
@@ -251,9 +254,7 @@ fn find_loops(regions: &BTreeMap<u32, Region>, order: &[u32], insns: &[Insn]) ->
             }
         }
     }
-    for (header, body) in &mut loops {
-        let outside = |region: &u32| predecessors.get(region).into_iter().flatten().any(|from| !body.body.contains(from));
-        body.irregular = body.body.iter().any(|region| region != header && outside(region));
+    for body in loops.values_mut() {
         for region in &body.body {
             for insn in &insns[regions[region].insns.clone()] {
                 body.stores.extend(insn.stores());
@@ -263,10 +264,59 @@ fn find_loops(regions: &BTreeMap<u32, Region>, order: &[u32], insns: &[Insn]) ->
     loops
 }
 
+/// Whether one of the loops has a second way in: going back from a back edge without passing the header ends at the entry only if
+/// there's a way around the header.
+fn is_irreducible(loops: &BTreeMap<u32, Loop>, entry: u32) -> bool {
+    loops.iter().any(|(header, body)| *header != entry && body.body.contains(&entry))
+}
+
 /// How many stack entries an iterator takes: 3.15 keeps an index beside it.
 pub(crate) const fn iterator_width(version: PyVersion) -> usize {
     match version {
         PyVersion::V313 | PyVersion::V314 => 1,
         PyVersion::V315 => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The loops of a flow graph that is entered at its first region, and whether one of them has two ways in.
+    fn loops(edges: &[(u32, &[u32])]) -> (Vec<u32>, bool) {
+        let region = |(start, to): &(u32, &[u32])| (*start, Region { insns: 0..0, successors: to.to_vec() });
+        let regions: BTreeMap<u32, Region> = edges.iter().map(region).collect();
+        let entry = edges[0].0;
+        let loops = find_loops(&regions, &reverse_post_order(&regions, entry), &[]);
+        (loops.keys().copied().collect(), is_irreducible(&loops, entry))
+    }
+
+    #[test]
+    fn a_loop_that_is_entered_at_its_header_has_one_way_in() {
+        assert_eq!(loops(&[(0, &[1]), (1, &[2, 5]), (2, &[3]), (3, &[4, 1]), (4, &[3]), (5, &[])]), (vec![1, 3], false));
+        // The inner one is entered, and the outer one comes round to it.
+        assert_eq!(loops(&[(3, &[4, 1]), (4, &[3]), (1, &[2, 5]), (2, &[3]), (5, &[])]), (vec![3], false));
+    }
+
+    #[test]
+    fn a_handler_that_goes_on_with_a_loop_around_the_entered_one_is_a_second_way_in() {
+        // `for` (10) around `while` (20) with a `try` around the inner `for` (60), which is entered; its handler (130) goes on with the
+        // `while` (from 140) or behind it (from 160).
+        let (_, irreducible) = loops(&[
+            (60, &[61, 80, 130]),
+            (61, &[60, 130]),
+            (80, &[110]),
+            (110, &[10]),
+            (10, &[120, 20]),
+            (20, &[30]),
+            (30, &[40, 50, 130]),
+            (40, &[110]),
+            (50, &[60]),
+            (120, &[]),
+            (130, &[140, 160]),
+            (140, &[20]),
+            (160, &[110]),
+        ]);
+        assert!(irreducible);
     }
 }

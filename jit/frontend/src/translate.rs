@@ -136,6 +136,9 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
     if matches!(input.entry, CodeEntry::Loop { header, .. } if !bytecode.loops.contains_key(&header)) {
         return unsupported("loop that yields");
     }
+    if bytecode.irreducible {
+        return unsupported("loop with two ways in");
+    }
     let mut func = Function::new(input.name.clone(), kind, input.locals.len() as u32, input.stacksize);
     func.first_traceable = input.first_traceable;
     let nothing = Frame { locals: vec![Entry::Null; input.locals.len()], stack: Vec::new() };

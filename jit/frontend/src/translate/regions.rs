@@ -312,7 +312,6 @@ impl Translator<'_> {
     fn enter_loop(&mut self, start: u32, edges: Vec<Pending>) {
         let body = &self.bytecode.loops[&start];
         let stored: Vec<u32> = body.stores.iter().copied().collect();
-        let irregular = body.irregular;
         let (entry, block) = (self.func.add_block(), self.func.add_block());
         let mut edges = edges;
         for edge in &mut edges {
@@ -323,14 +322,14 @@ impl Translator<'_> {
         }
         let mut locals = Vec::new();
         for index in 0..self.input.locals.len() {
-            if irregular || stored.contains(&(index as u32)) || Self::differs(&edges, |frame| frame.locals[index]) {
+            if stored.contains(&(index as u32)) || Self::differs(&edges, |frame| frame.locals[index]) {
                 locals.push(index as u32);
             }
         }
         let depth = edges[0].frame.stack.len();
         let words = |frame: &Frame, index: usize| matches!(frame.stack[index], Entry::Value(_, Owner::Word));
         // Where a nested loop is entered in its middle, the outer one comes round to it: what that one puts on the stack changes too.
-        let rotated = irregular || body.body.first().is_some_and(|region| *region < start);
+        let rotated = body.body.first().is_some_and(|region| *region < start);
         let stack: Vec<usize> = (0..depth)
             .filter(|index| rotated || words(&edges[0].frame, *index) || Self::differs(&edges, |frame| frame.stack[*index]))
             .collect();
@@ -341,8 +340,7 @@ impl Translator<'_> {
                     .iter()
                     .any(|insn| matches!(insn.name, "DELETE_FAST" | "LOAD_FAST_AND_CLEAR") && insn.arg == *local)
             });
-            let bound =
-                !cleared && !irregular && edges.iter().all(|edge| !self.ty(edge.frame.locals[*local as usize]).may_be_null());
+            let bound = !cleared && edges.iter().all(|edge| !self.ty(edge.frame.locals[*local as usize]).may_be_null());
             let parameter = self.parameter(block, if bound { Type::OBJECT } else { Type::NULLABLE });
             frame.locals[*local as usize] = parameter;
             let seeded = edges
