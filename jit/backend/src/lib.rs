@@ -228,6 +228,9 @@ pub struct Addresses {
     pub exit_loop: u64,
     /// The original vectorcall of Python functions: `(callable, args, nargsf, kwnames) -> object`.
     pub fallback: u64,
+    /// If not 0: the address of a word that isn't 0 while somebody else evaluates frames (PEP 523). The vectorcall entry then goes to the
+    /// fallback, which hands the frame to them.
+    pub evaluator: u64,
     /// `bind(callable, args, nargsf, kwnames, out) -> int`: 1 and an owned reference for each parameter in `out`, or 0 if the call must
     /// go to the fallback.
     pub bind: u64,

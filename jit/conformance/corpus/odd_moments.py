@@ -761,3 +761,27 @@ def profile_of_c_calls():
         sys.setprofile(None)
         return len(t)
     return heat(f, "abc", 1), f("abc", 5), seen
+
+
+@case
+def an_evaluator_of_frames_is_set_when_code_is_hot():
+    # PEP 523: whoever evaluates frames sees those of functions that were compiled before, too.
+    try:
+        import _testinternalcapi as internal
+    except ImportError:
+        return "not available"
+
+    def inner(n):
+        return n + 1
+
+    def outer(n):
+        return inner(n) * 2
+
+    heat(outer, 1)
+    seen = []
+    internal.set_eval_frame_record(seen)
+    try:
+        result = outer(5)
+    finally:
+        internal.set_eval_frame_default()
+    return result, seen, outer(6)

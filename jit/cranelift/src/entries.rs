@@ -45,6 +45,10 @@ pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Parameter], direct: FuncRef)
     let valid = e.address(e.addresses.valid);
     let valid = e.load_zero_extended(1, Region::Heap, valid, 0);
     e.branch_unless(valid, fallback);
+    if e.addresses.evaluator != 0 {
+        let evaluator = e.load_word(e.addresses.evaluator);
+        e.branch_if(evaluator, fallback);
+    }
     let other = if e.addresses.positional { e.cold_block() } else { e.fb.create_block() };
     if e.addresses.positional {
         e.branch_unless(matches, other);

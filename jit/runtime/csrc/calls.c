@@ -11,6 +11,7 @@ uint64_t pepjit_stack_limit;
 uint64_t pepjit_owner;
 __thread uint64_t pepjit_thread;
 vectorcallfunc pepjit_fallback;
+const void *pepjit_evaluator;
 
 /* ---------------------------------------------------------------- the native stack */
 

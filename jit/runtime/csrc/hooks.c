@@ -532,6 +532,7 @@ static int find_fallback(void)
     PyObject *function = code != NULL ? PyFunction_New(code, globals) : NULL;
     if (function != NULL) {
         pepjit_fallback = ((PyFunctionObject *)function)->vectorcall;
+        pepjit_evaluator = &PyInterpreterState_Get()->eval_frame;
     }
     Py_XDECREF(function);
     Py_XDECREF(code);

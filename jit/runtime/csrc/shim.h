@@ -157,6 +157,7 @@ extern PyObject *pepjit_scratch[PEPJIT_SCRATCH]; /* `UnpackSequence` and `Unpack
 extern uint64_t pepjit_quiet_breaker;            /* what eval_breaker holds when nothing is wanted */
 extern uint64_t pepjit_stack_limit;              /* the running thread's: native code below it leaves */
 extern vectorcallfunc pepjit_fallback;           /* the original vectorcall of Python functions (set by pepjit_init) */
+extern const void *pepjit_evaluator;             /* the interpreter's word that isn't 0 while somebody else evaluates frames (PEP 523; same) */
 
 /* ------------------------------------------------------------------------------------------------ layout */
 

@@ -97,10 +97,25 @@ int pepjit_watch(PyThreadState *tstate)
 
 static pepjit_getset locals_hook;
 
+/* Whether a frame is among those that some thread runs or waits in: then what native code has of it is on that thread's stack. Other
+ * light frames belong to a stack that somebody has moved away (greenlets that were switched from), and so is their buffer. */
+static int is_running(pepjit_frame *frame)
+{
+    PyInterpreterState *interp = PyInterpreterState_Get();
+    for (PyThreadState *thread = PyInterpreterState_ThreadHead(interp); thread != NULL; thread = PyThreadState_Next(thread)) {
+        for (pepjit_frame *running = thread->current_frame; running != NULL; running = running->previous) {
+            if (running == frame) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
 static PyObject *get_locals(PyObject *self, void *closure)
 {
     pepjit_frame *frame = ((PyFrameObject *)self)->f_frame;
-    if (frame != NULL && is_light(frame)) {
+    if (frame != NULL && is_light(frame) && is_running(frame)) {
         show_locals(PyThreadState_GetUnchecked(), frame);
     }
     return locals_hook.original->get(self, closure);

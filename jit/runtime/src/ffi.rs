@@ -283,6 +283,7 @@ unsafe extern "C" {
     pub(crate) static mut pepjit_quiet_breaker: u64;
     pub(crate) static mut pepjit_stack_limit: u64;
     pub(crate) static pepjit_fallback: *mut c_void;
+    pub(crate) static pepjit_evaluator: *const c_void;
 
     pub(crate) static pepjit_field_count: u32;
     pub(crate) static pepjit_field_names: [*const c_char; 0];

@@ -219,6 +219,8 @@ impl<'a> UnitLinkage<'a> {
             positional: unit.positional,
             // SAFETY: set once by the C side's initialisation, before any compilation.
             fallback: unsafe { ffi::pepjit_fallback } as u64,
+            // SAFETY: as above.
+            evaluator: unsafe { ffi::pepjit_evaluator } as u64,
             current_tstate: ffi::pepjit_current_tstate as *const () as u64,
             dealloc: ffi::pepjit_dealloc as *const () as u64,
             dealloc_plain: ffi::_Py_Dealloc as *const () as u64,

@@ -154,7 +154,9 @@ pub(crate) unsafe fn call_entry(address: u64, tstate: u64, args: &[u64]) -> Pair
 /// The vectorcall entry of all functions.
 extern "C" fn vectorcall(callable: u64, args: *const u64, nargsf: u64, names: u64) -> u64 {
     let unit = functions().get(&callable).map(Arc::clone);
-    if let Some(unit) = unit {
+    // SAFETY: the word belongs to the interpreter, which outlives all code, and changes under the GIL only.
+    let watched = |unit: &Arc<Unit>| unit.addresses.evaluator != 0 && unsafe { *(unit.addresses.evaluator as *const u64) } != 0;
+    if let Some(unit) = unit.filter(|unit| !watched(unit)) {
         let run = |words: &[u64]| {
             // SAFETY: the address is that of a function without parameters.
             let tstate: u64 = unsafe { call::words(unit.addresses.current_tstate, &[]) };

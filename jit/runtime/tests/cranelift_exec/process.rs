@@ -428,6 +428,7 @@ impl Process {
             exit_function: exit as *const () as u64,
             exit_loop: exit as *const () as u64,
             fallback: fallback as *const () as u64,
+            evaluator: 0,
             bind: bind as *const () as u64,
             unbind: unbind as *const () as u64,
             settle: settle as *const () as u64,
