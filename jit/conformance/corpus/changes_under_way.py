@@ -100,7 +100,7 @@ def instance_dict_replaced():
 @case
 def code_assigned_while_the_frame_runs():
     def other(a, b):
-        return ("other", a, b)
+        return ("other", a, b, f.__code__.co_name, other.__name__)  # as many free variables as the other has
 
     def f(a, b):
         if b == 7:
@@ -159,14 +159,13 @@ def frame_is_cleared():
             yield i
     it = g(3)
     next(it)
-    it.gi_frame.clear()
+    out.append(outcome(it.gi_frame.clear))
     out.append(outcome(next, it, "done"))
     for _ in range(HOT):
         it = g(3)
         next(it)
         next(it)
-        it.gi_frame.clear()
-        out[-1] = outcome(next, it, "done")
+        out[-1] = outcome(it.gi_frame.clear), outcome(next, it, "done")
     return out
 
 
@@ -464,7 +463,10 @@ def exceptions_thrown_into_odd_states():
             next(it)
             line.append(outcome(it.send, 5))
             line.append(outcome(it.throw, StopIteration(4)))
-            line.append(outcome(it.throw, GeneratorExit()))
+            try:
+                line.append(it.throw(GeneratorExit()))
+            except GeneratorExit as end:
+                line.append(describe(end))
             it = make(2)
             next(it)
             line.append(outcome(it.throw, StopIteration(9)))
