@@ -15,6 +15,7 @@ use pepjit_harness::timeline::Timeline;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use crate::format;
 use crate::plot::PlotError;
 use crate::view::Document;
 
@@ -159,5 +160,5 @@ fn render(name: &str, material: &Material) -> Result<String, ReportError> {
         environment.add_template(name, template)?;
     }
     let document = Document::new(material)?;
-    Ok(environment.get_template(name)?.render(Value::from_serialize(&document))?)
+    Ok(format::without_home(&environment.get_template(name)?.render(Value::from_serialize(&document))?))
 }

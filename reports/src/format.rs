@@ -3,6 +3,15 @@
 use pepjit_harness::analysis::{Estimate, Failure, Verdict};
 use pepjit_harness::stats::warmup::{Class, Consensus};
 
+/// A document as it can be passed on: `~` stands for the home folder of who made it, in prose and in commands for a shell.
+pub fn without_home(text: &str) -> String {
+    std::env::var("HOME").map_or_else(|_| text.to_owned(), |home| shorten(text, home.trim_end_matches('/')))
+}
+
+fn shorten(text: &str, home: &str) -> String {
+    if home.len() > 1 { text.replace(&format!("{home}/"), "~/") } else { text.to_owned() }
+}
+
 /// What stands where there is no number.
 pub const NONE: &str = "n/a";
 
@@ -151,6 +160,13 @@ pub fn failure(failure: &Failure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_says_nothing_of_whose_home_it_was_made_in() {
+        let text = "PEPJIT_PYTHON=/home/me/bin/python3 /home/me/run.py /home/meadow /home/me";
+        assert_eq!(shorten(text, "/home/me"), "PEPJIT_PYTHON=~/bin/python3 ~/run.py /home/meadow /home/me");
+        assert_eq!(shorten("/bin/sh", ""), "/bin/sh");
+    }
 
     #[test]
     fn numbers_keep_three_digits() {

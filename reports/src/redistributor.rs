@@ -41,7 +41,7 @@ pub fn redistributor(sheet: &Sheet) -> String {
     }
     packages(&mut out, "Part of the module", &sheet.dependencies);
     packages(&mut out, "Only run by the build", &sheet.build_dependencies);
-    out
+    format::without_home(&out)
 }
 
 fn builds(out: &mut String, sheet: &Sheet) {

@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// Leave out what takes minutes: conformance only on the newest interpreter and without its slow cases.
     #[arg(long)]
     quick: bool,
-    /// The leak test on every interpreter, not on the newest alone: it takes minutes on each.
+    /// The leak test with --quick, too: it takes a minute on each interpreter.
     #[arg(long)]
     leaks: bool,
     /// Only the steps whose name contains this. Repeat it for several.
@@ -201,7 +201,7 @@ fn python_steps(root: &Path, python: &Interpreter, args: &Args, newest: bool) ->
             steps.push(step);
         }
     };
-    if args.leaks || newest && !args.quick {
+    if args.leaks || !args.quick {
         with_module("leaks", "jit/conformance/leaks.py", &["--modes", "on"]);
     }
     if newest {
@@ -209,9 +209,7 @@ fn python_steps(root: &Path, python: &Interpreter, args: &Args, newest: bool) ->
     }
     if !args.quick {
         with_module("conformance", "jit/conformance/run.py", &["--workloads", "--modes", "on,forced,exits"]);
-        if newest {
-            with_module("both back ends", "jit/conformance/run.py", &["--fast", "--modes", "random-exits-1,reference"]);
-        }
+        with_module("both back ends", "jit/conformance/run.py", &["--fast", "--modes", "random-exits-1,reference"]);
     } else if newest {
         with_module("conformance", "jit/conformance/run.py", &["--fast"]);
     }
