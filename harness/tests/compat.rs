@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pepjit_harness::compat::{
-    CompatError, Event, Mode, Outcome, PROBES, Request, Row, RowResult, conclude, modes, select, tools,
+    CompatError, Event, Mode, Outcome, PROBES, Request, Row, RowResult, Suite, add_earlier, conclude, modes, select, tools,
 };
 use pepjit_harness::interpreters::{Interpreter, Places, discover};
 
@@ -93,6 +93,26 @@ impl Setting {
         Self { folder, modes }
     }
 
+    /// A request for no row.
+    fn request<'a>(&self, python: &'a Interpreter, module: &'a Path, cache: &'a Path) -> Request<'a> {
+        let mut probes = PROBES.to_vec();
+        probes.push(("made_up.py", MADE_UP));
+        Request {
+            root: Path::new(env!("CARGO_MANIFEST_DIR")),
+            python,
+            module,
+            module_sha256: "made up",
+            modes: self.modes.clone(),
+            rows: Vec::new(),
+            probes,
+            jobs: 1,
+            cache,
+            again: false,
+            stop: &|| false,
+            on: &|_| {},
+        }
+    }
+
     /// Runs rows; the names of those that ran now, and what came of all.
     fn run(&self, python: &Interpreter, rows: Vec<Row>, stop_after: usize) -> (Vec<String>, Result<Vec<RowResult>, CompatError>) {
         let ran = Mutex::new(Vec::new());
@@ -104,29 +124,15 @@ impl Setting {
                 stop.store(ran.len() >= stop_after, Ordering::SeqCst);
             }
         };
-        let mut probes = PROBES.to_vec();
-        probes.push(("made_up.py", MADE_UP));
-        let request = Request {
-            root: Path::new(env!("CARGO_MANIFEST_DIR")),
-            python,
-            module: &self.folder.path().join("module"),
-            module_sha256: "made up",
-            modes: self.modes.clone(),
-            rows,
-            probes,
-            jobs: 1,
-            cache: &self.folder.path().join("cache"),
-            again: false,
-            stop: &|| stop.load(Ordering::SeqCst),
-            on: &on,
-        };
+        let (module, cache) = (self.folder.path().join("module"), self.folder.path().join("cache"));
+        let stop = || stop.load(Ordering::SeqCst);
+        let request = Request { rows, stop: &stop, on: &on, ..self.request(python, &module, &cache) };
         let results = tools(&request);
         if let Ok(rows) = &results {
             let compat = conclude(&request, rows.clone(), None);
             let text = serde_json::to_string(&compat).expect("JSON");
             assert_eq!(serde_json::from_str::<pepjit_harness::compat::Compat>(&text).expect("the same"), compat);
         }
-        drop(request);
         (ran.into_inner().expect("no panic"), results)
     }
 }
@@ -180,6 +186,46 @@ fn what_is_done_is_not_run_again() {
     assert_eq!(results.expect("all").iter().map(|r| r.name.clone()).collect::<Vec<_>>(), ["honest", "lacking", "wrong"]);
     let (ran, _) = setting.run(&python, rows(), usize::MAX);
     assert_eq!(ran, ["lacking"], "what was not there may be there now");
+}
+
+#[test]
+fn a_file_keeps_what_an_earlier_call_for_the_same_build_ran() {
+    let Some(python) = python() else { return };
+    let setting = Setting::new(&python);
+    let request = setting.request(&python, Path::new("module"), Path::new("cache"));
+    let result = |name: &str, summary: &str| RowResult {
+        name: name.to_owned(),
+        checks: summary.to_owned(),
+        outcome: Outcome::Equal,
+        ..RowResult::default()
+    };
+    let suite = |summary: &str| Suite { summary: summary.to_owned(), ..Suite::default() };
+    let file = setting.folder.path().join("compat.json");
+    let earlier = vec![result("getframe", "earlier"), result("pdb", "earlier"), result("controls", "earlier")];
+    let earlier = conclude(&request, earlier, Some(suite("earlier")));
+    std::fs::write(&file, serde_json::to_string(&earlier).expect("JSON")).expect("writable");
+    let added = |request: &Request<'_>, tests: Option<Suite>| {
+        let (mut rows, mut tests) = (vec![result("pdb", "now")], tests);
+        add_earlier(request, &file, &mut rows, &mut tests);
+        let rows: Vec<(String, String)> = rows.into_iter().map(|row| (row.name, row.checks)).collect();
+        (rows, tests.map(|suite| suite.summary))
+    };
+    let pair = |name: &str, summary: &str| (name.to_owned(), summary.to_owned());
+    let (rows, tests) = added(&request, None);
+    assert_eq!(rows, [pair("getframe", "earlier"), pair("pdb", "now"), pair("controls", "earlier")], "in the order of tables");
+    assert_eq!(tests.as_deref(), Some("earlier"));
+    assert_eq!(added(&request, Some(suite("now"))).1.as_deref(), Some("now"));
+    // Nothing is taken from another build, another interpreter or other modes.
+    let (module, cache) = (Path::new("module"), Path::new("cache"));
+    let rebuilt = Request { module_sha256: "another", ..setting.request(&python, module, cache) };
+    let modes = Request { modes: setting.modes[..1].to_vec(), ..setting.request(&python, module, cache) };
+    let mut other = python.clone();
+    other.sha256 = "another".to_owned();
+    for request in [rebuilt, modes, setting.request(&other, module, cache)] {
+        assert_eq!(added(&request, None), (vec![pair("pdb", "now")], None));
+    }
+    std::fs::write(&file, "{").expect("writable");
+    assert_eq!(added(&request, None), (vec![pair("pdb", "now")], None), "what can't be read is made anew");
 }
 
 #[test]

@@ -10,8 +10,8 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pepjit_harness::build::{build, target_folder};
 use pepjit_harness::compat::{
-    COEXISTENCE, COEXISTENCE_FILE, CompatError, Event, Expected, FILE, Outcome, PROBES, Request, Suite, conclude, cpython_tests,
-    modes, modules, select, tools,
+    COEXISTENCE, COEXISTENCE_FILE, CompatError, Event, Expected, FILE, Outcome, PROBES, Request, Suite, add_earlier, conclude,
+    cpython_tests, modes, modules, select, tools,
 };
 use pepjit_harness::runner::Interrupt;
 use pepjit_harness::store::write_atomically;
@@ -122,9 +122,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let (beside, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.group == COEXISTENCE);
     let mut outcome = Outcome::Equal;
     let mut texts = Vec::new();
-    for (file, rows, tests) in [(FILE, rows, tests), (COEXISTENCE_FILE, beside, None)] {
+    for (file, mut rows, mut tests) in [(FILE, rows, tests), (COEXISTENCE_FILE, beside, None)] {
         if rows.is_empty() && tests.is_none() {
             continue;
+        }
+        if let Some(out) = &out {
+            add_earlier(&request, &out.join(file), &mut rows, &mut tests);
         }
         let compat = conclude(&request, rows, tests);
         outcome = outcome.max(compat.outcome());

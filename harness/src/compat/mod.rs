@@ -282,6 +282,19 @@ fn made_by(request: &Request<'_>, row: &Row) -> String {
     done::digest(&texts.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+/// Adds what an earlier call for the same build and interpreter left in a folder's file and this one didn't run.
+pub fn add_earlier(request: &Request<'_>, path: &Path, rows: &mut Vec<RowResult>, tests: &mut Option<Suite>) {
+    let earlier: Option<Compat> = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let same = |c: &Compat| c.module_sha256 == request.module_sha256 && c.interpreter_sha256 == request.python.sha256;
+    let Some(earlier) = earlier.filter(|c| same(c) && c.modes == request.modes) else { return };
+    let missing: Vec<RowResult> =
+        earlier.tools.rows.into_iter().filter(|row| rows.iter().all(|other| other.name != row.name)).collect();
+    rows.extend(missing);
+    let place = |row: &RowResult| ROWS.iter().position(|known| known.name == row.name);
+    rows.sort_by_key(place);
+    *tests = tests.take().or(earlier.cpython_tests);
+}
+
 /// The file of results, without CPython's tests if they didn't run.
 pub fn conclude(request: &Request<'_>, rows: Vec<RowResult>, cpython_tests: Option<Suite>) -> Compat {
     let (commit, dirty) = checkout(request.root);

@@ -67,7 +67,7 @@ pub struct Tools {
 }
 
 /// What came of one row.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RowResult {
     /// The row's name.
     pub name: String,
