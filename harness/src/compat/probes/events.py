@@ -37,22 +37,30 @@ def _hot():
     prove()
 
 
+def _act():
+    """Hot code, and an exception out of it."""
+    value = [work.everything(6), work.outer(3, len)]
+    try:
+        work.divide([3, 2], 0)
+    except ZeroDivisionError:
+        pass
+    return value
+
+
+def _act_under(install, hook):
+    install(hook)
+    try:
+        return _act()
+    finally:
+        install(None)
+
+
 def settrace():
     _hot()
     results = {}
     for name, opcodes in ("lines", False), ("opcodes", True):
         tracer = _Tracer(opcodes)
-        sys.settrace(tracer)
-        try:
-            work.everything(6)
-            work.outer(3, len)
-            try:
-                work.divide([3, 2], 0)
-            except ZeroDivisionError:
-                pass
-        finally:
-            sys.settrace(None)
-        results[name] = tracer.events
+        results[name] = [_act_under(sys.settrace, tracer), tracer.events]
     # Turned on by a callee, while a hot loop of its caller is running, and off again.
     tracer = _Tracer()
 
@@ -83,17 +91,8 @@ def setprofile():
             shown = getattr(arg, "__qualname__", None) or plain(repr(arg))
             events.append([event, frame.f_code.co_name, frame.f_lineno, shown])
 
-    sys.setprofile(profiler)
-    try:
-        work.everything(6)
-        work.outer(3, len)
-        try:
-            work.divide([3, 2], 0)
-        except ZeroDivisionError:
-            pass
-    finally:
-        sys.setprofile(None)
-    first, events = events, []
+    value = _act_under(sys.setprofile, profiler)
+    first, events = [value, events], []
 
     def start(label):
         if label == "1/3":
@@ -169,21 +168,13 @@ def monitoring():
             mon.register_callback(tool, getattr(E, name), None)
         mon.free_tool_id(tool)
 
-    def act():
-        value = [work.everything(6), work.outer(3, len)]
-        try:
-            work.divide([3, 2], 0)
-        except ZeroDivisionError:
-            pass
-        return value
-
     # All events but single instructions; then those as well, beside a second tool with other events.
     for label, chosen in ("events", [n for n in names if n != "INSTRUCTION"]), ("instructions", ["INSTRUCTION"]):
         seen, second = [], []
         watch(3, chosen, seen)
         watch(4, ["LINE", "PY_RETURN"], second)
         try:
-            value = act()
+            value = _act()
         finally:
             unwatch(3)
             unwatch(4)
