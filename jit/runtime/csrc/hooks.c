@@ -532,7 +532,6 @@ static int find_fallback(void)
     PyObject *function = code != NULL ? PyFunction_New(code, globals) : NULL;
     if (function != NULL) {
         pepjit_fallback = ((PyFunctionObject *)function)->vectorcall;
-        pepjit_evaluator = &PyInterpreterState_Get()->eval_frame;
     }
     Py_XDECREF(function);
     Py_XDECREF(code);
@@ -554,6 +553,7 @@ int pepjit_hooks_init(void)
     if (disable == NULL || find_fallback() < 0) {
         return -1;
     }
+    pepjit_evaluator = &PyInterpreterState_Get()->eval_frame;
     monitoring = Py_NewRef(module);
     note_quiet();
     return 0;
