@@ -192,6 +192,10 @@ pub struct WorkloadRecord {
     /// Arguments after the script, before the protocol's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
+    /// What of the machine only one process at a time can have, such as a port that the script binds: workloads of the same name for
+    /// it don't run at once, neither with one another nor with themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusive: Option<String>,
     /// Which of the script's benchmarks it is, from 0.
     #[serde(default)]
     pub task: u32,

@@ -21,6 +21,10 @@ pub const PYPERFORMANCE: &str = "pyperformance";
 /// What is installed where the interpreter has none: pure Python, the same for every version.
 const PINNED: [&str; 2] = ["pyperformance==1.14.0", "pyperf==2.10.0"];
 
+/// Benchmarks, by the folder of their script, that bind a port which is always the same: two of them at once would meet there. Others
+/// take any free port. pyperformance itself runs one process at a time, and so its metafiles don't tell.
+const FIXED_PORTS: [(&str, &str); 2] = [("bm_asyncio_tcp", "port 8882"), ("bm_asyncio_websockets", "port 8001")];
+
 /// Asks an interpreter for the package that it has.
 const PROBE: &str = "import pyperformance, pyperf, os, json; print(json.dumps({'root': os.path.dirname(os.path.abspath(\
                      pyperformance.__file__)), 'version': f'pyperformance {pyperformance.__version__}, pyperf {pyperf.__version__}'}))";
@@ -208,6 +212,15 @@ struct Project {
 struct Tool {
     #[serde(default)]
     pyperformance: Settings,
+    #[serde(default)]
+    pepjit: OurSettings,
+}
+
+/// What a metafile can say to this harness alone.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct OurSettings {
+    /// See [`WorkloadRecord::exclusive`].
+    exclusive: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -256,6 +269,7 @@ fn metadata(path: &Path, depth: usize) -> Result<Metafile, PyperformanceError> {
         settings.runscript = settings.runscript.take().or(inherited.runscript);
         settings.tags = settings.tags.take().or(inherited.tags);
         own.project.dependencies = own.project.dependencies.take().or(base.project.dependencies);
+        own.tool.pepjit.exclusive = own.tool.pepjit.exclusive.take().or(base.tool.pepjit.exclusive);
     }
     Ok(own)
 }
@@ -301,6 +315,7 @@ pub fn workloads(folder: &Path, group: Option<&str>) -> Result<(Vec<WorkloadReco
             script,
             sha256,
             args: settings.extra_opts.unwrap_or_default(),
+            exclusive: metadata.tool.pepjit.exclusive.or_else(|| fixed_port(&base)),
             more_tasks: true,
             ..WorkloadRecord::default()
         });
@@ -347,6 +362,12 @@ fn brought_along(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = benchmarks.map(|entry| entry.path().join("vendor/src")).filter(|path| path.is_dir()).collect();
     found.sort();
     found
+}
+
+/// The port that the benchmark in this folder always binds.
+fn fixed_port(folder: &Path) -> Option<String> {
+    let found = FIXED_PORTS.iter().find(|(name, _)| folder.ends_with(name));
+    found.map(|(_, port)| (*port).to_owned())
 }
 
 /// Whether a requirement is the package that all benchmarks are written with.
@@ -411,6 +432,26 @@ mod tests {
         assert!(usable[1].script.ends_with("bm_one/run_benchmark.py") && usable[2].script.ends_with("bm_ours/main.py"));
         let left = |name: &str, reason: &str| LeftOut { name: name.to_owned(), reason: reason.to_owned() };
         assert_eq!(left_out, [left("heavy", "it needs django"), left("pinned", "it needs dask[distributed]==2024.10.0")]);
+    }
+
+    #[test]
+    fn benchmarks_that_bind_a_port_claim_it() {
+        let manifest = "[benchmarks]\n\nname\tmetafile\nasyncio_tcp\t<local>\nasyncio_tcp_ssl\t<local:asyncio_tcp>\n\
+                        mine\t<local>\nmine_too\t<local:mine>\nnone\t<local>\n";
+        let files = [
+            ("bm_asyncio_tcp/pyproject.toml", ""),
+            ("bm_asyncio_tcp/bm_asyncio_tcp_ssl.toml", "[tool.pyperformance]\nextra_opts = [\"--ssl\"]\n"),
+            ("bm_asyncio_tcp/run_benchmark.py", "pass"),
+            ("bm_mine/pyproject.toml", "[tool.pepjit]\nexclusive = \"the scanner\"\n"),
+            ("bm_mine/bm_mine_too.toml", ""),
+            ("bm_mine/run_benchmark.py", "pass"),
+            ("bm_none/pyproject.toml", ""),
+            ("bm_none/run_benchmark.py", "pass"),
+        ];
+        let folder = suite(manifest, &files);
+        let claims: Vec<_> = workloads(folder.path(), None).unwrap().0.into_iter().map(|w| w.exclusive).collect();
+        let (port, scanner) = (Some("port 8882".to_owned()), Some("the scanner".to_owned()));
+        assert_eq!(claims, [port.clone(), port, scanner.clone(), scanner, None]);
     }
 
     #[test]

@@ -75,6 +75,7 @@ struct Entry {
     stresses: String,
     #[serde(default)]
     tags: Vec<String>,
+    exclusive: Option<String>,
 }
 
 /// A named list of workloads.
@@ -180,6 +181,11 @@ impl Suite {
         WorkloadError::UnknownWorkload { name: name.to_owned(), suite: self.name.clone(), hint, known: known.join(", ") }
     }
 
+    /// The workloads that claim something of the machine for themselves, so that no two processes of them can run at once.
+    pub fn exclusive(&self) -> Vec<&str> {
+        self.workloads.iter().filter(|workload| workload.exclusive.is_some()).map(|workload| workload.name.as_str()).collect()
+    }
+
     fn tags(&self) -> String {
         let tags: BTreeSet<&str> = self.workloads.iter().flat_map(|workload| &workload.tags).map(String::as_str).collect();
         tags.into_iter().collect::<Vec<_>>().join(", ")
@@ -224,6 +230,7 @@ impl Entry {
             tags: self.tags,
             script,
             sha256,
+            exclusive: self.exclusive,
             ..WorkloadRecord::default()
         })
     }
@@ -282,6 +289,15 @@ mod tests {
         assert_eq!(suite.workloads[0].description, "float arithmetic");
         assert!(suite.workloads[0].script.is_absolute());
         assert_eq!(suite.workloads[0].sha256.len(), 64);
+        assert!(suite.exclusive().is_empty());
+    }
+
+    #[test]
+    fn a_workload_may_claim_something_for_itself() {
+        let claims = TWO.replace("file = \"sieve.py\"", "file = \"sieve.py\"\nexclusive = \"port 8080\"");
+        let suite = suite(&claims, &["nbody.py", "sieve.py"]).unwrap();
+        assert_eq!(suite.exclusive(), ["sieve"]);
+        assert_eq!(suite.workloads[1].exclusive.as_deref(), Some("port 8080"));
     }
 
     #[test]

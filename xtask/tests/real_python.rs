@@ -272,6 +272,40 @@ fn a_suite_in_pyperformances_format() {
     End::of(&design).says(2, &["know nothing of co-scheduled blocks"]);
 }
 
+/// A script that listens on a port for as long as it runs.
+const LISTENS: &str = r#"
+import json, socket, sys, time
+def option(name):
+    return sys.argv[sys.argv.index(name) + 1]
+with socket.socket() as server:
+    server.bind(("127.0.0.1", PORT))
+    time.sleep(0.2)
+with open(option("-o"), "w") as file:
+    values = [0.5] * int(option("--values"))
+    json.dump({"version": "1.0", "benchmarks": [{"metadata": {"name": "listens"}, "runs": [{"values": values}]}]}, file)
+"#;
+
+#[test]
+fn scripts_that_bind_a_port_do_not_meet() {
+    let Some(bench) = Bench::new() else { return };
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    bench.write("listens.py", &LISTENS.replace("PORT", &port.to_string()));
+    let workload = |name: &str, more: &str| format!("[[workload]]\nname = \"{name}\"\nfile = \"listens.py\"\n{more}\n");
+    let suite = |more: &str| workload("one", more) + &workload("other", more);
+    bench.write("alone.toml", &suite("exclusive = \"a port\""));
+    bench.write("together.toml", &suite(""));
+    let options = ["--tiers", "interp,interp-aa", "--rounds", "2", "--values", "2", "--warmups", "0", "--jobs", "2"];
+    let measure = |suite: &str, more: &[&str]| {
+        let suite = bench.path(suite).display().to_string();
+        bench.measure_suite(&suite, &[&options[..], more].concat())
+    };
+    measure("alone.toml", &[]).says(0, &["one can't run beside itself"]);
+    measure("alone.toml", &["--design", "coscheduled"]).says(2, &["one can't run beside itself", "leave --design out"]);
+    if pepjit_harness::machine::allowed_cpus().len() > 1 {
+        measure("together.toml", &["--design", "interleaved"]).says(4, &["Address already in use"]);
+    }
+}
+
 #[test]
 fn declared_tiers_turn_on_and_prove_themselves() {
     let Some(bench) = Bench::new() else { return };

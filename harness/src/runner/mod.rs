@@ -18,16 +18,16 @@ mod proof;
 mod schedule;
 mod tasks;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use self::block::{Context, Finished};
 use self::interleaved::{Calibration, Found};
-use self::schedule::Block;
+use self::schedule::{Block, Queue};
 use crate::machine;
 use crate::model::{DesignKind, JournalRecord, Manifest, Outcome, RunDir, meta};
 use crate::pyperf::{PyperfError, Run, Suite, append_run};
@@ -272,26 +272,23 @@ fn run_blocks(
     cpus: &[u32],
     observer: &mut dyn FnMut(Event<'_>),
 ) -> Result<(), RunError> {
-    let queue = Mutex::new(VecDeque::from(blocks));
-    let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
+    let queue = Queue::new(blocks, context.manifest);
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
         for cpu in cpus {
-            let (sender, next) = (sender.clone(), &next);
+            let (sender, queue) = (sender.clone(), &queue);
             scope.spawn(move || {
-                while let Some(block) = next() {
-                    if context.interrupt.is_set() {
-                        return;
-                    }
+                while let Some(taken) = queue.next(&|| context.interrupt.is_set()) {
+                    let block = &taken.block;
                     let mut tell = |finished| {
                         let _ = sender.send(Message::Finished(Box::new(finished)));
                     };
                     match context.manifest.design.kind {
-                        DesignKind::Interleaved => interleaved::run_block(context, &block, *cpu, &mut tell),
-                        DesignKind::Coscheduled => coscheduled::run_block(context, &block, *cpu, &mut tell),
+                        DesignKind::Interleaved => interleaved::run_block(context, block, *cpu, &mut tell),
+                        DesignKind::Coscheduled => coscheduled::run_block(context, block, *cpu, &mut tell),
                     }
                     if !context.interrupt.is_set() {
-                        let _ = sender.send(Message::Block(block));
+                        let _ = sender.send(Message::Block(block.clone()));
                     }
                 }
             });

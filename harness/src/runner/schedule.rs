@@ -1,7 +1,9 @@
 //! The order of a run, drawn from its seed alone: the same seed gives the same order, so a resumed run goes on
 //! where the interrupted one stopped.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -79,6 +81,68 @@ pub(super) fn remaining(
             Some(block)
         })
         .collect()
+}
+
+/// Blocks that wait to be run, for several threads.
+pub(super) struct Queue<'a> {
+    manifest: &'a Manifest,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    waiting: VecDeque<Block>,
+    /// What the blocks that are running claim for themselves.
+    claimed: HashSet<String>,
+}
+
+/// A block that nobody else runs. While it is there, what its workload claims stays claimed.
+pub(super) struct Taken<'a> {
+    pub(super) block: Block,
+    queue: &'a Queue<'a>,
+}
+
+/// How often a thread that waits looks whether it is to stop.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+impl<'a> Queue<'a> {
+    pub(super) fn new(blocks: Vec<Block>, manifest: &'a Manifest) -> Self {
+        let state = State { waiting: blocks.into(), claimed: HashSet::new() };
+        Self { manifest, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// The first block whose workload claims nothing that another one has at the time; waits for that where it must. `None` when there
+    /// is none left or it is time to `stop`.
+    pub(super) fn next(&self, stop: &dyn Fn() -> bool) -> Option<Taken<'_>> {
+        let mut state = self.lock();
+        while !stop() && !state.waiting.is_empty() {
+            let free = |block: &Block| self.claim(block).is_none_or(|claim| !state.claimed.contains(claim));
+            if let Some(place) = state.waiting.iter().position(free) {
+                let block = state.waiting.remove(place)?;
+                state.claimed.extend(self.claim(&block).map(str::to_owned));
+                return Some(Taken { block, queue: self });
+            }
+            state = self.changed.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        None
+    }
+
+    fn claim(&self, block: &Block) -> Option<&str> {
+        self.manifest.workloads[block.workload].exclusive.as_deref()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if let Some(claim) = self.queue.claim(&self.block) {
+            self.queue.lock().claimed.remove(claim);
+            self.queue.changed.notify_all();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -166,6 +230,32 @@ mod tests {
         assert_eq!(blocks(&manifest(3, 7)), blocks(&manifest(3, 7)));
         assert_ne!(blocks(&manifest(3, 7)), blocks(&manifest(3, 8)));
         assert_eq!(blocks(&manifest(5, 7))[..15], blocks(&manifest(3, 7))[..]);
+    }
+
+    #[test]
+    fn blocks_that_claim_the_same_are_never_out_at_once() {
+        let mut manifest = manifest(1, 7);
+        for (workload, claim) in [(0, "port 1"), (1, "port 1"), (2, "port 2")] {
+            manifest.workloads[workload].exclusive = Some(claim.to_owned());
+        }
+        let block = |workload| Block { round: 1, workload, tiers: vec![0], hash_seed: 0 };
+        let queue = Queue::new([0, 1, 0, 2, 3, 3].map(block).to_vec(), &manifest);
+        let next = || queue.next(&|| false).expect("one that is free");
+        let (first, third, fourth, again) = (next(), next(), next(), next());
+        let taken = [&first, &third, &fourth, &again].map(|taken| taken.block.workload);
+        assert_eq!(taken, [0, 2, 3, 3], "what claims nothing may run beside itself");
+        let stop = std::cell::Cell::new(0);
+        let soon = || stop.replace(stop.get() + 1) > 0;
+        assert!(queue.next(&soon).is_none(), "the claim is taken");
+        let waiting = std::thread::scope(|scope| {
+            let waits = scope.spawn(|| queue.next(&|| false).map(|taken| taken.block.workload));
+            std::thread::sleep(Duration::from_millis(5));
+            drop(first);
+            waits.join().expect("no panic")
+        });
+        assert_eq!(waiting, Some(1), "it goes on once the claim is given up");
+        assert_eq!(next().block.workload, 0);
+        assert!(queue.next(&|| false).is_none());
     }
 
     #[test]

@@ -130,6 +130,12 @@ pub(super) fn new(args: &Args, python: &Interpreter) -> Result<(Plan, Notes)> {
         }
         let reason = "scripts that use pyperf itself can't share a window".to_owned();
         Choice { kind: DesignKind::Interleaved, reason }
+    } else if let [first, ..] = suite.exclusive()[..] {
+        if matches!(args.design, Some(super::DesignName::Coscheduled)) {
+            bail!("{first} can't run beside itself, as its manifest says (`exclusive`): leave --design out");
+        }
+        let reason = format!("{first} can't run beside itself");
+        Choice { kind: DesignKind::Interleaved, reason }
     } else {
         choose_design(args, &tiers, &mut notes)
     };
