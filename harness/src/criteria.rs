@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::analysis::{AnalysisError, Options, RunData, Share, TierResult, Verdict};
-use crate::gate::decide::{Decided, Figures, Levels, decide};
+use crate::gate::decide::{Decided, Figures, Levels, decide, of_part};
 use crate::gate::{Answer, Requirement};
 use crate::stats::paired::Decision;
-use crate::{compat, governance};
+use crate::{compat, governance, workloads};
 
 /// The version of the criteria file that this crate reads.
 pub const CRITERIA_VERSION: u32 = 2;
@@ -276,7 +276,7 @@ impl Criterion {
 
     /// The suite that a run has to have.
     fn suite(&self) -> Option<&str> {
-        if self.metric.starts_with("start-up/") { Some(crate::workloads::START_UP) } else { self.suite.as_deref() }
+        if self.metric.starts_with("start-up/") { Some(workloads::START_UP) } else { self.suite.as_deref() }
     }
 
     /// The command that finds out.
@@ -341,12 +341,13 @@ fn one(criterion: &Criterion, data: &RunData) -> Result<Assessment, AnalysisErro
     if criterion.platforms.iter().all(|p| p != "any" && *p != data.manifest.platform) {
         return lacking(format!("the run is of {}", data.manifest.platform), command);
     }
+    let part = workloads::is_part(&data.manifest.suite);
     if let Measure::NativeTime(least) = measure {
         let Some(share) = data.coverages(&[]).into_iter().find(|c| c.tier == criterion.tier).and_then(|c| c.native) else {
             return lacking("the run was not looked at for native code".to_owned(), command);
         };
         let (status, finding) = native_time(share, least);
-        return assessment(status, finding, None, None);
+        return if part { lacking(some_only(&finding), command) } else { assessment(status, finding, None, None) };
     }
     let options = Options { alpha: 1.0 - criterion.confidence.unwrap_or(0.95), ..Options::default() };
     let options = options.shared_by(data.manifest.design.looks.len());
@@ -361,7 +362,26 @@ fn one(criterion: &Criterion, data: &RunData) -> Result<Assessment, AnalysisErro
         return lacking(format!("it is about {suite}, and the run is of the suite {}{instead}", data.manifest.suite), command);
     }
     let (status, finding, rounds) = settle(measure, &result, options);
+    if part && !stands_for_suite(measure, status) {
+        return lacking(some_only(&finding), command);
+    }
     assessment(status, finding, rounds.filter(|_| status == Status::Inconclusive), None)
+}
+
+/// Whether what a run of some workloads says of a criterion holds of their suite as well.
+fn stands_for_suite(measure: Measure, status: Status) -> bool {
+    let answer = match status {
+        Status::Met => Answer::Pass,
+        Status::NotMet => Answer::Fail,
+        Status::Inconclusive | Status::NoLimit | Status::NotMeasured => Answer::Inconclusive,
+    };
+    let Measure::Gate(requirement) = measure else { return false };
+    let decided = Decided { answer, finding: String::new(), rounds: None };
+    of_part(decided.clone(), requirement) == decided
+}
+
+fn some_only(finding: &str) -> String {
+    format!("of its suite the run has some workloads only, of which: {finding}")
 }
 
 type Settled = (Status, String, Option<u32>);

@@ -21,6 +21,14 @@ pub const QUICK: &str = "quick";
 /// The name of the suite that measures how long interpreters take to start.
 pub const START_UP: &str = "start-up";
 
+/// What follows the name of a suite of which only some workloads are measured.
+const PART: &str = " (part)";
+
+/// Whether a run of the suite of this name has only some of its workloads, because somebody chose them.
+pub fn is_part(suite: &str) -> bool {
+    suite.ends_with(PART)
+}
+
 /// Why a suite or a workload can't be had.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each variant's message says all")]
@@ -168,6 +176,19 @@ impl Suite {
             }
         }
         self.workloads.retain(|workload| names.contains(&workload.name));
+        Ok(())
+    }
+
+    /// Keeps only the workloads of these names. What is said of a suite isn't said of some of it: its name tells, unless these are all.
+    ///
+    /// # Errors
+    /// As [`Suite::keep`].
+    pub fn take_part(&mut self, names: &[String]) -> Result<(), WorkloadError> {
+        let all = self.workloads.len();
+        self.keep(names)?;
+        if self.workloads.len() < all {
+            self.name.push_str(PART);
+        }
         Ok(())
     }
 
@@ -319,8 +340,11 @@ mod tests {
         let mut suite = suite(TWO, &["nbody.py", "sieve.py"]).unwrap();
         let typo = suite.keep(&["nbdy".to_owned()]).unwrap_err().to_string();
         assert!(typo.contains("did you mean `nbody`?") && typo.contains("sieve"), "{typo}");
-        suite.keep(&["sieve".to_owned()]).unwrap();
+        suite.take_part(&["sieve".to_owned(), "nbody".to_owned()]).unwrap();
+        assert!(!is_part(&suite.name), "these are all");
+        suite.take_part(&["sieve".to_owned()]).unwrap();
         assert_eq!(suite.workloads.len(), 1);
+        assert!(is_part(&suite.name));
     }
 
     #[test]

@@ -131,6 +131,10 @@ fn made_up(rounds: u32) -> &'static RunData {
 /// What a made-up run says about one criterion: pepjit at 2.361 [2.358, 2.363], its best at 8, properties at 0.90, memory
 /// at 1.25, break-even after 5 iterations in four of six workloads.
 fn said(rounds: u32, keys: &str) -> Assessment {
+    said_by(made_up(rounds), keys)
+}
+
+fn said_by(data: &RunData, keys: &str) -> Assessment {
     let text = format!(
         "schema_version = 2\n[[criterion]]\nid = \"it\"\nsource = \"here\"\nplatforms = [\"any\"]\nmeaning = \"It.\"\n\
          baseline = \"interp\"\n{keys}\n"
@@ -138,7 +142,7 @@ fn said(rounds: u32, keys: &str) -> Assessment {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("criteria.toml");
     std::fs::write(&path, text).expect("writable");
-    assess(&Criteria::load(&path).expect("valid"), made_up(rounds)).expect("assessed").remove(0)
+    assess(&Criteria::load(&path).expect("valid"), data).expect("assessed").remove(0)
 }
 
 #[track_caller]
@@ -160,6 +164,38 @@ fn a_run_meets_a_criterion_or_does_not() {
     is(Status::NotMet, "memory/geometric-mean", "kind = \"at-most\", value = 1.2, unit = \"ratio\"");
     is(Status::NotMet, "speed/share-slower", "kind = \"at-most\", value = 0.05, unit = \"share\"");
     is(Status::Met, "speed/share-slower", "kind = \"at-most\", value = 0.5, unit = \"share\"");
+}
+
+#[test]
+fn some_workloads_do_not_decide_what_is_asked_of_the_suite() {
+    let mut data = made_up(5).clone();
+    data.manifest.suite.push_str(" (part)");
+    let of_part = |metric: &str, threshold: &str| {
+        said_by(&data, &format!("tier = \"pepjit\"\nmetric = \"{metric}\"\nthreshold = {{ {threshold} }}"))
+    };
+    let count = |workloads| {
+        of_part("speed/count", &format!("kind = \"at-least\", value = 5.0, unit = \"ratio\", workloads = {workloads}"))
+    };
+    assert_eq!(count(2).status, Status::Met, "enough are enough");
+    assert_eq!(
+        is(Status::NotMet, "speed/count", "kind = \"at-least\", value = 5.0, unit = \"ratio\", workloads = 3").command,
+        None
+    );
+    let few = count(3);
+    assert_eq!(few.status, Status::NotMeasured, "there may be more in the whole suite");
+    assert!(few.finding.contains("some workloads only") && few.finding.contains("3 workloads are asked for"), "{}", few.finding);
+    assert_eq!(few.command.as_deref(), Some("cargo xtask measure --tiers interp,interp-aa,pepjit"));
+    assert_eq!(of_part("speed/worst", "kind = \"at-least\", value = 0.99, unit = \"ratio\"").status, Status::NotMet);
+    for (metric, threshold) in [
+        ("speed/worst", "kind = \"at-least\", value = 0.85, unit = \"ratio\""),
+        ("speed/geometric-mean", "kind = \"at-least\", value = 2.3, unit = \"ratio\""),
+        ("speed/geometric-mean", "kind = \"at-least\", value = 2.5, unit = \"ratio\""),
+        ("speed/geometric-mean", "kind = \"reported\", value = 1.1, unit = \"ratio\""),
+        ("speed/share-slower", "kind = \"at-most\", value = 0.05, unit = \"share\""),
+        ("memory/geometric-mean", "kind = \"at-most\", value = 1.3, unit = \"ratio\""),
+    ] {
+        assert_eq!(of_part(metric, threshold).status, Status::NotMeasured, "{metric}: {threshold}");
+    }
 }
 
 #[test]

@@ -69,6 +69,39 @@ fn workloads_are_counted_when_shown() {
 }
 
 #[test]
+fn some_workloads_decide_no_more_of_their_suite_than_they_can() {
+    let on_part = |tier: &str, require: &str| {
+        let mut data = unchanged(5).clone();
+        data.manifest.suite.push_str(" (part)");
+        let text = format!("[[criterion]]\nname = \"it\"\ntier = \"{tier}\"\nrequire = {{ {require} }}\n");
+        let judgement = judge(&data, &Thresholds::parse(&text).expect("thresholds")).expect("a judgement");
+        let says = judgement.outcomes[0].finding.contains("has some workloads only");
+        (judgement.answer, says, judgement.rounds_to_decide)
+    };
+    let open = (Answer::Inconclusive, true, None);
+    // Enough are enough, too few may be more in the whole suite.
+    assert_eq!(on_part("pepjit", "kind = \"count\", at_least = 5.0, workloads = 2"), (Answer::Pass, false, None));
+    assert_eq!(on_part("pepjit", "kind = \"count\", at_least = 5.0, workloads = 3"), open);
+    // One too slow is one too many, but the rest may be slow too.
+    assert_eq!(on_part("pepjit", "kind = \"worst\", at_least = 0.95"), (Answer::Fail, false, None));
+    assert_eq!(on_part("pepjit", "kind = \"worst\", at_least = 0.85"), open);
+    assert_eq!(on_part("pepjit", "kind = \"no-regression\", beyond = 0.05"), (Answer::Fail, false, None));
+    assert_eq!(on_part("pepjit", "kind = \"no-regression\", beyond = 0.15"), open);
+    for require in [
+        "kind = \"geometric-mean\", at_least = 2.35",
+        "kind = \"geometric-mean\", at_least = 2.361",
+        "kind = \"geometric-mean\", at_least = 2.40",
+        "kind = \"unchanged\", within = 0.01",
+        "kind = \"memory\", at_most = 1.3",
+        "kind = \"memory\", at_most = 1.2",
+    ] {
+        assert_eq!(on_part("pepjit", require), open, "{require}");
+    }
+    assert_eq!(on_part("interp-aa", "kind = \"control\", within = 0.01"), (Answer::Pass, false, None));
+    assert_eq!(Answer::Inconclusive.exit_code(), 3);
+}
+
+#[test]
 fn the_worst_workload_decides() {
     answers("pepjit", "kind = \"worst\", at_least = 0.85", Answer::Pass);
     answers("pepjit", "kind = \"worst\", at_least = 0.95", Answer::Fail);

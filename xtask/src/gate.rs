@@ -25,7 +25,7 @@ const USAGE: u8 = 2;
   0  every criterion passes
   1  a criterion fails
   2  usage: no such run or thresholds file
-  3  inconclusive: more rounds would decide it, and the output says how many
+  3  inconclusive: more rounds would decide it, and the output says how many; or the run has some workloads of its suite only
   4  broken run: a worker failed, or a JIT gave no proof of activity
 
 Examples:

@@ -20,10 +20,11 @@ use thiserror::Error;
 pub mod baseline;
 pub mod decide;
 
-use self::decide::{Figures, Levels, decide};
+use self::decide::{Figures, Levels, decide, of_part};
 use crate::analysis::{AnalysisError, Estimate, Options, RunData};
 use crate::criteria::{Assessment, Status};
 use crate::stats::paired::MIN_PAIRS;
+use crate::workloads;
 
 /// The thresholds file: `ci/gate.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -382,7 +383,10 @@ fn outcome(data: &RunData, criterion: &Criterion, options: Options, levels: Leve
         return Ok(Outcome { criterion: criterion.clone(), answer, finding, estimate: None, rounds_to_decide: None });
     }
     let result = data.compare(&criterion.tier, against, options)?;
-    let decided = decide(&Figures::of(&result), criterion.require, levels);
+    let mut decided = decide(&Figures::of(&result), criterion.require, levels);
+    if workloads::is_part(&data.manifest.suite) {
+        decided = of_part(decided, criterion.require);
+    }
     let answer = decided.answer;
     let estimate = match criterion.require {
         Requirement::Memory { .. } => result.memory,

@@ -116,12 +116,7 @@ pub(super) fn new(args: &Args, python: &Interpreter) -> Result<(Plan, Notes)> {
     let default_suite = if args.quick && args.workloads.is_empty() { QUICK } else { BUILT_IN };
     let mut suite = load_suite(args.suite.as_deref().unwrap_or(default_suite), python)?;
     if !args.workloads.is_empty() {
-        let all = suite.workloads.len();
-        suite.keep(&args.workloads)?;
-        if suite.workloads.len() < all {
-            // What is said of a suite isn't said of some of it.
-            suite.name.push_str(" (part)");
-        }
+        suite.take_part(&args.workloads)?;
     }
     let mut notes = Notes { facts: machine::facts(), ..Notes::default() };
     let choice = if suite.foreign {
