@@ -153,6 +153,13 @@ fn render(name: &str, material: &Material) -> Result<String, ReportError> {
     environment.set_lstrip_blocks(true);
     let is_page = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "html");
     environment.set_auto_escape_callback(move |name| if is_page(name) { AutoEscape::Html } else { AutoEscape::None });
+    // As minijinja does it, but for the slash, which is harmless in text and stands in every path.
+    environment.set_formatter(|out, state, value| match value.as_str() {
+        Some(text) if !value.is_safe() && matches!(state.auto_escape(), AutoEscape::Html) => {
+            Ok(out.write_str(&format::escaped(text))?)
+        }
+        _ => minijinja::escape_formatter(out, state, value),
+    });
     environment.add_filter("cell", |text: String| text.replace('|', "\\|").replace(['\n', '\r'], " "));
     environment.add_global("style", Value::from_safe_string(STYLE.to_owned()));
     environment.add_global("script", Value::from_safe_string(SCRIPT.to_owned()));
@@ -160,5 +167,17 @@ fn render(name: &str, material: &Material) -> Result<String, ReportError> {
         environment.add_template(name, template)?;
     }
     let document = Document::new(material)?;
-    Ok(format::without_home(&environment.get_template(name)?.render(Value::from_serialize(&document))?))
+    let runs: Vec<PathBuf> = material.runs.iter().map(|e| e.root.clone()).collect();
+    let text = environment.get_template(name)?.render(Value::from_serialize(&document))?;
+    Ok(format::without_places(&text, &projects(material), &runs))
+}
+
+/// Where the project was when its runs were made, by the workloads that are part of it.
+fn projects(material: &Material) -> Vec<PathBuf> {
+    let scripts = material.runs.iter().flat_map(|e| &e.analysis.manifest.workloads).map(|w| &w.script);
+    let own = scripts.filter(|script| script.parent().is_some_and(|folder| folder.ends_with("benchmarks/workloads")));
+    let mut projects: Vec<PathBuf> = own.filter_map(|script| script.ancestors().nth(3).map(Path::to_owned)).collect();
+    projects.sort();
+    projects.dedup();
+    projects
 }

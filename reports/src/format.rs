@@ -1,15 +1,54 @@
 //! Numbers and verdicts as text, the same in every document.
 
+use std::path::{Path, PathBuf};
+
 use pepjit_harness::analysis::{Estimate, Failure, Verdict};
 use pepjit_harness::stats::warmup::{Class, Consensus};
 
-/// A document as it can be passed on: `~` stands for the home folder of who made it, in prose and in commands for a shell.
-pub fn without_home(text: &str) -> String {
-    std::env::var("HOME").map_or_else(|_| text.to_owned(), |home| shorten(text, home.trim_end_matches('/')))
+/// A document as it can be passed on: what is in the project or in a run is told from there, and `~` stands for the home folder of
+/// who made it, in prose and in commands for a shell. `projects` are folders that the project was in, `runs` those of runs.
+pub(crate) fn without_places(text: &str, projects: &[PathBuf], runs: &[PathBuf]) -> String {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let mut folders: Vec<(String, String)> =
+        projects.iter().map(PathBuf::as_path).chain(own).map(|p| (p.display().to_string(), String::new())).collect();
+    for run in runs {
+        let name = run.file_name().map(|name| format!("{}/", name.display())).unwrap_or_default();
+        folders.push((run.display().to_string(), name));
+    }
+    if let Ok(home) = std::env::var("HOME") {
+        folders.push((home.trim_end_matches('/').to_owned(), "~/".to_owned()));
+    }
+    // A checkout in a home folder is the checkout first.
+    folders.sort_by_key(|(folder, _)| std::cmp::Reverse(folder.len()));
+    folders.into_iter().fold(text.to_owned(), |text, (folder, name)| shorten(&text, &folder, &name))
 }
 
-fn shorten(text: &str, home: &str) -> String {
-    if home.len() > 1 { text.replace(&format!("{home}/"), "~/") } else { text.to_owned() }
+/// [`without_places`] where nothing but the project's own folder and the home folder can be in the text.
+pub(crate) fn without_home(text: &str) -> String {
+    without_places(text, &[], &[])
+}
+
+/// Puts a name for a folder where a path begins with it, and not where it's in the middle of one.
+fn shorten(text: &str, folder: &str, name: &str) -> String {
+    if folder.len() < 2 {
+        return text.to_owned();
+    }
+    let folder = format!("{folder}/");
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(&folder) {
+        let (before, after) = (&rest[..at], &rest[at + folder.len()..]);
+        let inside = before.chars().next_back().is_some_and(|c| c.is_alphanumeric() || "/._-~".contains(c));
+        out.push_str(before);
+        out.push_str(if inside { &folder } else { name });
+        rest = after;
+    }
+    out + rest
+}
+
+/// Text as HTML shows it, in an element or a quoted attribute.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#x27;")
 }
 
 /// What stands where there is no number.
@@ -163,9 +202,13 @@ mod tests {
 
     #[test]
     fn a_document_says_nothing_of_whose_home_it_was_made_in() {
-        let text = "PEPJIT_PYTHON=/home/me/bin/python3 /home/me/run.py /home/meadow /home/me";
-        assert_eq!(shorten(text, "/home/me"), "PEPJIT_PYTHON=~/bin/python3 ~/run.py /home/meadow /home/me");
-        assert_eq!(shorten("/bin/sh", ""), "/bin/sh");
+        let text = "PEPJIT_PYTHON=/home/me/bin/python3 /home/me/run.py /home/meadow /home/me /data/home/me/x";
+        let short = "PEPJIT_PYTHON=~/bin/python3 ~/run.py /home/meadow /home/me /data/home/me/x";
+        assert_eq!(shorten(text, "/home/me", "~/"), short);
+        assert_eq!(shorten("/bin/sh", "", "~/"), "/bin/sh");
+        let inside = [PathBuf::from("/home/me/project")];
+        assert_eq!(without_places("a=/home/me/project/x.py", &inside, &[]), "a=x.py");
+        assert_eq!(without_places("/r/runs/one/raw", &[], &[PathBuf::from("/r/runs/one")]), "one/raw");
     }
 
     #[test]

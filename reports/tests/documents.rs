@@ -80,6 +80,45 @@ fn html_report_of_two_machines_shows_both_and_their_mean() {
 }
 
 #[test]
+fn runs_without_a_workload_in_common_have_no_mean() {
+    let mut material = two_machines();
+    let manifest = &mut material.runs[1].analysis.manifest;
+    "another".clone_into(&mut manifest.suite);
+    for workload in &mut manifest.workloads {
+        // The name alone doesn't make it the same program.
+        "another program".clone_into(&mut workload.sha256);
+    }
+    for workload in &mut material.runs[0].analysis.manifest.workloads {
+        "a program".clone_into(&mut workload.sha256);
+    }
+    for text in [pepjit_reports::html(&material).expect("a page"), pepjit_reports::markdown(&material).expect("a report")] {
+        assert!(text.contains("No workload is in every run, so that no mean is taken over them"));
+        assert!(!text.contains("over 2 platforms") && !text.contains("workload by workload</h3>"));
+    }
+}
+
+#[test]
+fn no_document_says_where_it_was_made() {
+    let mut material = material(5, some_failures);
+    let home = std::env::var("HOME").expect("a home folder");
+    let root = material.runs[0].root.clone();
+    let run = &mut material.runs[0].analysis;
+    for (index, workload) in run.manifest.workloads.iter_mut().enumerate() {
+        workload.script = format!("/somewhere/checkout/benchmarks/workloads/w{index}.py").into();
+    }
+    for tier in &mut run.tiers {
+        for workload in &mut tier.workloads {
+            workload.command = format!("{home}/bin/python3 /somewhere/checkout/benchmarks/w.py {}/raw", root.display());
+        }
+    }
+    for text in [pepjit_reports::html(&material).expect("a page"), pepjit_reports::markdown(&material).expect("a report")] {
+        let name = root.file_name().expect("a name").to_string_lossy();
+        assert!(text.contains(&format!("~/bin/python3 benchmarks/w.py {name}/raw")), "{text:.3000}");
+        assert!(!text.contains("/somewhere/") && !text.contains(&format!("{}/raw", root.display())));
+    }
+}
+
+#[test]
 fn html_report_stands_alone_and_escapes_what_it_quotes() {
     let html = pepjit_reports::html(&material(5, some_failures)).expect("a report");
     for outside in ["http://", "https://", "<script ", "<link", "@import", "src=", "url(", "fetch(", "import("] {
@@ -123,7 +162,7 @@ fn memory_adds_up_in_every_row() {
     for row in table.split("<tr>").filter(|r| r.starts_with("<th scope=\"row\">")) {
         let values: Vec<f64> =
             row.split("data-v=\"").skip(1).map(|v| v.split('"').next().unwrap_or_default().parse().unwrap_or(0.0)).collect();
-        assert!((values[..4].iter().sum::<f64>() - values[4]).abs() < 1e-3, "{values:?}");
+        assert!((values[..4].iter().sum::<f64>() - values[4]).abs() < 4e-3, "{values:?}");
         rows += 1;
     }
     assert_eq!(rows, fixture::WORKLOADS.len());

@@ -247,8 +247,17 @@ fn worst(figures: &Figures, bound: f64, two: Two) -> Decided {
     }
     let rounds = open.iter().map(|(_, p)| rounds_for(p, bound.ln(), two)).collect::<Option<Vec<_>>>();
     let names: Vec<&str> = open.iter().map(|(w, _)| w).chain(&figures.left_out).map(String::as_str).collect();
-    let finding = format!("not yet shown to reach {bound:.3}: {}", names.join(", "));
+    let finding = format!("not yet shown to reach {bound:.3}: {}", some_of(&names));
     Decided { answer: Answer::Inconclusive, finding, rounds: rounds.and_then(|r| r.into_iter().max()) }
+}
+
+/// Names for a sentence: all of a few, else the first of them and how many more.
+fn some_of(names: &[&str]) -> String {
+    const SHOWN: usize = 8;
+    match names.get(..SHOWN) {
+        Some(first) if names.len() > SHOWN + 1 => format!("{} and {} more", first.join(", "), names.len() - SHOWN),
+        _ => names.join(", "),
+    }
 }
 
 fn no_regression(figures: &Figures, beyond: f64, two: Two) -> Decided {

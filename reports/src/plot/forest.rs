@@ -9,7 +9,7 @@ use crate::{format, terminal};
 
 const WIDTH: i32 = 720;
 const ROW: i32 = 22;
-const TOP: i32 = 34;
+const TOP: i32 = 56;
 const LEFT: i32 = 170;
 const RIGHT: i32 = 200;
 
@@ -72,10 +72,7 @@ fn row(area: &Area<'_>, axis: &Axis, y: i32, row: &Row, summary: bool) -> Drawn 
     };
     if let Some((low, high)) = row.ci {
         let (from, to) = (axis.x(low), axis.x(high));
-        line(area, &[(from, y), (to, y)], ink, 2)?;
-        for end in [from, to] {
-            line(area, &[(end, y - 4), (end, y + 4)], ink, 2)?;
-        }
+        line(area, &[(from, y - 4), (from, y + 4), (from, y), (to, y), (to, y - 4), (to, y + 4)], ink, 2)?;
     }
     let x = axis.x(ratio);
     // Shapes tell the verdicts apart without colour: up, down, square, ring; a diamond for the mean.
@@ -124,7 +121,10 @@ impl Axis {
             let x = self.x(tick);
             let is_one = (tick - 1.0).abs() < 1e-9;
             line(area, &[(x, TOP - 14), (x, bottom)], if is_one { NEUTRAL } else { FAINT }, 1)?;
-            text(area, &format!("{}x", trimmed(tick)), (x, bottom + 12), HPos::Center, TEXT)?;
+            // A plot may be higher than a screen: the axis is told at both ends.
+            for y in [TOP - 26, bottom + 12] {
+                text(area, &format!("{}x", trimmed(tick)), (x, y), HPos::Center, TEXT)?;
+            }
         }
         let one = self.x(1.0);
         text(area, "slower", (one - 8, 10), HPos::Right, NEUTRAL)?;

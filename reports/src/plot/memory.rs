@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::{Area, Drawn, FAINT, NEUTRAL, PANEL, PlotError, SLOWER, TEXT, line, sized, svg, text};
+use super::{Area, Drawn, FAINT, NEUTRAL, PANEL, PlotError, SERIES, SLOWER, TEXT, line, sized, svg, text};
 use crate::format;
 
 const WIDTH: i32 = 720;
@@ -50,13 +50,16 @@ fn draw(area: &Area<'_>, bars: &[Bar], legend: &[&str], height: i32) -> Drawn {
         tick += step;
     }
     sized(area, "MiB", (WIDTH - RIGHT + 14, bottom + 12), HPos::Left, NEUTRAL, super::FONT)?;
-    let mut left = LEFT;
+    // From the left edge, under the names too: five of them have to have room.
+    let mut left = 40;
     let kinds = [Kind::Base].into_iter().chain((0..legend.len()).map(Kind::Part)).chain([Kind::Rest]);
     for (kind, name) in kinds.zip(["baseline"].into_iter().chain(legend.iter().copied()).chain(["not explained"])) {
         segment(area, kind, (left, 6), (left + 16, 18))?;
         text(area, name, (left + 22, 12), HPos::Left, TEXT)?;
         left += 44 + 7 * name.chars().count() as i32;
     }
+    measured(area, left + 3, 12)?;
+    text(area, "measured", (left + 12, 12), HPos::Left, TEXT)?;
     for (index, bar) in bars.iter().enumerate() {
         let y = TOP + ROW * index as i32;
         text(area, &bar.name, (LEFT - 14, y), HPos::Right, TEXT)?;
@@ -70,11 +73,17 @@ fn draw(area: &Area<'_>, bars: &[Bar], legend: &[&str], height: i32) -> Drawn {
             segment(area, Kind::Rest, (x(at), y - 7), (x(at + bar.rest), y + 7))?;
         }
         let sum = bar.base + bar.parts.iter().sum::<f64>() + bar.rest;
+        measured(area, x(sum), y)?;
         let factor = if bar.base > 0.0 { format!(" ({})", format::ratio(sum / bar.base)) } else { String::new() };
         let figure = format!("{}{factor}", format::kib(Some(sum)));
         text(area, &figure, (WIDTH - RIGHT + 14, y), HPos::Left, TEXT)?;
     }
     Ok(())
+}
+
+/// The tier's peak as it was measured: parts may reach beyond it, because not all of them is touched.
+fn measured(area: &Area<'_>, x: i32, y: i32) -> Drawn {
+    line(area, &[(x, y - 10), (x, y + 10)], SERIES[1], 3)
 }
 
 #[derive(Clone, Copy)]
@@ -98,15 +107,16 @@ fn segment(area: &Area<'_>, kind: Kind, from: (i32, i32), to: (i32, i32)) -> Dra
         Kind::Part(0) => area.draw(&Rectangle::new([from, to], TEXT.filled()))?,
         Kind::Part(part) if part % 2 == 1 => {
             area.draw(&frame(TEXT))?;
-            for x in (from.0 + 3..to.0).step_by(3) {
-                line(area, &[(x, from.1), (x, to.1)], TEXT, 1)?;
-            }
+            // One line to and fro, whose turns lie on the frame: a run has thousands of these.
+            let strokes = (from.0 + 3..to.0).step_by(3).enumerate();
+            let turns = strokes.flat_map(|(i, x)| if i % 2 == 0 { [(x, from.1), (x, to.1)] } else { [(x, to.1), (x, from.1)] });
+            line(area, &turns.collect::<Vec<_>>(), TEXT, 1)?;
         }
         Kind::Part(_) => {
             area.draw(&frame(TEXT))?;
-            for y in (from.1 + 3..to.1).step_by(3) {
-                line(area, &[(from.0, y), (to.0, y)], TEXT, 1)?;
-            }
+            let strokes = (from.1 + 3..to.1).step_by(3).enumerate();
+            let turns = strokes.flat_map(|(i, y)| if i % 2 == 0 { [(from.0, y), (to.0, y)] } else { [(to.0, y), (from.0, y)] });
+            line(area, &turns.collect::<Vec<_>>(), TEXT, 1)?;
         }
         Kind::Rest => area.draw(&frame(SLOWER))?,
     }

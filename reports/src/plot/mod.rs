@@ -73,7 +73,7 @@ fn svg(what: &str, label: &str, size: (i32, i32), draw: impl FnOnce(&Area<'_>) -
 
 /// Turns the stand-in inks into classes and leaves out what the page's style says once for all: a third of the size.
 fn themed(svg: &str, label: &str) -> String {
-    let mut out = svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{}\" ", escaped(label)), 1);
+    let mut out = svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{}\" ", crate::format::escaped(label)), 1);
     for (long, short) in [
         (" xmlns=\"http://www.w3.org/2000/svg\"", ""),
         (" opacity=\"1\"", ""),
@@ -81,6 +81,8 @@ fn themed(svg: &str, label: &str) -> String {
         (" font-size=\"12.903225806451614\"", ""),
         (" font-size=\"10.483870967741936\"", " font-size=\"11\""),
         (" stroke=\"none\"", ""),
+        (" fill=\"none\"", ""),
+        (" stroke-width=\"1\"", ""),
         (" text-anchor=\"start\"", ""),
         (">\n", ">"),
         ("\n<", "<"),
@@ -94,10 +96,6 @@ fn themed(svg: &str, label: &str) -> String {
         out = out.replace(&format!("stroke=\"{hex}\""), &format!("class=\"s{class}\""));
     }
     out
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 fn text(area: &Area<'_>, words: &str, at: (i32, i32), side: HPos, ink: RGBColor) -> Drawn {

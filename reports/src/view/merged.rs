@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use pepjit_harness::analysis::{Options, TierResult, Verdict};
+use pepjit_harness::model::WorkloadRecord;
 use pepjit_harness::stats::paired::Paired;
 use pepjit_harness::stats::suite::Merged;
 use serde::Serialize;
 
+use super::run::tier_claim;
 use super::{Claim, class};
 use crate::plot::{self, ForestRow, PlotError};
 use crate::{Evidence, format, terminal};
@@ -19,6 +21,8 @@ pub(crate) struct MergedView {
     pub(crate) platforms: Vec<String>,
     /// Each tier over all platforms, and on each of them.
     pub(crate) tiers: Vec<MergedTier>,
+    /// Whether some tier has a figure over all runs.
+    pub(crate) any: bool,
     /// The tiers with a JIT, workload by workload.
     pub(crate) tables: Vec<MergedTable>,
     /// What makes the runs hard to compare, each a sentence.
@@ -41,6 +45,8 @@ pub(crate) struct RunRow {
 pub(crate) struct MergedTier {
     pub(crate) overall: Claim,
     pub(crate) platforms: Vec<Claim>,
+    /// In each run.
+    pub(crate) runs: Vec<Claim>,
 }
 
 /// A tier's workloads over the runs.
@@ -48,8 +54,7 @@ pub(crate) struct MergedTier {
 pub(crate) struct MergedTable {
     pub(crate) tier: String,
     pub(crate) anchor: String,
-    /// None where no workload is in every run.
-    pub(crate) plot: Option<String>,
+    pub(crate) plot: String,
     pub(crate) runs: Vec<String>,
     pub(crate) rows: Vec<MergedRow>,
 }
@@ -79,13 +84,17 @@ impl MergedView {
         // What every run has comes first; the control ends each group.
         let everywhere = |t: &TierResult| runs.iter().all(|e| e.analysis.tier(&t.tier).is_some_and(|t| t.suite.is_some()));
         tiers.sort_by_key(|t| (!everywhere(t), t.control));
-        let jits = tiers.iter().filter(|t| t.proof.needed);
+        let merge = share_workloads(runs);
+        let jits = tiers.iter().filter(|t| merge && t.proof.needed);
+        let tables = jits.map(|t| MergedTable::new(&t.tier, runs, options)).collect::<Result<Vec<_>, _>>()?;
+        let tiers: Vec<MergedTier> = tiers.iter().map(|t| MergedTier::new(&t.tier, runs, options, merge)).collect();
         Ok(Self {
             confidence: format!("{:.0} %", (1.0 - options.alpha) * 100.0),
             runs: runs.iter().map(RunRow::new).collect(),
             platforms: platforms(runs),
-            tables: jits.map(|t| MergedTable::new(&t.tier, runs, options)).collect::<Result<_, _>>()?,
-            tiers: tiers.iter().map(|t| MergedTier::new(&t.tier, runs, options)).collect(),
+            tables: tables.into_iter().flatten().collect(),
+            any: tiers.iter().any(|t| t.overall.figure != format::NONE),
+            tiers,
             differences: differences(runs),
         })
     }
@@ -105,6 +114,17 @@ impl RunRow {
     }
 }
 
+/// Whether some workload is in every run. Else a mean over the runs would be of different things.
+///
+/// Suites have programs of the same name that differ; where a run didn't note its programs' SHA-256, the name has to do.
+fn share_workloads(runs: &[Evidence]) -> bool {
+    let same = |a: &WorkloadRecord, b: &WorkloadRecord| {
+        a.name == b.name && (a.sha256 == b.sha256 || a.sha256.is_empty() || b.sha256.is_empty())
+    };
+    let has = |e: &Evidence, w: &WorkloadRecord| e.analysis.manifest.workloads.iter().any(|other| same(w, other));
+    runs.first().is_some_and(|first| first.analysis.manifest.workloads.iter().any(|w| runs.iter().all(|e| has(e, w))))
+}
+
 fn differences(runs: &[Evidence]) -> Vec<String> {
     let rows: Vec<RunRow> = runs.iter().map(RunRow::new).collect();
     let mut out = Vec::new();
@@ -114,14 +134,23 @@ fn differences(runs: &[Evidence]) -> Vec<String> {
         let all: BTreeSet<String> = rows.iter().map(of).collect();
         if all.len() > 1 {
             let list = all.into_iter().collect::<Vec<_>>().join(", ");
-            out.push(format!("The runs are of different {what} ({list}), so that a mean over them mixes these."));
+            out.push(if share_workloads(runs) {
+                format!("The runs are of different {what} ({list}), so that a mean over them mixes these.")
+            } else {
+                format!("The runs are of different {what} ({list}).")
+            });
         }
+    }
+    if !share_workloads(runs) {
+        out.push(
+            "No workload is in every run, so that no mean is taken over them: each run's figure stands by itself.".to_owned(),
+        );
     }
     out
 }
 
 impl MergedTier {
-    fn new(name: &str, runs: &[Evidence], options: Options) -> Self {
+    fn new(name: &str, runs: &[Evidence], options: Options, merge: bool) -> Self {
         let suite =
             |e: &Evidence| e.analysis.tier(name).and_then(|t| t.suite.as_ref()).map(pepjit_harness::analysis::Estimate::paired);
         let each = platforms(runs).into_iter().map(|platform| {
@@ -134,7 +163,7 @@ impl MergedTier {
         let count = each.len();
         let known: Vec<Merged> = each.into_iter().flatten().collect();
         // A mean over fewer platforms would be another mean.
-        let overall = (known.len() == count).then(|| over(&known)).flatten();
+        let overall = (merge && known.len() == count).then(|| over(&known)).flatten();
         let note = if overall.is_some() && count == 1 {
             "over the runs of 1 platform".to_owned()
         } else if overall.is_some() {
@@ -144,7 +173,11 @@ impl MergedTier {
         } else {
             format!("{} of {count} platforms have an interval of it", known.len())
         };
-        Self { overall: claim(name, overall, options, &note), platforms: claims }
+        let of_run = |e: &Evidence| match e.analysis.tier(name) {
+            Some(tier) => tier_claim(tier, &e.analysis),
+            None => claim(name, None, options, "not in this run"),
+        };
+        Self { overall: claim(name, overall, options, &note), platforms: claims, runs: runs.iter().map(of_run).collect() }
     }
 }
 
@@ -193,7 +226,8 @@ fn claim(name: &str, merged: Option<Merged>, options: Options, note: &str) -> Cl
 }
 
 impl MergedTable {
-    fn new(tier: &str, runs: &[Evidence], options: Options) -> Result<Self, PlotError> {
+    /// Nothing where no workload is in every run.
+    fn new(tier: &str, runs: &[Evidence], options: Options) -> Result<Option<Self>, PlotError> {
         let mut names: Vec<&str> = Vec::new();
         for w in runs.iter().filter_map(|e| e.analysis.tier(tier)).flat_map(|t| &t.workloads) {
             if !names.contains(&w.name.as_str()) {
@@ -204,17 +238,16 @@ impl MergedTable {
         rows.sort_by(|a, b| b.1.ratio.unwrap_or(0.0).total_cmp(&a.1.ratio.unwrap_or(0.0)));
         let (rows, forest): (Vec<MergedRow>, Vec<ForestRow>) = rows.into_iter().unzip();
         let label = format!("Speed-ups of {tier} over all runs, as in the table below");
-        Ok(Self {
+        if forest.iter().all(|row| row.ratio.is_none()) {
+            return Ok(None);
+        }
+        Ok(Some(Self {
             tier: tier.to_owned(),
             anchor: format!("merged-{tier}"),
-            plot: if forest.iter().any(|row| row.ratio.is_some()) {
-                Some(plot::forest_rows(&forest, None, &label)?)
-            } else {
-                None
-            },
+            plot: plot::forest_rows(&forest, None, &label)?,
             runs: runs.iter().map(|e| e.analysis.manifest.run_id.clone()).collect(),
             rows,
-        })
+        }))
     }
 }
 

@@ -51,10 +51,10 @@ impl Document {
     pub(crate) fn new(material: &Material) -> Result<Self, PlotError> {
         let runs = material.runs.iter().map(RunView::new).collect::<Result<Vec<_>, _>>()?;
         let title = match runs.as_slice() {
-            [one] => one.heading.clone(),
+            [one] => format!("JITs compared: {}", one.heading),
             more => {
                 let platforms = format::of(merged::platforms(&material.runs).len() as u64, "platform");
-                format!("{} runs of {platforms}", more.len())
+                format!("JITs compared: {} runs on {platforms}", more.len())
             }
         };
         Ok(Self {

@@ -1,6 +1,7 @@
 //! One run, every number already text.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use pepjit_harness::analysis::{Analysis, TierResult, Verdict};
 use pepjit_harness::criteria::{Assessment, Status};
@@ -31,6 +32,7 @@ pub(crate) struct RunView {
     pub(crate) pep_criteria: Vec<PepCriterion>,
     pub(crate) pep_counts: String,
     pub(crate) health: Vec<String>,
+    pub(crate) sizing: Option<Sizes>,
     pub(crate) proofs: Vec<String>,
     pub(crate) failures: Vec<FailureRow>,
     pub(crate) tiers: Vec<TierView>,
@@ -110,6 +112,7 @@ impl RunView {
             pep_criteria: evidence.judgement.iter().flat_map(|j| &j.criteria).map(PepCriterion::new).collect(),
             pep_counts: evidence.judgement.as_ref().map(|j| crate::criteria::counts(&j.criteria)).unwrap_or_default(),
             health: health(a),
+            sizing: Sizes::new(a),
             proofs: a.tiers.iter().filter(|t| t.proof.needed).map(terminal::proof).collect(),
             failures: failures.collect(),
             tiers: all.iter().map(|t| TierView::new(t, m)).collect::<Result<_, _>>()?,
@@ -120,6 +123,30 @@ impl RunView {
             facts: facts(a),
             interpreters: interpreters(a),
         })
+    }
+}
+
+/// How many rounds a change takes to be shown, by tier.
+#[derive(Debug, Serialize)]
+pub(crate) struct Sizes {
+    /// The changes: `1 %`.
+    pub(crate) changes: Vec<String>,
+    /// The tier, then the rounds for each change of the suite, then of a workload.
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+impl Sizes {
+    /// `None` where no tier's spread is known.
+    fn new(a: &Analysis) -> Option<Self> {
+        let known: Vec<&TierResult> =
+            in_order(a).filter(|t| !t.control && t.sizing.iter().any(|s| s.suite.is_some() || s.workload.is_some())).collect();
+        let rounds = |n: Option<u32>| n.map_or_else(|| format::NONE.to_owned(), |n| format::count(f64::from(n)));
+        let row = |t: &&TierResult| {
+            let (suite, workload) = (t.sizing.iter().map(|s| rounds(s.suite)), t.sizing.iter().map(|s| rounds(s.workload)));
+            [t.tier.clone()].into_iter().chain(suite).chain(workload).collect()
+        };
+        let changes = known.first()?.sizing.iter().map(|s| format!("{:.0} %", s.change * 100.0)).collect();
+        Some(Self { changes, rows: known.iter().map(row).collect() })
     }
 }
 
@@ -155,9 +182,10 @@ fn class_of_status(status: Status) -> &'static str {
     }
 }
 
-fn tier_claim(tier: &TierResult, a: &Analysis) -> Claim {
+pub(super) fn tier_claim(tier: &TierResult, a: &Analysis) -> Claim {
     let suite = tier.suite.as_ref();
-    let name = if tier.against == a.manifest.baseline { tier.tier.clone() } else { format!("{} / {}", tier.tier, tier.against) };
+    let name =
+        if tier.against == a.manifest.baseline { tier.tier.clone() } else { format!("{} against {}", tier.tier, tier.against) };
     let mut note = format!("{} of {} workloads", tier.covered.len(), tier.workloads.len());
     let counted = [Verdict::Faster, Verdict::Slower, Verdict::NoChange, Verdict::Inconclusive, Verdict::Failed, Verdict::Missing]
         .into_iter()
@@ -253,7 +281,6 @@ fn health(a: &Analysis) -> Vec<String> {
     if let Some(spread) = h.frequency_spread {
         lines.push(format!("The processors' frequencies were {} apart.", format::percent(Some(spread))));
     }
-    lines.extend(a.tiers.iter().filter(|t| !t.control).filter_map(terminal::sizing));
     if let Some(best) = h.best_values {
         lines.push(format!(
             "{best:.0} values per process would have given the narrowest intervals for the time, by the variance within and \
@@ -296,7 +323,7 @@ fn facts(a: &Analysis) -> Vec<(String, String)> {
         fact("Run", m.run_id.clone()),
         fact("Suite", suite),
         fact("Begun", m.created.clone()),
-        fact("Command", m.command_line.join(" ")),
+        fact("Command", command(&m.command_line)),
         fact("Tool", format!("pepjit {}, commit {commit}", m.tool_version)),
         fact(
             "Machine",
@@ -313,6 +340,16 @@ fn facts(a: &Analysis) -> Vec<(String, String)> {
         fact("Module", m.module_sha256.as_ref().map_or_else(|| "SHA-256 not noted".to_owned(), |s| format!("SHA-256 {s}"))),
         fact("Criteria", m.criteria_sha256.as_ref().map_or_else(|| "SHA-256 not noted".to_owned(), |s| format!("SHA-256 {s}"))),
     ]
+}
+
+/// What was typed: the binary is cargo's business.
+fn command(line: &[String]) -> String {
+    match line.split_first() {
+        Some((program, rest)) if Path::new(program).file_stem().is_some_and(|name| name == "xtask") => {
+            format!("cargo xtask {}", rest.join(" "))
+        }
+        _ => line.join(" "),
+    }
 }
 
 /// Each tier's interpreter, whole, and how it was told to run.

@@ -87,9 +87,10 @@ pub(crate) struct Sortable(Option<f64>);
 
 impl Serialize for Sortable {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(
-            &self.0.map_or_else(String::new, |v| format!("{v:.6}").trim_end_matches('0').trim_end_matches('.').to_owned()),
-        )
+        serializer.serialize_str(&self.0.map_or_else(String::new, |v| {
+            let text = if v.abs() < 100.0 { format!("{v:.6}") } else { format!("{v:.3}") };
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }))
     }
 }
 
