@@ -347,8 +347,9 @@ def child_main(options):
 
 
 def spawn(options, mode, module_path, first, count):
-    """What the seeds did in a mode: lines by seed, how each died that did, and how much was compiled."""
-    seen, deaths, compiled, last = {}, {}, 0, first + count
+    """What the seeds did in a mode: lines by seed, how each died that did, the counters, and the JIT's internal errors if any."""
+    fault = None
+    seen, deaths, total, last = {}, {}, {}, first + count
     while first < last:
         with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
             out = os.path.join(folder, "results.jsonl")
@@ -369,13 +370,14 @@ def spawn(options, mode, module_path, first, count):
                     seen[record["seed"]] = record["seen"]
                     running = record["seed"] + 1
                 elif "done" in record:
-                    counters = record["counters"]
-                    compiled += counters.get("functions_compiled", 0) + counters.get("loops_compiled", 0)
+                    for key, value in record["counters"].items():
+                        total[key] = total.get(key, 0) + value
             if how is None:
+                fault = run.internal_errors(total, done.stderr)
                 break
             deaths[running] = how
             first = running + 1
-    return seen, deaths, compiled
+    return seen, deaths, total, fault
 
 
 def read(path):
@@ -399,12 +401,14 @@ def run_everything(options):
 
     def batch(first):
         count = min(BATCH, options.seed + options.count - first)
-        base, deaths, _ = spawn(options, "off", module_path, first, count)
+        base, deaths, _, _ = spawn(options, "off", module_path, first, count)
         for seed, how in deaths.items():
             report.record("off", f"seed {seed}", how)
         for mode in modes:
-            got, deaths, made = spawn(options, mode, module_path, first, count)
-            compiled[mode] += made
+            got, deaths, made, fault = spawn(options, mode, module_path, first, count)
+            compiled[mode] += made.get("functions_compiled", 0) + made.get("loops_compiled", 0)
+            if fault:
+                report.record(mode, f"seeds {first} to {first + count - 1}", fault)
             for seed, lines in base.items():
                 fault = deaths.get(seed)
                 if fault is None and got.get(seed) != lines:

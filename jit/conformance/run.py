@@ -4,7 +4,8 @@
     run.py --python PYTHON [--module-path DIR] [--modes on,forced] [--filter TEXT] [--jobs N] [--workloads]
 
 One process per mode and corpus file. Any difference in output, result, exception, traceback or PEP 657 columns is a
-failure, and so are a crash, a hang, and a mode in which the JIT compiled nothing at all (such a run proves nothing).
+failure, and so are a crash, a hang, an internal error that the JIT counted, and a mode in which it compiled nothing at all (such a
+run proves nothing).
 The last line is `N passed, N failed`; the exit code is 0, 1 (failures) or 2 (could not start).
 """
 
@@ -91,6 +92,8 @@ def child_environment(mode):
     """The environment of a child: the mode's variables, and nothing else that changes Python's behaviour."""
     kept = {key: value for key, value in os.environ.items()
             if not key.startswith(("PYTHON", "PEPJIT")) or key in ("PEPJIT_HOT", "PEPJIT_VERIFY", "PEPJIT_VERBOSE", "PYTHONHOME")}
+    if is_jit(mode):
+        kept["PEPJIT_VERBOSE"] = "1"  # what its internal errors are
     return {**kept, **MODES[mode], "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
 
 
@@ -109,13 +112,24 @@ def tail(text, lines=30):
     return "\n".join(text.strip().splitlines()[-lines:])
 
 
+def internal_errors(counters, stderr):
+    """A failure if the JIT counted faults of its own, which it survives by leaving the code to the interpreter; or None."""
+    count = counters.get("internal_errors", 0)
+    if not count:
+        return None
+    said = dict.fromkeys(line for line in stderr.splitlines() if line.startswith("pepjit: internal error"))
+    return "\n".join([f"internal errors of the JIT: {count}", *said])
+
+
 class Outcome:
-    """What one file did in one mode: results by case, deaths by case, and the JIT's counters over the whole."""
+    """What one file did in one mode: results by case, deaths by case, the JIT's counters over the whole, and what processes that
+    ended well wrote to their standard error."""
 
     def __init__(self):
         self.results = {}
         self.deaths = {}
         self.counters = {}
+        self.stderr = ""
 
     def add_counters(self, counters):
         for key, value in counters.items():
@@ -191,6 +205,7 @@ class Runner:
                     if not how:
                         outcome.add_counters(record["counters"])
             if how is None and finished:
+                outcome.stderr = stderr
                 return outcome
             how = how or "ended without finishing"
             if running is None:
@@ -226,19 +241,25 @@ def compare(mode, path, base, other):
         got = other.results.get(name)
         if got is None:
             yield name, "did not run"
+        elif fault := internal_errors(got["counters"], other.stderr):
+            yield name, fault
         elif any(record[field] != got[field] for field in COMPARED):
             diff = difflib.unified_diff(rendered(record), rendered(got), "off", mode, lineterm="", n=1)
             yield name, "\n".join(diff)
         else:
             yield name, None
+    counted = sum(record["counters"].get("internal_errors", 0) for record in other.results.values())
+    beside = other.counters.get("internal_errors", 0) - counted
+    if fault := internal_errors({"internal_errors": beside}, other.stderr):
+        yield f"{os.path.basename(path)} (outside of its cases)", fault
     for name in other.results:
         if name not in base.results and name not in base.deaths:
             yield name, "runs only with the JIT"
 
 
 KNOWN_DIFFERENCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "known_differences.toml")
-# How the description of a death, a hang or a case that never ran starts: none of these is ever accepted.
-DEATH = re.compile(r"killed by|timed out|did not run|ended with")
+# How the description of a death, a hang, a case that never ran or a fault of the JIT's own starts: none of these is ever accepted.
+DEATH = re.compile(r"killed by|timed out|did not run|ended with|internal errors")
 
 
 class Report:

@@ -41,6 +41,14 @@ CORPUS = """
         return 1 // 0
 
     @case
+    def faults():
+        if broken("fault"):
+            import sys
+            builtins.fake_faults = 2
+            if os.environ.get("PEPJIT_VERBOSE"):
+                print("pepjit: internal error: a stack of the wrong depth", file=sys.__stderr__)
+
+    @case
     def outputs():
         print("wrong" if broken("output") else "right")
 
@@ -105,7 +113,9 @@ MODULE = """
         global calls
         calls += 1
         count = calls * {compiled}
-        return {{"functions_compiled": count, "loops_compiled": 0, "native_entries": count, "exits": 0, "ratio": 0.5}}
+        faults = getattr(builtins, "fake_faults", 0) + (KIND == "fault at import")
+        return {{"functions_compiled": count, "loops_compiled": 0, "native_entries": count, "exits": 0, "ratio": 0.5,
+                "internal_errors": faults if calls > 1 else 0}}
 """
 
 
@@ -145,18 +155,24 @@ class DifferentialDriver(Folder):
     def test_a_correct_jit_passes_in_every_mode(self):
         code, out, _ = self.with_fake("none", modes=run.DEFAULT_MODES)
         self.assertEqual(code, 0, out)
-        self.assertEqual(out.splitlines()[-1], "96 passed, 0 failed", "12 cases in 8 modes")
+        self.assertEqual(out.splitlines()[-1], "104 passed, 0 failed", "13 cases in 8 modes")
 
     def test_off_against_off_is_identical(self):
         code, out, _ = self.drive("--modes", "self-test")
-        self.assertEqual((code, out.splitlines()[-1]), (0, "12 passed, 0 failed"))
+        self.assertEqual((code, out.splitlines()[-1]), (0, "13 passed, 0 failed"))
 
     def failing(self, kind, case, text):
         code, out, _ = self.with_fake(kind)
         self.assertEqual(code, 1, out)
         self.assertIn(f"FAIL forced small.{case}", out)
         self.assertIn(text, out)
-        self.assertEqual(out.splitlines()[-1], "11 passed, 1 failed", out)
+        self.assertEqual(out.splitlines()[-1], "12 passed, 1 failed", out)
+
+    def test_internal_errors_are_found_though_nothing_differs(self):
+        self.failing("fault", "faults", "internal errors of the JIT: 2\n    pepjit: internal error: a stack of the wrong depth")
+        code, out, _ = self.with_fake("fault at import")
+        self.assertEqual(code, 1)
+        self.assertIn("FAIL forced small.py (outside of its cases)\n    internal errors of the JIT: 1", out)
 
     def test_another_exception_is_found(self):
         self.failing("message", "raises", "IndexError")
@@ -180,7 +196,7 @@ class DifferentialDriver(Folder):
         code, out, _ = self.with_fake("hang", "--timeout", "3")
         self.assertEqual(code, 1)
         self.assertIn("FAIL forced small.hangs\n    timed out after 3 s", out)
-        self.assertEqual(out.splitlines()[-1], "11 passed, 1 failed")
+        self.assertEqual(out.splitlines()[-1], "12 passed, 1 failed")
 
     def test_a_jit_that_compiles_nothing_proves_nothing(self):
         code, out, _ = self.with_fake("none", compiled=0)
@@ -196,7 +212,7 @@ class DifferentialDriver(Folder):
         _, out, _ = self.drive("--modes", "self-test", "--filter", "small.add")
         self.assertEqual(out.splitlines()[-1], "1 passed, 0 failed")
         _, out, _ = self.drive("--modes", "self-test", "--fast")
-        self.assertEqual(out.splitlines()[-1], "11 passed, 0 failed")
+        self.assertEqual(out.splitlines()[-1], "12 passed, 0 failed")
 
     def test_what_cannot_start_says_what_to_do(self):
         for arguments, text in [(["--modes", "nope"], "choose from"), (["--module-path", self.folder], "cargo xtask build"),
@@ -210,7 +226,7 @@ class DifferentialDriver(Folder):
         self.with_fake("output", "--json", path)
         with open(path, encoding="utf-8") as stream:
             report = json.load(stream)
-        self.assertEqual((report["passed"], report["failed"]), (11, 1))
+        self.assertEqual((report["passed"], report["failed"]), (12, 1))
         self.assertEqual(report["failures"][0]["case"], "small.outputs")
 
     def test_workloads_are_compared(self):
@@ -237,13 +253,13 @@ class LeakDriver(Folder):
 
     def test_flat_memory_passes(self):
         code, out, _ = self.leaks("none")
-        self.assertEqual((code, out.splitlines()[-1]), (0, "11 passed, 0 failed"), out)
+        self.assertEqual((code, out.splitlines()[-1]), (0, "12 passed, 0 failed"), out)
 
     def test_leaked_objects_are_found(self):
         code, out, _ = self.leaks("leak")
         self.assertEqual(code, 1)
         self.assertIn("FAIL forced small.leaks\n    allocated blocks grow by", out)
-        self.assertEqual(out.splitlines()[-1], "10 passed, 1 failed", out)
+        self.assertEqual(out.splitlines()[-1], "11 passed, 1 failed", out)
 
     def test_growth_that_has_nothing_to_do_with_the_jit_is_only_noted(self):
         os.environ["HOST_GROWS"] = "1"
