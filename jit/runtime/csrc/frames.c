@@ -584,7 +584,11 @@ PyObject *pepjit_frame_caller(pepjit_frame *frame, uint32_t *unit)
 PyObject *pepjit_frame_function(pepjit_frame *frame)
 {
     PyObject *function = frame_function(frame);
-    return function != NULL && PyFunction_Check(function) ? function : NULL;
+    if (function == NULL || !PyFunction_Check(function)) {
+        return NULL;
+    }
+    /* Its code may have been assigned while the frame runs: what is compiled is the function's own. */
+    return ((PyFunctionObject *)function)->func_code == frame_executable(frame) ? function : NULL;
 }
 
 /* The first instruction with this opcode, from the start of an instruction on; -1 if there is none. */

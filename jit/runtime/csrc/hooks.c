@@ -140,7 +140,7 @@ static PyObject *on_start(PyObject *self, PyObject *const *args, Py_ssize_t narg
         Py_RETURN_NONE;
     }
     PyObject *function = pepjit_frame_function(frame);
-    if (function == NULL || ((PyFunctionObject *)function)->func_code != args[0]) {
+    if (function == NULL) {
         return Py_NewRef(disable);
     }
     return verdict_object(pepjit_rs_start(tstate, frame, args[0], function));

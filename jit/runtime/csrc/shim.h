@@ -274,7 +274,8 @@ int pepjit_frame_normalise(pepjit_frame *frame);
 /* Where the frame was called from, if that's an interpreted frame that called it without C in between: its code (borrowed) and the instruction
  * in code units; else NULL. */
 PyObject *pepjit_frame_caller(pepjit_frame *frame, uint32_t *unit);
-PyObject *pepjit_frame_function(pepjit_frame *frame); /* borrowed; NULL if it isn't a function */
+/* Borrowed; NULL if the frame isn't a function's, or its function has other code by now. */
+PyObject *pepjit_frame_function(pepjit_frame *frame);
 /* Points the frame at the loop header (code units), moves the frame's locals and stack into an array and calls
  * entry(tstate, frame, values, handle). What the loop returns by tags 0-2 is pushed and the frame is pointed at a RETURN_VALUE. Callees see
  * monitoring events as usual. Only from inside pepjit_rs_jump; return ENTERED afterwards. */
