@@ -134,6 +134,34 @@ fn every_figure_of_a_known_history() {
 }
 
 #[test]
+fn code_that_is_indented_or_moved_turns_no_stage_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut maker = Maker::new(folder.path());
+    let code = |from: usize, to: usize, indent: &str| -> String {
+        (from..to).map(|i| [indent, "line ", &i.to_string(), "\n"].concat()).collect()
+    };
+    maker.set("jit/front.c", Some(&code(0, 600, "    "))).commit("Ann", 0, "A front end");
+    maker.set("jit/front.c", Some(&code(0, 600, "\t"))).commit("Ann", 1, "Indent by tabs");
+    let two = code(300, 600, "\t");
+    maker.set("jit/front.c", Some(&code(0, 300, "\t"))).set("jit/front2.c", Some(&two)).commit("Ann", 2, "Cut it in two");
+    let within = code(150, 300, "\t") + &code(0, 150, "\t");
+    maker.set("jit/front.c", Some(&within)).commit("Ann", 3, "Put the helpers first");
+    // Another name and another indentation at once, which git takes for another file.
+    maker.set("jit/front2.c", None).set("jit/front3.c", Some(&code(300, 600, "  "))).commit("Ann", 4, "Rename and indent");
+    let g = measured(folder.path(), MAP, &folder.path().join("cache")).expect("a result");
+    assert_eq!(g.rearchitecture, []);
+    assert_eq!((g.stages[0].lines, g.stages[0].files), (600, 2));
+
+    // 250 of 600 lines are new, while 350 are indented: that turns the stage over, and is told without what only moved.
+    let half = code(300, 350, "\t") + &Maker::lines("new", 250);
+    maker.set("jit/front.c", Some(&code(0, 300, "  "))).set("jit/front3.c", Some(&half)).commit("Ann", 5, "Rewrite half");
+    let g = measured(folder.path(), MAP, &folder.path().join("cache")).expect("a result");
+    let [turn] = g.rearchitecture.as_slice() else { panic!("one: {:?}", g.rearchitecture) };
+    assert_eq!((turn.summary.as_str(), turn.lines_before, turn.churn.removed - turn.stayed), ("Rewrite half", 600, 250));
+    assert_eq!(turn.churn.added - turn.stayed, 250);
+}
+
+#[test]
 fn one_person_who_does_everything_is_a_truck_factor_of_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut maker = Maker::new(folder.path());

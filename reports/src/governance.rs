@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use pepjit_harness::governance::{Governance, Stage};
+use pepjit_harness::governance::{Governance, Rearchitecture, Stage};
 use tabled::builder::Builder;
 
 use crate::format;
@@ -172,11 +172,17 @@ fn turns(g: &Governance) -> Table {
             t.date.clone(),
             t.stage.clone(),
             t.commit.get(..12).unwrap_or(&t.commit).to_owned(),
-            format!("-{} +{} of {}", t.churn.removed, t.churn.added, t.lines_before),
+            format!("{} of {}", lines_of(t), t.lines_before),
             t.summary.clone(),
         ]
     });
     Table { heads: vec!["day", "stage", "commit", "lines", "what"], numbers: 3..4, rows: rows.collect() }
+}
+
+/// What a commit did to a stage's lines, without those that only moved: `-300 +20`.
+pub(crate) fn lines_of(t: &Rearchitecture) -> String {
+    let moved = if t.stayed > 0 { format!(", {} moved", t.stayed) } else { String::new() };
+    format!("-{} +{}{moved}", t.churn.removed - t.stayed, t.churn.added.saturating_sub(t.stayed))
 }
 
 fn pairs(g: &Governance) -> Table {
@@ -257,7 +263,7 @@ fn definitions(g: &Governance) -> String {
          greatest; the making of a file counts as first authorship, each later commit as a delivery; files are followed through renames. \
          *Absence factor*: the fewest people with half of the commits (CHAOSS). *Active*: a commit within {} days before the newest one; \
          *recurring*: {} commits or more over {} days or more. *Deserted*: none of the file's authors committed anything within that time; days \
-         since the last of them did. *Re-architecture*: a commit that removes {} of a stage's lines, and {} at least. Co-authors {}.",
+         since the last of them did. *Re-architecture*: a commit that removes {} of a stage's lines, and {} at least; lines that it adds again to any stage, moved or indented, don't count. Co-authors {}.",
         r.active_days,
         r.recurring_commits,
         r.recurring_days,

@@ -13,7 +13,7 @@ use super::record::Record;
 use super::{GovernanceError, hex};
 
 /// Raise it when a line's form or meaning changes.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// The lines on disk.
 pub(super) struct Cache {

@@ -49,6 +49,8 @@ pub(super) struct Touch {
     pub(super) what: What,
     /// Lines added, removed, and there afterwards if it was renamed; `None` where they aren't counted.
     pub(super) lines: Option<(u32, u32, u32)>,
+    /// Of the lines removed, those that the commit adds again.
+    pub(super) stayed: u32,
 }
 
 /// [`Kind`], with the path as a number.
@@ -90,6 +92,7 @@ impl Log {
             },
             path: log.path(change.path),
             lines: change.lines,
+            stayed: change.stayed,
         };
         Entry {
             id: Oid::from_str(&record.id).ok(),

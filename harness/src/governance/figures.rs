@@ -261,6 +261,7 @@ fn rearchitecture(log: &Log, people: &People, facts: &Facts, map: &Map) -> Vec<R
                 stage: map.stages[turn.slot].clone(),
                 lines_before: turn.lines_before,
                 churn: turn.step.churn,
+                stayed: turn.step.stayed,
                 files_added: turn.step.files_added,
                 files_removed: turn.step.files_removed,
             }

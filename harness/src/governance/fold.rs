@@ -67,6 +67,8 @@ pub(super) struct Turn {
 pub(super) struct Step {
     pub(super) touched: bool,
     pub(super) churn: Churn,
+    /// Of the lines removed, those that the commit adds again.
+    pub(super) stayed: u64,
     pub(super) files_added: usize,
     pub(super) files_removed: usize,
     /// Lines that files brought along or took away by moving.
@@ -259,6 +261,7 @@ impl Facts {
                 step.touched = true;
                 step.churn.added += added;
                 step.churn.removed += removed;
+                step.stayed += u64::from(touch.stayed);
                 step.files_added += usize::from(is && !was);
                 step.files_removed += usize::from(was && !is);
                 let had_before = total - added as i64 + removed as i64;
@@ -290,7 +293,8 @@ impl Facts {
                 part.first = part.first.min(time);
                 part.last = part.last.max(time);
             }
-            let removed = step.churn.removed;
+            // What was only moved or indented is the architecture that it was.
+            let removed = step.churn.removed.saturating_sub(step.stayed);
             let large = removed as f64 >= rules.rearchitecture_share * slot.lines as f64;
             if slot.lines > 0 && large && removed >= u64::from(rules.rearchitecture_lines) {
                 self.turns.push(Turn { commit: index, slot: number, lines_before: slot.lines, step: *step });

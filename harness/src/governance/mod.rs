@@ -13,6 +13,7 @@ mod model;
 mod pattern;
 mod people;
 mod record;
+mod stayed;
 mod trees;
 mod truck;
 

@@ -71,7 +71,7 @@ pub struct Rules {
     pub recurring_days: u32,
     /// A commit re-architects a stage if it removes at least this share of the lines that the stage had before it ...
     pub rearchitecture_share: f64,
-    /// ... and at least so many. Growth alone doesn't.
+    /// ... and at least so many. Growth alone doesn't, nor do lines that are only moved or indented.
     pub rearchitecture_lines: u32,
     /// Whether identities of the same full name (two words or more) are one person, beyond what .mailmap says.
     pub same_name: bool,
@@ -300,6 +300,9 @@ pub struct Rearchitecture {
     pub lines_before: u64,
     /// What it added and removed there.
     pub churn: Churn,
+    /// Of the lines removed, those that it added again, moved or indented: they don't count against the stage's lines.
+    #[serde(default)]
+    pub stayed: u64,
     /// Files that it added to the stage.
     pub files_added: usize,
     /// Files that it removed from the stage.

@@ -9,10 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::map::Map;
 use super::people::{Raw, co_authors};
+use super::stayed::stayed;
 use super::trees::{Difference, Trees};
 
 /// More candidates than this aren't compared line by line for renames: only files that stayed the same are followed.
 const MOST_RENAMES: usize = 2500;
+
+/// Commits that remove fewer lines from stages aren't asked which of them stayed: they turn no stage over.
+const LEAST_REMOVED: u32 = 50;
 
 /// One commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +56,14 @@ pub(super) struct Change {
     /// Lines added and removed, and the lines that it has afterwards where it was renamed; only of files of stages.
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     pub(super) lines: Option<(u32, u32, u32)>,
+    /// Of the lines removed, those that the same commit adds again to a file of a stage, but for blanks: they moved or were indented.
+    #[serde(rename = "s", default, skip_serializing_if = "is_zero")]
+    pub(super) stayed: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// What happens to a file.
@@ -66,6 +78,13 @@ pub(super) enum Kind {
     /// With the path before, and whether its contents changed as well.
     #[serde(rename = "r")]
     Renamed(String, bool),
+}
+
+/// A change, with the contents before and after it.
+pub(super) struct Found {
+    pub(super) change: Change,
+    pub(super) before: Option<Oid>,
+    pub(super) after: Option<Oid>,
 }
 
 /// Reads commits of one repository; each thread has its own.
@@ -94,7 +113,8 @@ impl<'a> Reader<'a> {
         if record.merge {
             return Ok(record);
         }
-        (record.changes, record.blind) = self.changes(&commit)?;
+        let (changes, blind) = self.changes(&commit)?;
+        (record.changes, record.blind) = (self.with_stayed(changes)?, blind);
         if record.changes.is_empty() {
             return Ok(record);
         }
@@ -109,7 +129,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What a commit changed, and whether that was found [`Record::blind`].
-    fn changes(&self, commit: &Commit<'_>) -> Result<(Vec<Change>, bool), git2::Error> {
+    fn changes(&self, commit: &Commit<'_>) -> Result<(Vec<Found>, bool), git2::Error> {
         let parent = if commit.parent_count() == 1 { Some(commit.parent(0)?.tree_id()) } else { None };
         let differences = self.trees.borrow_mut().differences(parent, commit.tree_id())?;
         match differences {
@@ -122,7 +142,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A file that was made, changed or deleted and nothing else.
-    fn plain(&self, difference: &Difference) -> Result<Change, git2::Error> {
+    fn plain(&self, difference: &Difference) -> Result<Found, git2::Error> {
         let path = String::from_utf8_lossy(&difference.path).into_owned();
         let counted = self.map.is_staged(&path);
         let count = |id| if counted { count_lines(self.repository, id) } else { Ok(None) };
@@ -132,7 +152,15 @@ impl<'a> Reader<'a> {
             (Some(before), None) => (Kind::Deleted, count(before)?.map(|lines| (0, lines, 0))),
             (None, None) => (Kind::Modified, None),
         };
-        Ok(Change { path, kind, lines })
+        Ok(Found { change: Change { path, kind, lines, stayed: 0 }, before: difference.before, after: difference.after })
+    }
+
+    /// The changes, each with how many of its removed lines the commit adds again.
+    fn with_stayed(&self, found: Vec<Found>) -> Result<Vec<Change>, git2::Error> {
+        let removed: u32 = found.iter().filter_map(|f| f.change.lines).map(|(_, removed, _)| removed).sum();
+        let mut stayed = if removed < LEAST_REMOVED { Vec::new() } else { stayed(self.repository, &found)? };
+        stayed.resize(found.len(), 0);
+        Ok(found.into_iter().zip(stayed).map(|(f, stayed)| Change { stayed, ..f.change }).collect())
     }
 
     fn changed_lines(&self, before: Oid, after: Oid) -> Result<Option<(u32, u32, u32)>, git2::Error> {
@@ -146,7 +174,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The changes as libgit2 finds them, which takes longer.
-    fn with_renames(&self, commit: &Commit<'_>) -> Result<(Vec<Change>, bool), git2::Error> {
+    fn with_renames(&self, commit: &Commit<'_>) -> Result<(Vec<Found>, bool), git2::Error> {
         let before = if commit.parent_count() == 1 { Some(commit.parent(0)?.tree()?) } else { None };
         let options = &mut diff_options();
         let mut diff = self.repository.diff_tree_to_tree(before.as_ref(), Some(&commit.tree()?), Some(options))?;
@@ -164,7 +192,10 @@ impl<'a> Reader<'a> {
             };
             let counted = self.map.is_staged(&new) || self.map.is_staged(&old);
             let lines = if counted { self.lines(&diff, index, &kind, delta.new_file().id())? } else { None };
-            changes.push(Change { path: if kind == Kind::Deleted { old } else { new }, kind, lines });
+            let id = |file: git2::DiffFile<'_>| (!file.id().is_zero()).then(|| file.id());
+            let (before, after) = (id(delta.old_file()), id(delta.new_file()));
+            let path = if kind == Kind::Deleted { old } else { new };
+            changes.push(Found { change: Change { path, kind, lines, stayed: 0 }, before, after });
         }
         Ok((changes, blind))
     }
@@ -190,7 +221,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn diff_options() -> DiffOptions {
+pub(super) fn diff_options() -> DiffOptions {
     let mut options = DiffOptions::new();
     options.context_lines(0).interhunk_lines(0).ignore_submodules(true).include_typechange(false);
     options
