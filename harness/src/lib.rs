@@ -17,6 +17,7 @@ pub mod history;
 pub mod interpreters;
 pub mod machine;
 pub mod model;
+pub mod provenance;
 pub mod provision;
 pub mod pyperf;
 pub mod pyperformance;

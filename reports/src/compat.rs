@@ -11,10 +11,8 @@ pub(crate) const SHOWN: usize = 6;
 
 /// The whole of it, with everything that isn't equal in detail.
 pub fn compat(compat: &Compat) -> String {
-    let mut out = format!("# Compatibility: CPython {} on {}\n\n", compat.python, compat.platform);
-    let commit = compat.commit.as_deref().and_then(|commit| commit.get(..9)).unwrap_or("no commit");
-    let dirty = if compat.dirty { " with local changes" } else { "" };
-    let _ = writeln!(out, "{commit}{dirty}, {}. {}.", compat.created, capital(&compat.summary));
+    let mut out = format!("# Compatibility: CPython {} on {}\n\n", compat.provenance.python, compat.provenance.platform);
+    let _ = writeln!(out, "{}, {}. {}.", compat.provenance.sources(), compat.provenance.created, capital(&compat.summary));
     if !compat.tools.rows.is_empty() {
         tools(&mut out, compat);
     }

@@ -8,10 +8,8 @@ use crate::format;
 
 /// The sheet.
 pub fn redistributor(sheet: &Sheet) -> String {
-    let mut out = format!("# Redistributor's sheet: CPython {} on {}\n\n", sheet.python, sheet.platform);
-    let commit = sheet.commit.as_deref().and_then(|commit| commit.get(..9)).unwrap_or("no commit");
-    let dirty = if sheet.dirty { " with local changes" } else { "" };
-    let _ = writeln!(out, "{commit}{dirty}, {}.\n\n## To build\n", sheet.created);
+    let mut out = format!("# Redistributor's sheet: CPython {} on {}\n\n", sheet.provenance.python, sheet.provenance.platform);
+    let _ = writeln!(out, "{}, {}.\n\n## To build\n", sheet.provenance.sources(), sheet.provenance.created);
     let needs = &sheet.needs;
     let _ = writeln!(out, "- Rust {} or later (built with {})", needs.rust_least, needs.rust);
     let _ = writeln!(out, "- a C compiler (built with {}) and CPython's headers ({})", needs.c_compiler, needs.headers);

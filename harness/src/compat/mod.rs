@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -31,9 +31,7 @@ pub use self::packages::Package;
 pub use self::rows::{COEXISTENCE, PROBES, ROWS, Row};
 pub use self::suite::{DEFAULT as DEFAULT_MODULES, modules};
 use crate::interpreters::{Interpreter, OwnJit};
-use crate::machine;
-use crate::runner::checkout;
-use crate::store::rfc3339;
+use crate::provenance::Provenance;
 
 /// Why there is no comparison.
 #[derive(Debug, Error)]
@@ -297,16 +295,10 @@ pub fn add_earlier(request: &Request<'_>, path: &Path, rows: &mut Vec<RowResult>
 
 /// The file of results, without CPython's tests if they didn't run.
 pub fn conclude(request: &Request<'_>, rows: Vec<RowResult>, cpython_tests: Option<Suite>) -> Compat {
-    let (commit, dirty) = checkout(request.root);
     let tools = Tools { summary: summary::tools(&rows), rows };
     Compat {
         schema_version: SCHEMA_VERSION,
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit,
-        dirty,
-        created: rfc3339(SystemTime::now()),
-        platform: machine::platform(),
-        python: request.python.version.to_string(),
+        provenance: Provenance::now(request.root, request.python),
         interpreter_sha256: request.python.sha256.clone(),
         module_sha256: request.module_sha256.to_owned(),
         summary: summary::all(&tools, cpython_tests.as_ref()),

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::provenance::Provenance;
+
 /// The version of both files.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -19,18 +21,9 @@ pub const COEXISTENCE_FILE: &str = "coexistence.json";
 pub struct Compat {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// Version of the tool.
-    pub tool_version: String,
-    /// Commit of the sources, when they are a git checkout.
-    pub commit: Option<String>,
-    /// Whether that checkout had local changes.
-    pub dirty: bool,
-    /// When, RFC 3339 in UTC.
-    pub created: String,
-    /// Target triple.
-    pub platform: String,
-    /// The interpreter's version.
-    pub python: String,
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub provenance: Provenance,
     /// SHA-256 of the interpreter.
     pub interpreter_sha256: String,
     /// SHA-256 of the JIT's module.

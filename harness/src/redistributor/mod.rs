@@ -14,7 +14,6 @@ mod sbom;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::SystemTime;
 
 use thiserror::Error;
 
@@ -23,8 +22,7 @@ pub use model::*;
 use crate::build::target_folder;
 use crate::interpreters::{Interpreter, Unsupported};
 use crate::machine;
-use crate::runner::checkout;
-use crate::store::rfc3339;
+use crate::provenance::Provenance;
 
 /// The folders of the builds: a path that gets into the module shows, because one is longer.
 const FOLDERS: [&str; 2] = ["one", "the-other-one"];
@@ -106,18 +104,12 @@ pub fn sheet(
     let module = site.join(format!("pepjit{}", interpreter.ext_suffix));
     std::fs::copy(&first.module, &module).map_err(io(&module))?;
     let (mapped_before, mapped) = loaded::files(interpreter, &site)?;
-    let (commit, dirty) = checkout(root);
-    let created = rfc3339(SystemTime::now());
-    let sbom = sbom::document(&packages, &created);
+    let provenance = Provenance::now(root, interpreter);
+    let sbom = sbom::document(&packages, &provenance.created);
     let licences = packages::licences(packages.linked.iter().chain(&packages.build_only));
     let sheet = Sheet {
         schema_version: SCHEMA_VERSION,
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit,
-        dirty,
-        created,
-        platform,
-        python: interpreter.version.to_string(),
+        provenance,
         needs: Needs {
             rust_least: packages.rust_least,
             rust: first_line(Command::new("rustc").arg("--version")),

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::provenance::Provenance;
+
 /// The version of `redistributor.json`.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -18,18 +20,9 @@ pub const SBOM_FILE: &str = "sbom.cdx.json";
 pub struct Sheet {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// Version of the tool.
-    pub tool_version: String,
-    /// Commit of the sources, when they are a git checkout.
-    pub commit: Option<String>,
-    /// Whether that checkout had local changes.
-    pub dirty: bool,
-    /// When, RFC 3339 in UTC.
-    pub created: String,
-    /// Target triple.
-    pub platform: String,
-    /// The interpreter's version that the module is for.
-    pub python: String,
+    /// Where it comes from, and for which interpreter the module is.
+    #[serde(flatten)]
+    pub provenance: Provenance,
     /// What has to be there to build.
     pub needs: Needs,
     /// The builds, each from nothing, in a folder of its own.
