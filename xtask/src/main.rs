@@ -12,6 +12,7 @@ mod measure;
 mod pep;
 mod progress;
 mod project;
+mod publish;
 mod redistributor;
 mod report;
 mod run;
@@ -40,6 +41,8 @@ enum Command {
     Report(report::Args),
     /// Write the PEP draft from runs, and check it.
     Pep(pep::Args),
+    /// Write every document of some runs into reports/published.
+    Publish(publish::Args),
     /// Hold a run against criteria with thresholds.
     Gate(gate::Args),
     /// Measure how often the gate is wrong, on simulated and real data.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Measure(args) => measure::run(&args),
         Command::Report(args) => report::run(args),
         Command::Pep(args) => pep::run(args),
+        Command::Publish(args) => publish::run(&args),
         Command::Gate(args) => gate::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Compat(args) => compat::run(args),

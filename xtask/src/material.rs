@@ -13,7 +13,7 @@ use pepjit_reports::{Annexes, Evidence, Material};
 use crate::gate::{in_project, judge_data, load_criteria, run_folder, thresholds_file};
 
 /// What the commands that make documents have in common.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Sources {
     /// Run directories, or names under runs/; the latest when none is given
     pub(crate) runs: Vec<PathBuf>,

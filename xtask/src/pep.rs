@@ -44,6 +44,13 @@ pub(crate) struct Args {
     no_tools: bool,
 }
 
+impl Args {
+    /// The draft of these runs, checked, into a file.
+    pub(crate) fn into_file(sources: Sources, out: PathBuf, no_tools: bool) -> Self {
+        Self { sources, out: Some(out), check: None, template: None, no_tools }
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let template_file = args.template.unwrap_or_else(|| in_project("pep-draft/pep.rst.j2"));

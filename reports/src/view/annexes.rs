@@ -2,7 +2,7 @@
 
 use pepjit_harness::compat::Compat;
 use pepjit_harness::governance::{Governance, Stage};
-use pepjit_harness::history::{History, Line, TierHistory};
+use pepjit_harness::history::{History, Line, RunPoint, TierHistory};
 use pepjit_harness::redistributor::{Dependency, Sheet};
 use serde::Serialize;
 
@@ -49,6 +49,9 @@ pub(crate) struct GovernanceView {
 #[derive(Debug, Serialize)]
 pub(crate) struct LineView {
     pub(crate) heading: String,
+    pub(crate) extent: String,
+    /// Commit, day, its summary, run, commits since the run before.
+    pub(crate) runs: Vec<Vec<String>>,
     pub(crate) tiers: Vec<TierLine>,
 }
 
@@ -56,6 +59,8 @@ pub(crate) struct LineView {
 #[derive(Debug, Serialize)]
 pub(crate) struct TierLine {
     pub(crate) tier: String,
+    pub(crate) ends: String,
+    pub(crate) no_move: &'static str,
     pub(crate) plot: Option<String>,
     pub(crate) moves: Vec<Vec<String>>,
 }
@@ -77,9 +82,7 @@ impl AnnexView {
         Ok(Self {
             governance: annexes.governance.as_ref().map(governance),
             history: history.map(lines).transpose()?.unwrap_or_default(),
-            history_left_out: history
-                .map(|h| h.left_out.iter().map(|l| format!("{}: {}", l.run, l.reason)).collect())
-                .unwrap_or_default(),
+            history_left_out: history.map(|h| h.left_out.iter().map(crate::history::left_out).collect()).unwrap_or_default(),
             redistributor: annexes.redistributor.as_ref().map(sheet),
             compat: [("Tools and CPython's own tests", &annexes.compat), ("Others in the same process", &annexes.coexistence)]
                 .into_iter()
@@ -113,7 +116,7 @@ fn compat(heading: &str, compat: &Compat) -> CompatView {
     });
     CompatView {
         heading: heading.to_owned(),
-        summary: format!("CPython {} on {}: {}.", compat.python, compat.platform, compat.summary),
+        summary: format!("CPython {} on {}: {}.", compat.provenance.python, compat.provenance.platform, compat.summary),
         heads: ["row", "compared"].into_iter().chain(modes.iter().copied()).map(str::to_owned).collect(),
         rows: rows.collect(),
         differences: differences.collect(),
@@ -195,7 +198,7 @@ fn governance(g: &Governance) -> GovernanceView {
                     r.stage.clone(),
                     short(&r.commit),
                     r.summary.clone(),
-                    format!("+{} -{}", number(r.churn.added as usize), number(r.churn.removed as usize)),
+                    crate::governance::lines_of(r),
                     number(r.lines_before as usize),
                 ]
             })
@@ -226,10 +229,21 @@ fn stage(s: &Stage) -> Vec<String> {
 }
 
 fn lines(history: &History) -> Result<Vec<LineView>, PlotError> {
+    let run = |r: &RunPoint| {
+        let dirty = if r.dirty { ", with changes that no commit has" } else { "" };
+        vec![short(&r.commit), r.date.clone(), format!("{}{dirty}", r.summary), r.run_id.clone(), number(r.commits_since)]
+    };
     let line = |line: &Line| {
         Ok(LineView {
             heading: format!("CPython {}, suite {}, {}, {}", line.python, line.suite, line.platform, line.cpu_model),
-            tiers: line.tiers.iter().map(|t| tier(line, t)).collect::<Result<_, _>>()?,
+            extent: crate::history::extent(line),
+            runs: line.runs.iter().map(run).collect(),
+            // One run alone has nothing to be compared with.
+            tiers: if line.runs.len() > 1 {
+                line.tiers.iter().map(|t| tier(line, t)).collect::<Result<_, _>>()?
+            } else {
+                Vec::new()
+            },
         })
     };
     history.lines.iter().map(line).collect()
@@ -239,16 +253,22 @@ fn tier(line: &Line, tier: &TierHistory) -> Result<TierLine, PlotError> {
     let label = format!("Geometric mean of {} over the commits, with intervals", tier.tier);
     let commit = |run: usize| line.runs.get(run).map_or_else(String::new, |r| short(&r.commit));
     let moves = tier.moves.iter().map(|m| {
-        let suspects: Vec<String> = m.suspects.iter().map(|s| format!("{} {}", short(&s.commit), s.summary)).collect();
         vec![
             m.workload.clone().unwrap_or_else(|| "geometric mean".to_owned()),
             format!("{} to {}", commit(m.before), commit(m.after)),
             format!("{} to {}", format::ratio(m.ratio_before), format::ratio(m.ratio_after)),
             format!("{} {}", format::change(m.change), format::interval(Some(m.ci))),
-            format!("{} of {}: {}", suspects.len(), m.suspects_total, suspects.join("; ")),
+            crate::history::suspects(line, m),
         ]
     });
-    Ok(TierLine { tier: tier.tier.clone(), plot: plot::history(&line.runs, &tier.suite, &label)?, moves: moves.collect() })
+    Ok(TierLine {
+        tier: tier.tier.clone(),
+        ends: crate::history::ends(line, tier),
+        no_move: crate::history::no_move(tier),
+        // A point alone is no history.
+        plot: if tier.suite.points.len() > 1 { plot::history(&line.runs, &tier.suite, &label)? } else { None },
+        moves: moves.collect(),
+    })
 }
 
 fn sheet(s: &Sheet) -> SheetView {
@@ -275,20 +295,13 @@ fn sheet(s: &Sheet) -> SheetView {
             "Module",
             format!(
                 "for CPython {} on {}, {} ({} stripped)",
-                s.python,
-                s.platform,
+                s.provenance.python,
+                s.provenance.platform,
                 bytes(s.binary.bytes),
                 bytes(s.binary.stripped_bytes)
             ),
         ),
-        fact(
-            "Sources",
-            format!(
-                "commit {}{}",
-                s.commit.as_deref().map_or_else(|| "unknown".to_owned(), short),
-                if s.dirty { ", with local changes" } else { "" }
-            ),
-        ),
+        fact("Sources", s.provenance.sources()),
         fact(
             "Needs",
             format!(
