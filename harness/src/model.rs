@@ -32,7 +32,8 @@ pub mod meta {
     /// Prefix of the JIT's own counters (ints): `jit_functions_compiled`, `jit_exits`, `jit_code_bytes`, ...
     /// A counter by reason keeps its colon: `jit_exit:overflow`.
     pub const JIT_PREFIX: &str = "jit_";
-    /// Peak resident set, `VmHWM` of `/proc/PID/status` (int, KiB).
+    /// Peak resident set, `VmHWM` of `/proc/PID/status` (int, KiB). Like all sizes it is the worker's alone, without the processes that it
+    /// starts.
     pub const VM_HWM: &str = "vm_hwm_kib";
     /// Proportional set size at the end of the timed part (int, KiB).
     pub const PSS: &str = "pss_kib";
@@ -40,6 +41,8 @@ pub mod meta {
     pub const USS: &str = "uss_kib";
     /// Pages of our JIT's library in memory at the end (int, KiB).
     pub const LIBRARY: &str = "library_kib";
+    /// Processor time of the processes that the worker started and waited for (int, milliseconds); not there without any.
+    pub const CHILD_CPU: &str = "child_cpu_ms";
     /// Seconds of the process's very first iteration, which is neither a warm-up nor a value (float).
     pub const FIRST_ITERATION: &str = "pepjit_first_iteration";
     /// Seconds from the start of the process to the end of its first iteration (float), where known.

@@ -272,6 +272,40 @@ fn a_suite_in_pyperformances_format() {
     End::of(&design).says(2, &["know nothing of co-scheduled blocks"]);
 }
 
+/// A script that does its work in processes of its own.
+const PARENT: &str = r#"
+import json, os, subprocess, sys, time
+def option(name):
+    return sys.argv[sys.argv.index(name) + 1]
+values = []
+for _ in range(int(option("--values"))):
+    start = time.perf_counter()
+    for busy in "1", "":
+        subprocess.run([sys.executable, "-c", "sum(range(400_000))"], env={**os.environ, "BUSY": busy}, check=True)
+    values.append(time.perf_counter() - start)
+with open(option("-o"), "w") as file:
+    json.dump({"version": "1.0", "benchmarks": [{"metadata": {"name": "parent"}, "runs": [{"values": values}]}]}, file)
+"#;
+
+#[test]
+fn what_child_processes_compile_counts() {
+    let Some(bench) = Bench::new() else { return };
+    bench
+        .write("module/pepjit.py", &STAND_IN.replace("== \"1\" else 5", "== \"1\" else 5 * (os.environ.get(\"BUSY\") == \"1\")"));
+    bench.write("parent.py", PARENT);
+    bench.write("parent.toml", "[[workload]]\nname = \"parent\"\nfile = \"parent.py\"\n");
+    let options = ["--tiers", &TIERS.join(","), "--design", "interleaved", "--rounds", "1", "--values", "2", "--warmups", "0"];
+    let end = bench.measure_suite(&bench.path("parent.toml").display().to_string(), &options);
+    end.says(0, &["the memory of parent is the workers' alone"]);
+    let metadata = |tier: &str| bench.raw(tier, "parent")["benchmarks"][0]["runs"][0]["metadata"].clone();
+    let proof = metadata("pepjit")["jit_proof"].as_str().unwrap().to_owned();
+    // One of two children in each of two values.
+    assert!(proof.starts_with("0 functions") && proof.contains("in 2 child processes: 10 functions"), "{proof}");
+    assert_eq!(metadata("pepjit")["jit_active"], 1);
+    assert_eq!(metadata("pepjit")["jit_functions_compiled"], 0, "the worker's own counters stay its own");
+    assert!(metadata("interp")["child_cpu_ms"].as_i64().unwrap() > 0);
+}
+
 /// A script that listens on a port for as long as it runs.
 const LISTENS: &str = r#"
 import json, socket, sys, time

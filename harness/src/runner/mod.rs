@@ -167,6 +167,8 @@ pub struct Summary {
     pub inactive: Vec<String>,
     /// Workloads in which a tier that owes a proof compiled nothing, by tier.
     pub not_compiled: BTreeMap<String, Vec<String>>,
+    /// Workloads whose workers start processes of their own, which memory figures don't count.
+    pub with_children: Vec<String>,
 }
 
 impl Summary {
@@ -441,6 +443,13 @@ pub fn summarise(dir: &RunDir) -> Result<Summary, RunError> {
         .collect::<Vec<_>>();
     let mut summary = Summary { failures, ..Summary::default() };
     summary.failures.reverse();
+    for workload in &manifest.workloads {
+        let path = dir.raw_file(&manifest.baseline, &workload.name);
+        let runs = if path.exists() { Suite::load(&path)?.benchmarks.swap_remove(0).runs } else { Vec::new() };
+        if runs.iter().any(|run| run.metadata.contains_key(meta::CHILD_CPU)) {
+            summary.with_children.push(workload.name.clone());
+        }
+    }
     for tier in manifest.tiers.iter().filter(|tier| tier.needs_proof) {
         let (mut active, mut measured) = (false, false);
         for workload in &manifest.workloads {

@@ -40,15 +40,20 @@ pub(super) fn note(kind: TierKind, run: &mut Run, stats: &Path) -> Result<(), Fa
     let own_enabled = own("cpython_jit_enabled").unwrap_or(0) != 0;
     let inactive = |message: &str| Err(Failure::new(FailureKind::JitInactive, message));
     let intruder = |message: &str| Err(Failure::new(FailureKind::BadOutput, message));
+    let children = Children::read(&stats.with_file_name("children.txt"));
     let loaded = !counters.is_empty();
     let compiled = count(&["functions_compiled", "loops_compiled"]);
     let entries = count(&["native_entries", "osr_entries"]);
+    let had_children = run.metadata.contains_key(meta::CHILD_CPU);
     let (active, proof) = match kind {
         TierKind::Interpreter => {
             if loaded {
                 return intruder(
                     "pepjit was loaded in a process of the interpreter: remove its .pth file from this interpreter's site-packages",
                 );
+            }
+            if children.processes > 0 {
+                return intruder("a process that one of the interpreter's started had pepjit compile something");
             }
             if own_enabled {
                 return intruder("CPython's own JIT was on in a process of the interpreter: PYTHON_JIT=0 had no effect");
@@ -61,19 +66,20 @@ pub(super) fn note(kind: TierKind, run: &mut Run, stats: &Path) -> Result<(), Fa
                  Try `cargo xtask run --python PYTHON -- -c pass`, which shows why",
             );
         }
-        TierKind::PepjitIdle if compiled > 0 => {
+        TierKind::PepjitIdle if compiled > 0 || children.processes > 0 => {
             return intruder("pepjit compiled code although PEPJIT_IDLE=1 asks it not to");
         }
         TierKind::PepjitIdle | TierKind::Declared => return Ok(()),
         TierKind::Pepjit => (
-            compiled > 0 && entries > 0,
+            compiled > 0 && entries > 0 || children.native_entries + children.osr_entries > 0,
             format!(
-                "{} functions and {} loops compiled, {} native entries, {} OSR entries, {} exits",
+                "{} functions and {} loops compiled, {} native entries, {} OSR entries, {} exits{}",
                 count(&["functions_compiled"]),
                 count(&["loops_compiled"]),
                 count(&["native_entries"]),
                 count(&["osr_entries"]),
-                count(&["exits"])
+                count(&["exits"]),
+                children.told(had_children)
             ),
         ),
         TierKind::CpythonJit => {
@@ -89,6 +95,9 @@ pub(super) fn note(kind: TierKind, run: &mut Run, stats: &Path) -> Result<(), Fa
                         "the process doesn't tell whether CPython's own JIT was at work: it was ended from outside, or left without \
                          running what it had registered with atexit",
                     );
+                }
+                _ if had_children => {
+                    (false, "enabled, but no executor was found; its child processes were not looked at".to_owned())
                 }
                 _ => (false, "enabled, but no executor was found".to_owned()),
             }
@@ -110,6 +119,50 @@ fn note_declared(metadata: &mut Metadata, proof: &Path) -> Result<(), Failure> {
     metadata.insert(meta::JIT_ACTIVE.to_owned(), i64::from(value > 0).into());
     metadata.insert(meta::JIT_PROOF.to_owned(), format!("{value} by the tier's own proof").as_str().into());
     Ok(())
+}
+
+/// What the processes that a worker started left behind: those in which our JIT compiled something, and that came to their end.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Children {
+    processes: usize,
+    functions_compiled: i64,
+    loops_compiled: i64,
+    native_entries: i64,
+    osr_entries: i64,
+}
+
+impl Children {
+    /// Reads a file with a line for each of them; there is none without any.
+    fn read(file: &Path) -> Self {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let line = |line: &str| line.split(' ').map(|word| word.parse().ok()).collect::<Option<Vec<i64>>>();
+        let mut all = Self::default();
+        for told in text.lines().filter_map(line) {
+            let [functions, loops, native, osr] = told[..] else { continue };
+            all.processes += 1;
+            all.functions_compiled += functions;
+            all.loops_compiled += loops;
+            all.native_entries += native;
+            all.osr_entries += osr;
+        }
+        all
+    }
+
+    /// What is added to the worker's own proof.
+    fn told(&self, had_children: bool) -> String {
+        match self.processes {
+            0 if had_children => "; none of its child processes left counters of compiled code".to_owned(),
+            0 => String::new(),
+            n => format!(
+                "; in {n} child {}: {} functions and {} loops compiled, {} native entries, {} OSR entries",
+                if n == 1 { "process" } else { "processes" },
+                self.functions_compiled,
+                self.loops_compiled,
+                self.native_entries,
+                self.osr_entries
+            ),
+        }
+    }
 }
 
 fn is_counter(key: &str) -> bool {
@@ -138,6 +191,9 @@ fn note_memory(metadata: &mut Metadata, file: &Path) {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let at_end: std::collections::BTreeMap<String, i64> = serde_json::from_str(&text).unwrap_or_default();
     let ours = metadata.contains_key("pepjit_design");
+    if let Some(spent) = at_end.get(meta::CHILD_CPU).filter(|spent| **spent > 0) {
+        metadata.insert(meta::CHILD_CPU.to_owned(), (*spent).into());
+    }
     for (from, to) in [("mem_max_rss", meta::VM_HWM), ("mem_pss", meta::PSS), ("mem_uss", meta::USS), ("", meta::LIBRARY)] {
         let noted = metadata.get(from).and_then(MetaValue::as_int).map(|bytes| bytes / 1024);
         let last = at_end.get(to).copied();
@@ -221,6 +277,44 @@ mod tests {
         let mut run = Run { values: vec![1.0], ..Run::default() };
         note(TierKind::Pepjit, &mut run, &file).unwrap();
         assert_eq!(run.metadata[meta::JIT_ACTIVE].as_int(), Some(1));
+    }
+
+    #[test]
+    fn what_a_workers_children_compile_is_proof_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let noted = |kind: TierKind, memory: &str, children: &str| {
+            std::fs::write(dir.path().join("memory.json"), memory).unwrap();
+            std::fs::write(dir.path().join("children.txt"), children).unwrap();
+            let loaded = kind != TierKind::Interpreter && kind != TierKind::CpythonJit;
+            std::fs::write(dir.path().join("stats.json"), if loaded { r#"{"functions_compiled": 0}"# } else { "" }).unwrap();
+            let mut run = Run { values: vec![1.0], ..Run::default() };
+            if kind == TierKind::CpythonJit {
+                run.metadata.extend([
+                    ("cpython_jit_enabled".to_owned(), 1_i64.into()),
+                    ("cpython_jit_executors".to_owned(), 0_i64.into()),
+                ]);
+            }
+            let proof = note(kind, &mut run, &dir.path().join("stats.json"));
+            let text = |key| run.metadata.get(key).and_then(MetaValue::as_str).unwrap_or_default().to_owned();
+            proof.map(|()| (run.number(meta::JIT_ACTIVE), text(meta::JIT_PROOF))).map_err(|failure| failure.kind)
+        };
+        let busy = r#"{"child_cpu_ms": 40}"#;
+        let (active, proof) = noted(TierKind::Pepjit, busy, "5 1 70 2\n1 0 3 0\n").unwrap();
+        assert_eq!(active, Some(1.0));
+        assert!(
+            proof.ends_with("in 2 child processes: 6 functions and 1 loops compiled, 73 native entries, 2 OSR entries"),
+            "{proof}"
+        );
+        let (active, proof) = noted(TierKind::Pepjit, busy, "").unwrap();
+        assert!(active == Some(0.0) && proof.ends_with("none of its child processes left counters of compiled code"), "{proof}");
+        let (active, proof) = noted(TierKind::Pepjit, r#"{"child_cpu_ms": 0}"#, "5 0 0 0\nbroken li").unwrap();
+        assert!(active == Some(0.0) && proof.contains("in 1 child process: 5 functions"), "{proof}");
+        let (_, proof) = noted(TierKind::CpythonJit, busy, "").unwrap();
+        assert!(proof.ends_with("its child processes were not looked at"), "{proof}");
+        for kind in [TierKind::Interpreter, TierKind::PepjitIdle] {
+            assert_eq!(noted(kind, busy, "1 0 3 0\n"), Err(FailureKind::BadOutput));
+            assert!(noted(kind, busy, "").is_ok());
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ Its .pth file decides, by the environment, whether the JIT is loaded. A tier tha
 `declared.json`: Python that turns its JIT on, and an expression that proves it at the end.
 
 What a worker's memory was, and whether CPython's own JIT was at work, is noted at its end, the same way for every script and tier.
+Of the processes that a worker starts only those leave a line in which our JIT compiled something.
 """
 
 
@@ -25,12 +26,45 @@ def _extend_site():
             raise
 
 
+def _is_worker():
+    """A worker leads its process group; what it starts inherits the environment and isn't it."""
+    import os
+
+    return hasattr(os, "getpgrp") and os.getpgrp() == os.getpid()
+
+
+def _child():
+    """Has a process that a worker started tell of itself. The module's own file would be the worker's, and one that is written for nothing
+    costs a short process more than all else that is done here."""
+    import os
+
+    stats = os.environ.pop("PEPJIT_STATS", None)
+    if stats:
+        os.environ["PEPJIT_CHILDREN"] = os.path.join(os.path.dirname(stats), "children.txt")
+    path = os.environ.get("PEPJIT_CHILDREN")
+    if not path:
+        return
+    import atexit
+    import sys
+
+    def note():
+        jit = sys.modules.get("pepjit")
+        counters = jit.stats() if jit is not None else {}
+        told = [counters.get(name, 0) for name in ("functions_compiled", "loops_compiled", "native_entries", "osr_entries")]
+        if told[0] or told[1]:
+            # A line is short enough to be written whole.
+            file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            os.write(file, (" ".join(map(str, told)) + "\n").encode())
+            os.close(file)
+
+    atexit.register(note)
+
+
 def _memory():
     import os
 
     stats = os.environ.get("PEPJIT_STATS")
-    # A worker leads its process group; what it starts inherits the environment and isn't it.
-    if not stats or not hasattr(os, "getpgrp") or os.getpgrp() != os.getpid():
+    if not stats:
         return
     import atexit
 
@@ -103,6 +137,8 @@ def _memory():
             facts["pss_kib"] = rollup["Pss:"]
             facts["uss_kib"] = rollup["Private_Clean:"] + rollup["Private_Dirty:"]
             facts["library_kib"] = library()
+        spent = os.times()
+        facts["child_cpu_ms"] = round((spent.children_user + spent.children_system) * 1000)
         write("memory.json", facts)
         write("own_jit.json", own_jit())
 
@@ -140,6 +176,9 @@ def _declared():
         atexit.register(prove)
 
 
-_memory()
+if _is_worker():
+    _memory()
+else:
+    _child()
 _extend_site()
 _declared()

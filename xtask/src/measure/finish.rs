@@ -100,6 +100,7 @@ fn object(end: &End, analysis: Option<&Analysis>, assessments: Option<&[Assessme
         "failures": serde_json::to_value(&end.summary.failures)?,
         "inactive": end.summary.inactive,
         "not_compiled": end.summary.not_compiled,
+        "with_children": end.summary.with_children,
         "analysis": serde_json::to_value(analysis)?,
         "criteria": serde_json::to_value(assessments)?,
     }))
@@ -120,6 +121,10 @@ fn problems(end: &End, table: bool) {
         if !end.summary.inactive.contains(tier) {
             eprintln!("note: {tier} compiled nothing in {}", workloads.join(", "));
         }
+    }
+    if !end.summary.with_children.is_empty() {
+        let names = end.summary.with_children.join(", ");
+        eprintln!("note: the memory of {names} is the workers' alone, without the processes that they start");
     }
     let failures = &end.summary.failures;
     if failures.is_empty() {
