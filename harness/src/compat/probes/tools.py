@@ -83,7 +83,7 @@ def _calls(stats):
     shown = {}
     for (file, line, name), (primitive, calls, _, _, callers) in stats.items():
         if os.path.basename(file) in ("work.py", "tools.py") or file == "~":
-            who = {f"{os.path.basename(f)}:{n}": c[0] if isinstance(c, tuple) else c for (f, _, n), c in callers.items()}
+            who = {plain(f"{os.path.basename(f)}:{n}"): c[0] if isinstance(c, tuple) else c for (f, _, n), c in callers.items()}
             shown[plain(f"{os.path.basename(file)}:{line}:{name}")] = [primitive, calls, dict(sorted(who.items()))]
     return dict(sorted(shown.items()))
 
