@@ -7,6 +7,7 @@
 use crate::ffi::Object;
 use crate::objects::code_units;
 use std::ffi::c_int;
+use std::time::{Duration, Instant};
 
 /// What compiled code saves, in nanoseconds, each time that a code unit is run (a cautious guess: the interpreter takes about 5 for it).
 const SAVED: u64 = 2;
@@ -14,11 +15,15 @@ const SAVED: u64 = 2;
 /// As how many code units a call counts: there's a frame less to make.
 const CALL: u64 = 20;
 
+/// What surely pays must have been able to save as many times what it costs: in a process that ends soon afterwards compiling takes no more than
+/// this part of what it could have saved.
+const MARGIN: u64 = 3;
+
 /// What an exit costs, in nanoseconds: the frame is rebuilt, and the rest of the call or round is interpreted.
-const EXIT: u64 = 1500;
+pub(crate) const EXIT: u64 = 1500;
 
 /// The share of the process's time that compiling may take, in hundredths.
-pub(crate) const SHARE: u64 = 60;
+pub(crate) const SHARE: u64 = 20;
 
 /// A younger process, in nanoseconds, may spend less: of a tenth of this time a tenth of the share.
 const YOUTH: u64 = 1_000_000_000;
@@ -35,6 +40,10 @@ const LEAST: u64 = 100;
 
 /// In code of this many code units each takes twice as long as in very short code: there's more to keep at each exit.
 const LONG: u64 = 800;
+
+/// How long compiling stays too dear once it has been found so: the process's time is looked up by a call of the system, which takes longer than
+/// most calls of functions.
+const LOOK_AGAIN: Duration = Duration::from_micros(500);
 
 /// Calls without which a function isn't compiled along with one that calls it, unless that is affordable.
 const RARE_CALLEE: u64 = 25;
@@ -54,12 +63,19 @@ pub(crate) struct Budget {
     begun: u64,
     /// The process's time when it was last looked at: a forked process begins anew.
     last: u64,
+    /// When compiling was last found to be too dear.
+    denied: Option<Instant>,
 }
 
 impl Budget {
     /// A budget of a share in hundredths; 0: compiling may take as long as it likes.
     pub(crate) fn new(share: u64) -> Budget {
         Budget { share, ..Budget::default() }
+    }
+
+    /// Whether there's a limit.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.share != 0
     }
 
     /// No limit from now on.
@@ -87,11 +103,24 @@ impl Budget {
 
     /// Whether to compile a function or loop again after this many exits.
     pub(crate) fn allows_exits(&mut self, code: Object, exits: u64) -> bool {
-        self.share == 0 || self.allows(code_units(code), exits * EXIT)
+        self.share == 0 || self.allows(code_units(code), MARGIN * exits * EXIT)
+    }
+
+    /// Whether to compile a loop again that has run for this many nanoseconds in code which may not be the best.
+    pub(crate) fn allows_time(&mut self, code: Object, time: u64) -> bool {
+        self.share == 0 || self.allows(code_units(code), time)
     }
 
     fn allows(&mut self, units: u64, saved: u64) -> bool {
-        saved >= self.cost(units) || self.affords(units, cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID))
+        if saved >= MARGIN * self.cost(units) {
+            return true;
+        }
+        if self.denied.is_some_and(|denied| denied.elapsed() < LOOK_AGAIN) {
+            return false;
+        }
+        let affords = self.affords(units, cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID));
+        self.denied = (!affords).then(Instant::now);
+        affords
     }
 
     /// What so many code units take to compile, by what compiling has taken so far.
@@ -179,7 +208,7 @@ mod tests {
         budget.spend(3_600_000 * MS);
         assert!(!budget.allows(100, 0));
         let cost = budget.cost(100);
-        assert!(budget.allows(100, cost) && !budget.allows(100, cost - 1));
+        assert!(budget.allows(100, MARGIN * cost) && !budget.allows(100, MARGIN * cost - 1));
         budget.lift();
         assert!(budget.allows_exits(std::ptr::null_mut(), 0), "no limit");
     }

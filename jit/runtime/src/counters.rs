@@ -49,6 +49,8 @@ counters! {
     invalidations,
     /// Compilations repeated without a speculation that failed.
     recompilations,
+    /// Functions and loops given back to the interpreter until compiling them again is affordable, because their exits cost too much.
+    postponed,
     /// Functions and loops given up because speculation kept failing.
     given_up,
     /// Compiled functions and loops freed because what they were made from has gone.

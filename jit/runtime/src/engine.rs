@@ -4,7 +4,7 @@ use crate::assumptions::Assumption;
 use crate::budget::{Budget, thread_time};
 use crate::counters::Counters;
 use crate::ffi::{self, Object};
-use crate::lifecycle::{Event, Patience};
+use crate::lifecycle::{Event, Patience, Queued};
 use crate::linkage::{Process, UnitAddresses, UnitLinkage};
 use crate::objects::{code_facts, function_info};
 use crate::policy::{self, Policy};
@@ -116,7 +116,9 @@ pub(crate) struct Engine {
     /// Handlers of exceptions that have been seen to run, by code object.
     pub(crate) hot_handlers: HashMap<usize, BTreeSet<u32>>,
     /// Functions that are to be compiled again when there's an opportunity.
-    pub(crate) queue: Vec<usize>,
+    pub(crate) queue: Vec<Queued>,
+    /// When the queue was last gone through.
+    pub(crate) queue_seen: Instant,
 }
 
 struct Global(RefCell<Option<Engine>>);
@@ -427,6 +429,7 @@ impl Engine {
             osr: OsrProfile::new(policy::osr_worthwhile(&built)),
             resume: None,
             gain: crate::generators::gain(&built),
+            made: Instant::now(),
             params: mine.params,
             exits,
             views,

@@ -171,13 +171,15 @@ fn judge_loop(engine: &mut Engine, unit: UnitId, taken: u64) {
 /// have run when it was compiled.
 fn second_look(engine: &mut Engine, function: Object, key: Key) -> bool {
     let history = engine.registry.history.entry(key).or_default();
-    history.entries += 1;
-    if !policy::SECOND_LOOKS.contains(&history.entries) || engine.policy.force {
+    let entries = history.entries + 1;
+    history.entries = entries;
+    if !policy::SECOND_LOOKS.contains(&entries) || engine.policy.force {
         return false;
     }
-    if !engine.budget.allows_calls(function_info(function).code, 0) {
+    let Some(unit) = engine.registry.find(key) else { return false };
+    if !engine.budget.allows_time(function_info(function).code, unit.osr.nanoseconds) {
         // At the next entry.
-        history.entries -= 1;
+        engine.registry.history.entry(key).or_default().entries = entries - 1;
         return false;
     }
     let Some(unit) = engine.registry.find(key) else { return false };
@@ -277,6 +279,8 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
     let observed = observe(frame);
     if engine.registry.find(key).is_none() {
         engine.run_queue();
+        // What it would save to compile it again is counted from here on.
+        engine.jumps.entry(code as usize).or_default().insert(to, engine.policy.jumps);
         let locals = crate::objects::local_count(function);
         let depth = observed.len().saturating_sub(locals) as u32;
         if engine.compile(function, Entry::Loop { header: to, depth }, observed.clone()).is_err() {
@@ -291,7 +295,10 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
     }
     let misfits = |(then, now): (&Type, &Type)| *then == Type::NULL && *now != Type::NULL;
     if made_for.iter().zip(&observed).any(misfits) {
-        if !engine.budget.allows_rounds(code, u64::from(from.saturating_sub(to)), 0) {
+        let count = engine.jumps.entry(code as usize).or_default().entry(to).or_default();
+        *count += 1;
+        if !engine.budget.allows_rounds(code, u64::from(from.saturating_sub(to)), *count) {
+            *count += wait(code, to.into(), policy::until_asked_again(*count));
             return Err(NOTHING);
         }
         let either = made_for.iter().zip(&observed).map(|(then, now)| if *then == Type::NULL { *now } else { *then }).collect();
@@ -346,6 +353,11 @@ extern "C" fn pepjit_rs_exit_limit(record: *mut Exit) {
         let learns = record.throw != 0 || reason.is_some_and(Reason::is_speculation);
         if learns && !engine.budget.allows_exits(record.code, record.count) {
             record.limit = record.count * 2;
+            let mut holders = unit.exits.iter_mut();
+            let holder = holders.find(|holder| std::ptr::eq(&raw const *holder.exit, record));
+            if record.throw == 0 && !engine.policy.force && holder.is_some_and(|holder| holder.is_costly(Instant::now())) {
+                engine.postpone(record.user, record.offset, reason.unwrap_or(Reason::Class));
+            }
             return;
         }
         if record.throw != 0 {

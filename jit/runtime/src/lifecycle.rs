@@ -9,6 +9,7 @@ use pepjit_frontend::Entry;
 use pepjit_ir::op::Reason;
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::c_void;
+use std::time::{Duration, Instant};
 
 /// What happened to something that compiled code may rely on.
 #[derive(Debug)]
@@ -66,6 +67,30 @@ fn running() -> Option<HashSet<usize>> {
     // SAFETY: the callback gets what it expects.
     let known = unsafe { ffi::pepjit_running(note_running, (&raw mut running).cast()) } != 0;
     known.then_some(running)
+}
+
+/// How long the queue rests: most functions that start find nothing new in it.
+const QUEUE_PAUSE: Duration = Duration::from_micros(500);
+
+/// A function whose code was given up, and that is to be compiled again. Nobody counts its calls meanwhile.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) function: usize,
+    since: Instant,
+    /// How long its code was in use, and how often it was called from outside of compiled code in that time.
+    used: Duration,
+    calls: u64,
+}
+
+impl Queued {
+    fn new(unit: &Unit) -> Queued {
+        Queued { function: unit.function as usize, since: Instant::now(), used: unit.made.elapsed(), calls: *unit.words.entries }
+    }
+
+    /// How often it has been called since, if it's called as often as before.
+    fn calls_since(&self) -> u64 {
+        (self.calls as f64 * self.since.elapsed().as_secs_f64() / self.used.as_secs_f64().max(1e-6)) as u64
+    }
 }
 
 impl Engine {
@@ -212,37 +237,63 @@ impl Engine {
     pub(crate) fn invalidate_all(&mut self, units: BTreeSet<UnitId>) {
         for id in units {
             let Some(unit) = self.registry.units.get(&id).filter(|unit| unit.is_valid()) else { continue };
-            let (key, function) = (unit.key, unit.function as usize);
+            let (key, function, queued) = (unit.key, unit.function as usize, Queued::new(unit));
             self.counters.invalidations += 1;
             self.drop_unit(id);
             if key.header.is_none() && function != 0 {
-                self.queue.push(function);
+                self.queue.push(queued);
             }
         }
     }
 
-    /// Compiles again what was invalidated.
+    /// Compiles again what was invalidated, as far as that is affordable.
     pub(crate) fn run_queue(&mut self) {
-        let mut queue = std::mem::take(&mut self.queue).into_iter();
-        for function in queue.by_ref() {
-            let key = self.key(function as Object, None);
+        if self.queue.is_empty() || self.budget.is_limited() && self.queue_seen.elapsed() < QUEUE_PAUSE {
+            return;
+        }
+        let mut waiting = Vec::new();
+        for queued in std::mem::take(&mut self.queue) {
+            let function = queued.function as Object;
+            let key = self.key(function, None);
             if self.registry.find(key).is_some() {
                 continue;
             }
-            if !self.budget.allows_calls(function_info(function as Object).code, 0) {
-                self.queue.push(function);
-                break;
+            if !self.budget.allows_calls(function_info(function).code, queued.calls_since()) {
+                waiting.push(queued);
+                continue;
             }
             let observed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.observed.clone());
             self.counters.recompilations += 1;
-            let _ = self.compile(function as Object, Entry::Function, observed);
+            let _ = self.compile(function, Entry::Function, observed);
         }
-        self.queue.extend(queue);
+        self.queue.append(&mut waiting);
+        self.queue_seen = Instant::now();
     }
 
     /// Speculation failed too often at an exit: compile without it, or give up.
     pub(crate) fn respecialise(&mut self, id: UnitId, offset: u32, reason: Reason) {
-        let Some(unit) = self.registry.units.get(&id).filter(|unit| unit.is_valid()) else { return };
+        let Some((key, function, hooked)) = self.note_failure(id, offset, reason) else { return };
+        if !reason.is_speculation() {
+            self.give_up(key, "left too often");
+            return;
+        }
+        self.compile_again(key, function, hooked);
+    }
+
+    /// Speculation failed too often at an exit, and compiling without it is too dear for now: until it isn't, the interpreter alone is faster.
+    pub(crate) fn postpone(&mut self, id: UnitId, offset: u32, reason: Reason) {
+        let Some(queued) = self.registry.units.get(&id).map(Queued::new) else { return };
+        let Some((key, function, _)) = self.note_failure(id, offset, reason) else { return };
+        self.counters.postponed += 1;
+        // Loops, and code that several functions share, are found again by the events of monitoring.
+        if key.header.is_none() && key.owner == function as usize {
+            self.queue.push(queued);
+        }
+    }
+
+    /// Takes a unit out of use whose speculation failed at an exit, and remembers that. What it was, and the functions that it was hooked to.
+    fn note_failure(&mut self, id: UnitId, offset: u32, reason: Reason) -> Option<(Key, Object, BTreeSet<usize>)> {
+        let unit = self.registry.units.get(&id).filter(|unit| unit.is_valid())?;
         let (key, function, hooked) = (unit.key, unit.function, unit.hooked.clone());
         // What is on its way to the same end is done with this time.
         let fails = |holder: &&ExitHolder| {
@@ -255,18 +306,16 @@ impl Engine {
         };
         let others: Vec<u32> = unit.exits.iter().filter(fails).map(|holder| holder.exit.offset).collect();
         self.drop_unit(id);
-        if !reason.is_speculation() {
-            self.give_up(key, "left too often");
-            return;
-        }
-        let history: &mut History = self.registry.history.entry(key).or_default();
-        for offset in others.into_iter().chain([offset]) {
-            if !history.failed_sites.contains(&offset) {
-                history.failed_sites.push(offset);
+        if reason.is_speculation() {
+            let history: &mut History = self.registry.history.entry(key).or_default();
+            for offset in others.into_iter().chain([offset]) {
+                if !history.failed_sites.contains(&offset) {
+                    history.failed_sites.push(offset);
+                }
             }
+            history.overflows += u32::from(reason == Reason::Overflow);
         }
-        history.overflows += u32::from(reason == Reason::Overflow);
-        self.compile_again(key, function, hooked);
+        Some((key, function, hooked))
     }
 
     /// An exception handler has been left to the interpreter again and again: from now on it's compiled with the rest. False if it is already.
@@ -319,7 +368,7 @@ impl Engine {
         self.drop_owned(function);
         let broken = self.registry.assumptions.break_function(function);
         self.invalidate_all(broken);
-        self.queue.retain(|queued| *queued != function);
+        self.queue.retain(|queued| queued.function != function);
         // Units that it shares with others are theirs.
         for id in self.registry.run_by(function) {
             let heir = self.registry.units.get(&id).and_then(|unit| unit.hooked.first().copied());

@@ -1,10 +1,12 @@
 //! What a back end asks while it compiles one function: layout, addresses, exit records.
 
 use crate::ffi::{self, Exit, Object};
+use crate::policy;
 use pepjit_backend::{Addresses, ExitKind, ExitRecord, ExitSlot, FrameLayout, Layout, Linkage, View};
 use pepjit_ir::op::Reason;
 use pepjit_ir::{Field, Helper};
 use std::ffi::CStr;
+use std::time::Instant;
 
 /// The numbers of slot kinds in `shim.h`.
 const SLOT_EMPTY: u32 = 0;
@@ -17,9 +19,17 @@ pub(crate) struct ExitHolder {
     slots: Vec<ffi::ExitSlot>,
     drops: Vec<u32>,
     pub(crate) reason: Reason,
+    /// How often it had been taken when it was last asked whether that costs too much, and when that was.
+    asked: Option<(u64, Instant)>,
 }
 
 impl ExitHolder {
+    /// Whether taking it has cost too much of the time since this was last asked.
+    pub(crate) fn is_costly(&mut self, now: Instant) -> bool {
+        let before = self.asked.replace((self.exit.count, now));
+        before.is_some_and(|(count, then)| policy::costs_too_much(self.exit.count - count, now - then))
+    }
+
     /// Bytes of memory.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Exit>() + self.slots.len() * size_of::<ffi::ExitSlot>() + self.drops.len() * 4
@@ -289,7 +299,7 @@ impl Linkage for UnitLinkage<'_> {
             drops: drops.as_ptr(),
         });
         let address = &raw const *exit as u64;
-        self.exits.push(ExitHolder { exit, slots, drops, reason: record.reason });
+        self.exits.push(ExitHolder { exit, slots, drops, reason: record.reason, asked: None });
         address
     }
 

@@ -14,6 +14,7 @@ use pepjit_backend::Backend;
 use pepjit_cranelift::{CraneliftBackend, Options};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CString, c_int};
+use std::time::Instant;
 
 const EVENT_START: c_int = 1;
 const EVENT_JUMP: c_int = 2;
@@ -135,6 +136,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             call_sites: HashMap::default(),
             hot_handlers: HashMap::new(),
             queue: Vec::new(),
+            queue_seen: Instant::now(),
             released: Vec::new(),
         })
     };

@@ -4,6 +4,7 @@ use crate::budget;
 use crate::registry::Unit;
 use pepjit_frontend::Built;
 use pepjit_ir::op::Reason;
+use std::time::Duration;
 
 /// Calls of a function before it's compiled, where nobody says otherwise.
 const CALLS: u64 = 100;
@@ -166,6 +167,14 @@ pub(crate) const LOOPING_CALLS: u64 = 16;
 
 /// A function in which one of this many calls ends with an exit stays compiled.
 pub(crate) const RARE_EXITS: u64 = 4;
+
+/// The part of the time that exits may cost while nothing can be done about them.
+const EXITS_PART: u64 = 20;
+
+/// Whether so many exits in this time cost so much that the interpreter alone is to be preferred.
+pub(crate) fn costs_too_much(exits: u64, time: Duration) -> bool {
+    u128::from(exits * budget::EXIT * EXITS_PART) > time.as_nanos()
+}
 
 /// How often an exit to one exception handler is taken before that is compiled.
 pub(crate) const HANDLER_RUNS: u64 = 24;

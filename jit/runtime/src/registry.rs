@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::time::Instant;
 
 /// A compiled unit's number.
 pub(crate) type UnitId = u64;
@@ -131,6 +132,8 @@ pub(crate) struct Unit {
     /// What others see of its frames.
     #[expect(dead_code, reason = "the C side reads it")]
     pub(crate) views: ViewTable,
+    /// When it was compiled.
+    pub(crate) made: Instant,
     /// Objects kept alive for the code.
     pub(crate) kept: Vec<Object>,
     /// Objects that others hold as long as the assumptions hold: the collector couldn't see that these references go in circles.
