@@ -42,6 +42,28 @@ fn draft_of(template: &str, change: impl FnOnce(&RunDir)) -> Draft {
 }
 
 #[test]
+fn a_figure_can_be_asked_of_one_suite() {
+    let two_suites = || {
+        let runs = tempfile::tempdir().expect("a temporary folder");
+        let mut both = sources(&fixture::write(runs.path(), 5));
+        let mut other = both.material.runs[0].clone();
+        "another".clone_into(&mut other.analysis.manifest.suite);
+        "20260102T040506Z-00002b".clone_into(&mut other.analysis.manifest.run_id);
+        both.material.runs.push(other);
+        both
+    };
+    let text = "{{ fig(\"pepjit\", \"speed\", suite=\"another\") }} {{ fig(\"pepjit\", \"speed\", suite=\"none\") }} \
+                {{ fig(\"pepjit\", \"speed\", \"cpython-jit\") }}\n\n{{ notes() }}";
+    let draft = pep::draft(text, two_suites()).expect("a draft").text;
+    let (figures, notes) = draft.split_once(".. [#").expect("footnotes");
+    let figures = figures.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(figures.contains("[#pepjit-interp-run-2]_ not measured 2.185x"), "{figures}");
+    assert!(notes.split_whitespace().collect::<Vec<_>>().join(" ").contains("suite another"), "{notes}");
+    let unknown = pep::draft("{{ fig(\"pepjit\", \"speed\", sweet=\"none\") }}", two_suites());
+    assert!(unknown.is_err(), "an argument that nobody knows");
+}
+
+#[test]
 fn the_draft_passes_its_checks_and_every_figure_has_its_footnote() {
     assert_eq!(pep::lint_template(&template()), []);
     let draft = draft_of(&template(), |_| {});

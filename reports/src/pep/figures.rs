@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use minijinja::value::Kwargs;
 use minijinja::{Environment, Error};
 use pepjit_harness::analysis::{Estimate, TierResult, Verdict};
 use pepjit_harness::criteria::{Assessment, Criterion, Status, Threshold};
@@ -22,8 +23,10 @@ pub(super) fn add(environment: &mut Environment<'_>, sources: &Arc<PepSources>, 
     // Each function has the sources and the notes; which arguments the template gives is its own.
     let with = || (Arc::clone(sources), Arc::clone(notes));
     let (s, n) = with();
-    environment.add_function("fig", move |tier: String, what: String, against: Option<String>| {
-        fig(&s, &n, &tier, &what, against.as_deref())
+    environment.add_function("fig", move |tier: String, what: String, against: Option<String>, options: Kwargs| {
+        let suite: Option<String> = options.get("suite")?;
+        options.assert_all_used()?;
+        fig(&s, &n, &tier, &what, against.as_deref(), suite.as_deref())
     });
     let (s, n) = with();
     environment.add_function("run", move |what: String| run(&s, &n, &what));
@@ -42,9 +45,15 @@ pub(super) fn add(environment: &mut Environment<'_>, sources: &Arc<PepSources>, 
     environment.add_function("notes", || super::notes::PLACE);
 }
 
-/// The first run that has the tier against the other one (without a name, against the baseline).
-pub(super) fn tier<'a>(sources: &'a PepSources, name: &str, against: Option<&str>) -> Option<(&'a Evidence, &'a TierResult)> {
-    sources.material.runs.iter().find_map(|run| {
+/// The first run, of a suite if that is named, that has the tier against the other one (without a name, against the baseline).
+pub(super) fn tier<'a>(
+    sources: &'a PepSources,
+    name: &str,
+    against: Option<&str>,
+    suite: Option<&str>,
+) -> Option<(&'a Evidence, &'a TierResult)> {
+    let runs = sources.material.runs.iter().filter(|run| suite.is_none_or(|suite| run.analysis.manifest.suite == suite));
+    runs.into_iter().find_map(|run| {
         let a = &run.analysis;
         let other = against.unwrap_or(&a.manifest.baseline);
         let found = a.tiers.iter().chain(&a.head_to_head).find(|t| t.tier == name && t.against == other && t.suite.is_some())?;
@@ -80,7 +89,14 @@ pub(super) fn tier_note(sources: &PepSources, run: &Evidence, tier: &TierResult)
     (label, note)
 }
 
-fn fig(sources: &PepSources, notes: &Shared, name: &str, what: &str, against: Option<&str>) -> Result<String, Error> {
+fn fig(
+    sources: &PepSources,
+    notes: &Shared,
+    name: &str,
+    what: &str,
+    against: Option<&str>,
+    suite: Option<&str>,
+) -> Result<String, Error> {
     const KNOWN: [&str; 14] = [
         "speed",
         "change",
@@ -101,10 +117,11 @@ fn fig(sources: &PepSources, notes: &Shared, name: &str, what: &str, against: Op
         return Err(refuse(format!("fig() doesn't know {what:?}; it knows {}", KNOWN.join(", "))));
     }
     let mut notes = lock(notes);
-    let found = tier(sources, name, against);
+    let found = tier(sources, name, against, suite);
     let text = found.and_then(|(_, t)| tier_text(t, what));
     let (Some((run, t)), Some(text)) = (found, text) else {
-        return Ok(notes.missing(format!("{what} of {name}")));
+        let of = suite.map_or_else(String::new, |suite| format!(" in {suite}"));
+        return Ok(notes.missing(format!("{what} of {name}{of}")));
     };
     let (label, note) = tier_note(sources, run, t);
     Ok(notes.figure(&text, &label, || note))

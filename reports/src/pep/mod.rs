@@ -65,7 +65,7 @@ pub fn draft(template: &str, sources: PepSources) -> Result<Draft, PepError> {
     environment.set_lstrip_blocks(true);
     figures::add(&mut environment, &sources, &notes);
     tables::add(&mut environment, &sources, &notes);
-    let text = environment.render_str(template, ())?;
+    let text = crate::format::without_home(&environment.render_str(template, ())?);
     // The footnotes come last, when all are known; their place is marked.
     let mut notes = notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let text = wrap::fill(&text.replace(notes::PLACE, &notes.text()));

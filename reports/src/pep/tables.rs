@@ -131,7 +131,7 @@ fn peers(sources: &PepSources, notes: &Shared) -> String {
 /// One row per workload of a tier.
 fn workloads(sources: &PepSources, notes: &Shared, name: &str) -> String {
     let mut notes = lock(notes);
-    let Some((run, t)) = super::figures::tier(sources, name, None) else {
+    let Some((run, t)) = super::figures::tier(sources, name, None, None) else {
         return notes.missing(format!("workloads of {name}"));
     };
     let (label, note) = tier_note(sources, run, t);
