@@ -19,7 +19,7 @@ pub fn compat(compat: &Compat) -> String {
     if let Some(tests) = &compat.cpython_tests {
         suite(&mut out, tests);
     }
-    out
+    format::without_home(&out)
 }
 
 fn tools(out: &mut String, compat: &Compat) {

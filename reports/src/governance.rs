@@ -78,7 +78,7 @@ pub fn governance_markdown(g: &Governance) -> String {
         }
     }
     let _ = writeln!(out, "\n## What this rests on\n\n{}\n\n{}", left_out(g), definitions(g));
-    out
+    format::without_home(&out)
 }
 
 fn heading(g: &Governance) -> String {

@@ -31,7 +31,7 @@ pub fn history(history: &History) -> String {
         format::percent(Some(history.alpha)),
         format::percent(Some(history.margin))
     );
-    out
+    format::without_home(&out)
 }
 
 fn one(out: &mut String, line: &Line) {

@@ -82,3 +82,26 @@ fn history_names_the_commit_that_moved_a_workload() {
     assert!(row.contains("Commit 2 |"), "{row}");
     machine.run(&["history", "--repo", "/nonexistent", args[3]]).says(USAGE, &["cannot be read"]);
 }
+
+#[test]
+fn publish_writes_what_is_there_and_refuses_a_folder_of_this_machine() {
+    let machine = Machine::new();
+    let mut manifest = fixture::manifest(5);
+    manifest.command_line = vec!["target/debug/xtask".into(), "measure".into()];
+    let run = fixture::write_as(&machine.path("runs"), &manifest, |_, _| 1.0).root().display().to_string();
+    let out = machine.path("published");
+    let args = ["publish", &run, "--no-tools", "--out", &out.display().to_string()];
+    machine.run(&args).says(0, &[]);
+    let read = |name: &str| std::fs::read_to_string(out.join(name)).expect("written");
+    assert!(read("report.md").contains("- Command: cargo xtask measure\n"), "{:.600}", read("report.md"));
+    assert!(read("report.html").starts_with("<!DOCTYPE html>") && read("pep-9999.rst").starts_with("PEP: 9999"));
+    assert!(!out.join("redistributor.md").exists() && !out.join("history.md").exists());
+
+    // Where the runs lie is nobody else's folder.
+    let history = serde_json::json!({"schema_version": 1, "tool_version": "0", "alpha": 0.05, "margin": 0.01, "lines": [],
+        "left_out": [{"run": "a", "reason": format!("{} is damaged", machine.path("runs/other/manifest.json").display())}]});
+    std::fs::write(machine.path("runs").join(&run).join("history.json"), history.to_string()).expect("writable");
+    std::fs::remove_dir_all(&out).expect("it was written");
+    machine.run(&args).says(USAGE, &["would name a folder of this machine", "runs/other/manifest.json"]);
+    assert!(!out.exists(), "nothing is written then");
+}

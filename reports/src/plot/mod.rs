@@ -31,6 +31,9 @@ pub struct PlotError {
 const FONT: i32 = 16;
 const SMALL: i32 = 13;
 
+/// A plot that is no higher than this, in pixels, can be read on one page of paper.
+const MOST_ON_A_PAGE: i32 = 1300;
+
 /// Inks are stand-ins that [`svg`] turns into classes, to which the page gives its own colours.
 const TEXT: RGBColor = RGBColor(1, 1, 1);
 const FAINT: RGBColor = RGBColor(1, 1, 2);
@@ -68,15 +71,18 @@ fn svg(what: &str, label: &str, size: (i32, i32), draw: impl FnOnce(&Area<'_>) -
         let drawn = draw(&area).and_then(|()| Ok(area.present()?));
         drawn.map_err(|e| PlotError { what: what.to_owned(), message: e.to_string() })?;
     }
-    Ok(themed(&out, label))
+    Ok(themed(&out, label, size))
 }
 
 /// Turns the stand-in inks into classes and leaves out what the page's style says once for all: a third of the size.
-fn themed(svg: &str, label: &str) -> String {
-    let mut out = svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{}\" ", crate::format::escaped(label)), 1);
+fn themed(svg: &str, label: &str, size: (i32, i32)) -> String {
+    // One that is made for many pages of paper is cut there; others are kept on a page.
+    let long = if size.1 > MOST_ON_A_PAGE { " class=\"long\"" } else { "" };
+    let mut out = svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{}\"{long} ", crate::format::escaped(label)), 1);
     for (long, short) in [
         (" xmlns=\"http://www.w3.org/2000/svg\"", ""),
         (" opacity=\"1\"", ""),
+        (" dy=\"0.5ex\"", ""),
         (" font-family=\"sans-serif\"", ""),
         (" font-size=\"12.903225806451614\"", ""),
         (" font-size=\"10.483870967741936\"", " font-size=\"11\""),
