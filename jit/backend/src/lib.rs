@@ -355,6 +355,32 @@ pub struct ExitPlan {
     pub record: ExitRecord,
 }
 
+impl ExitPlan {
+    /// Gives the buffer's words to the values in an order of the caller's choice: that of their keys.
+    pub fn in_order<K: Ord>(&mut self, key: impl Fn(Value) -> K) {
+        let mut places: Vec<usize> = (0..self.stores.len()).collect();
+        places.sort_by_key(|place| key(self.stores[*place].1));
+        let old: Vec<u32> = self.stores.iter().map(|(word, _)| *word).collect();
+        let width = |place: usize| old.get(place + 1).copied().unwrap_or(self.record.words) - old[place];
+        let mut new = vec![0; old.len()];
+        let mut next = 0;
+        for place in &places {
+            new[*place] = next;
+            next += width(*place);
+        }
+        let moved = |word: u32| old.binary_search(&word).map_or(word, |place| new[place]);
+        for slot in &mut self.record.slots {
+            if let ExitSlot::Value(word, _) = slot {
+                *word = moved(*word);
+            }
+        }
+        for word in &mut self.record.drops {
+            *word = moved(*word);
+        }
+        self.stores = places.into_iter().map(|place| (new[place], self.stores[place].1)).collect();
+    }
+}
+
 /// Plans an exit from its frame state.
 pub fn plan_exit(func: &Function, state: &pepjit_ir::FrameState, reason: Reason, throw: bool, entered: bool) -> ExitPlan {
     let mut words: BTreeMap<Value, u32> = BTreeMap::new();

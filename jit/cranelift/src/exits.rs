@@ -1,17 +1,21 @@
 //! Side exits: cold code that stores the live values to a buffer and hands it, with a record, to the runtime.
 //!
-//! An exit is three blocks, so that it costs little code: one per frame state and reason that names the record, one per frame
-//! state that fills the buffer, and one per function (with and without a light frame) that calls the runtime.
+//! Most of what an exit stores others store as well: the locals of a function change less often than it has exits. So the values are put
+//! in one order, those first that most exits need, and the buffer is filled from the last to the first: two exits whose values begin with
+//! the same ones end in the same code. What remains of an exit is a block that notes its record and stores what no other needs; one block per
+//! function (with and without a light frame) calls the runtime. Register allocation, most of the time of compiling, takes
+//! the longer the more places use a value apart from its others: it's the number of these stores that counts, not that of the jumps.
 
 use crate::emit::Region;
 use crate::error::internal;
 use crate::lower::{Lower, Lowered, state_of};
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{self, InstBuilder};
-use pepjit_backend::{BackendError, plan_exit};
+use pepjit_backend::{BackendError, ExitPlan, plan_exit};
 use pepjit_ir::op::Reason;
 use pepjit_ir::{FunctionKind, InstData, StateId, Value};
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 
 /// A frame state, and what has already happened to the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +30,57 @@ struct Site {
 pub(crate) struct Exits {
     blocks: HashMap<(Site, Reason, bool), ir::Block>,
     order: Vec<(Site, Reason, bool, ir::Block)>,
+}
+
+/// The ends of the exits' code: a tree of stores, each of which leads to the one before it.
+#[derive(Debug, Default)]
+struct Tails {
+    all: Vec<Tail>,
+    /// What stores a value (or nothing, and whether a light frame has been pushed) before going on with another.
+    known: HashMap<(Option<usize>, Option<Value>, bool), usize>,
+    /// Blocks that have been asked for and are still empty.
+    pending: Vec<(usize, ir::Block)>,
+}
+
+#[derive(Debug)]
+struct Tail {
+    store: Store,
+    /// How many lead here.
+    ways: usize,
+    block: Option<ir::Block>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Store {
+    /// A value, to a word of the buffer, and what is still to be done.
+    Value { value: Value, word: u32, below: usize },
+    /// The buffer is full.
+    Nothing { pushed: bool },
+}
+
+impl Tails {
+    /// The end of an exit that stores these values.
+    fn add(&mut self, pushed: bool, stores: impl Iterator<Item = (u32, Value)>) -> usize {
+        let mut at = self.find((None, None, pushed), Store::Nothing { pushed });
+        for (word, value) in stores {
+            at = self.find((Some(at), Some(value), pushed), Store::Value { value, word, below: at });
+        }
+        self.all[at].ways += 1;
+        at
+    }
+
+    fn find(&mut self, key: (Option<usize>, Option<Value>, bool), store: Store) -> usize {
+        if let Some(known) = self.known.get(&key) {
+            return *known;
+        }
+        if let Store::Value { below, .. } = store {
+            self.all[below].ways += 1;
+        }
+        let new = self.all.len();
+        self.all.push(Tail { store, ways: 0, block: None });
+        self.known.insert(key, new);
+        new
+    }
 }
 
 impl Lower<'_, '_> {
@@ -65,73 +120,84 @@ impl Lower<'_, '_> {
     /// Fills the blocks of all exits. The rest of the function must be complete.
     pub(crate) fn emit_exits(&mut self) -> Result<(), BackendError> {
         let exits = std::mem::take(&mut self.exits);
-        let Some(words) = exits.order.iter().map(|(site, ..)| self.buffer_words(site.state)).max() else { return Ok(()) };
-        let buffer = self.e.stack_slot(words.max(1));
-        let mut fills = HashMap::new();
-        let mut calls = HashMap::new();
-        for (site, reason, throw, block) in exits.order {
-            let plan = plan_exit(self.func, &self.func.states[site.state.index()], reason, throw, site.entered);
+        if exits.order.is_empty() {
+            return Ok(());
+        }
+        let mut plans: Vec<ExitPlan> = Vec::with_capacity(exits.order.len());
+        let mut sites = HashSet::new();
+        let mut uses = vec![0_u32; self.func.values.len()];
+        for (site, reason, throw, _) in &exits.order {
+            let plan = plan_exit(self.func, &self.func.states[site.state.index()], *reason, *throw, site.entered);
+            if sites.insert(*site) {
+                plan.stores.iter().for_each(|(_, value)| uses[value.index()] += 1);
+            }
+            plans.push(plan);
+        }
+        let mut tails = Tails::default();
+        let mut ends = Vec::with_capacity(plans.len());
+        for (plan, (site, ..)) in plans.iter_mut().zip(&exits.order) {
+            plan.in_order(|value| (Reverse(uses[value.index()]), value));
+            ends.push(tails.add(site.pushed, plan.stores.iter().copied()));
+        }
+        let words = plans.iter().map(|plan| plan.record.words).max().unwrap_or(0);
+        // Behind the values: the record.
+        let buffer = self.e.stack_slot(words + 1);
+        let record_at = 8 * i64::from(words);
+        for ((plan, end), (.., block)) in plans.into_iter().zip(ends).zip(exits.order) {
             let record = self.linkage.add_exit(plan.record);
-            let known = fills.get(&site).copied();
-            let fill = known.unwrap_or_else(|| self.record_block());
             self.e.fb.switch_to_block(block);
             let record = self.e.address(record);
-            self.e.fb.ins().jump(fill, &[record.into()]);
-            if known.is_some() {
-                continue;
-            }
-            fills.insert(site, fill);
-            let call = *calls.entry(site.pushed).or_insert_with(|| self.record_block());
-            self.fill_buffer(fill, call, buffer, &plan.stores)?;
+            let base = self.e.stack_address(buffer);
+            self.e.store(Region::Native, record, base, record_at);
+            self.fill_buffer(&mut tails, end, base)?;
         }
-        for (pushed, call) in calls {
-            self.call_runtime(call, buffer, pushed)?;
+        while let Some((tail, block)) = tails.pending.pop() {
+            self.e.fb.switch_to_block(block);
+            match tails.all[tail].store {
+                Store::Value { value, word, below } => {
+                    let base = self.e.stack_address(buffer);
+                    self.store_value(value, base, word)?;
+                    self.fill_buffer(&mut tails, below, base)?;
+                }
+                Store::Nothing { pushed } => self.call_runtime(buffer, record_at, pushed)?,
+            }
         }
         Ok(())
     }
 
-    /// How many words of the buffer a frame state needs.
-    fn buffer_words(&self, state: StateId) -> u32 {
-        plan_exit(self.func, &self.func.states[state.index()], Reason::Class, false, false).record.words
-    }
-
-    /// A cold block with a record for its parameter.
-    fn record_block(&mut self) -> ir::Block {
-        let block = self.e.cold_block();
-        self.e.fb.append_block_param(block, I64);
-        block
-    }
-
-    fn fill_buffer(
-        &mut self,
-        fill: ir::Block,
-        call: ir::Block,
-        buffer: ir::StackSlot,
-        stores: &[(u32, Value)],
-    ) -> Result<(), BackendError> {
-        self.e.fb.switch_to_block(fill);
-        let record = self.e.fb.block_params(fill)[0];
-        let base = self.e.stack_address(buffer);
-        for (word, value) in stores {
-            let offset = 8 * i64::from(*word);
-            match self.lowered(*value)? {
-                Lowered::One(one) => {
-                    let bits = self.e.word_of(one);
-                    self.e.store(Region::Native, bits, base, offset);
-                }
-                Lowered::Pair(payload, tag) => {
-                    self.e.store(Region::Native, payload, base, offset);
-                    self.e.store(Region::Native, tag, base, offset + 8);
-                }
-            }
+    /// Goes on in the current block with what an exit has to store, up to where it can share the code of others.
+    fn fill_buffer(&mut self, tails: &mut Tails, from: usize, base: ir::Value) -> Result<(), BackendError> {
+        let mut at = from;
+        while let Tail { ways: 1, store: Store::Value { value, word, below }, .. } = tails.all[at] {
+            self.store_value(value, base, word)?;
+            at = below;
         }
-        self.e.fb.ins().jump(call, &[record.into()]);
+        let block = tails.all[at].block.unwrap_or_else(|| {
+            let block = self.e.cold_block();
+            tails.all[at].block = Some(block);
+            tails.pending.push((at, block));
+            block
+        });
+        self.e.fb.ins().jump(block, &[]);
         Ok(())
     }
 
-    fn call_runtime(&mut self, block: ir::Block, buffer: ir::StackSlot, pushed: bool) -> Result<(), BackendError> {
-        self.e.fb.switch_to_block(block);
-        let record = self.e.fb.block_params(block)[0];
+    fn store_value(&mut self, value: Value, base: ir::Value, word: u32) -> Result<(), BackendError> {
+        let offset = 8 * i64::from(word);
+        match self.lowered(value)? {
+            Lowered::One(one) => {
+                let bits = self.e.word_of(one);
+                self.e.store(Region::Native, bits, base, offset);
+            }
+            Lowered::Pair(payload, tag) => {
+                self.e.store(Region::Native, payload, base, offset);
+                self.e.store(Region::Native, tag, base, offset + 8);
+            }
+        }
+        Ok(())
+    }
+
+    fn call_runtime(&mut self, buffer: ir::StackSlot, record_at: i64, pushed: bool) -> Result<(), BackendError> {
         let addresses = self.e.addresses;
         let (address, frame) = match (self.func.kind, self.frame) {
             (FunctionKind::Entry, _) if pushed => (addresses.exit_function, self.e.fb.use_var(self.light_frame)),
@@ -145,6 +211,7 @@ impl Lower<'_, '_> {
             self.e.store(Region::Heap, function, cell, 0);
         }
         let base = self.e.stack_address(buffer);
+        let record = self.e.load(I64, Region::Native, base, record_at);
         let call = self.e.call(address, &[self.tstate, frame, record, base], &[I64, I64]);
         let (payload, tag) = self.e.results(call);
         self.e.fb.ins().return_(&[payload, tag]);

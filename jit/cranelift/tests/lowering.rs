@@ -1,6 +1,6 @@
 //! What the back end makes, as text; running it needs `unsafe` and is tested beside the runtime.
 
-use pepjit_backend::{Addresses, Backend, BackendError, Compiled, ExitRecord, Layout, Linkage};
+use pepjit_backend::{Addresses, Backend, BackendError, Compiled, ExitRecord, ExitSlot, Layout, Linkage};
 use pepjit_cranelift::{CraneliftBackend, Options, SystemMemoryProvider};
 use pepjit_ir::{Field, Helper, parse, verify};
 
@@ -121,14 +121,35 @@ fn a_module_can_be_taken_once() {
 }
 
 #[test]
-fn exits_of_a_state_share_their_code() {
-    let (clif, exits) = clif(SUM);
-    // enter; overflow and arithmetic at s1; overflow at s2.
-    assert_eq!(exits.len(), 4);
-    // Two words for s0, two for s1, three for s2, stored once each; and Enter's decrement, the return's increment.
-    assert_eq!(count(&clif, "store.i64 notrap aligned region3"), 7, "{clif}");
+fn exits_share_the_code_of_what_they_all_store() {
+    let text = "function \"sum\" entry, locals 2, stack 2, traceable 0 {
+        b0(v0: CInt, v1: CInt): enter ! s0
+          v2 = int_add v0, v1 ! s1
+          v3 = int_mul v2, v1 ! s1
+          v4 = int_floor_div v3, v2 ! s1
+          v5 = int_sub v4, v0 ! s2
+          v6 = int_mul v5, v4 ! s3
+          return_int v6
+        s0 = @0 locals [v0, v1] stack []
+        s1 = @3 locals [v0, v1] stack []
+        s2 = @7 locals [v1, v0] stack [v4]
+        s3 = @9 locals [v0, v1] stack [v5, v4]
+      }";
+    let (clif, exits) = clif(text);
+    // enter; overflow and arithmetic at s1; overflow at s2 and at s3.
+    assert_eq!(exits.len(), 5);
+    // The two words of all states are stored in one place, that of two in another, v5 in its only exit.
+    assert_eq!(count(&clif, "store.i64 notrap aligned region3"), 2 + 1 + 1, "{clif}");
     assert_eq!(count(&clif, "call_indirect"), 1, "{clif}");
-    assert_eq!(exits.iter().filter(|exit| exit.entered).count(), 3);
+    assert_eq!(exits.iter().filter(|exit| exit.entered).count(), 4);
+    let words = |exit: &ExitRecord| -> Vec<u32> {
+        let word = |slot: &ExitSlot| if let ExitSlot::Value(word, _) = slot { *word } else { unreachable!("{slot:?}") };
+        exit.slots.iter().map(word).collect()
+    };
+    assert_eq!(
+        exits.iter().map(words).collect::<Vec<_>>(),
+        [vec![0, 1], vec![0, 1], vec![0, 1], vec![1, 0, 2], vec![0, 1, 3, 2]]
+    );
 }
 
 #[test]

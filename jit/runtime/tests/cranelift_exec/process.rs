@@ -1,9 +1,10 @@
 //! A make-believe process: objects, a thread and the runtime's functions, so that machine code can run without an interpreter.
 
-use pepjit_backend::{Addresses, Backend, Compiled, ExitRecord, FrameLayout, FreeList, Layout, Linkage};
+use pepjit_backend::{Addresses, Backend, Compiled, ExitKind, ExitRecord, ExitSlot, FrameLayout, FreeList, Layout, Linkage};
 use pepjit_cranelift::{CraneliftBackend, Options, SystemMemoryProvider};
 use pepjit_ir::{Field, Function, Helper, op::Reason, parse, verify};
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// The reference count of an immortal object.
@@ -274,8 +275,30 @@ extern "C" fn exit(thread: &mut Thread, frame: *mut Frame, record: &ExitRecord, 
     if record.entered {
         thread.remaining += 1;
     }
-    log(|log| log.left.push(Left { record: record.clone(), words, frame: frame as u64 }));
+    let (record, words) = in_order_of_slots(record, &words);
+    log(|log| log.left.push(Left { record, words, frame: frame as u64 }));
     LEFT
+}
+
+/// The same exit with the buffer as the frame has it: which word a value is in is the back end's choice.
+fn in_order_of_slots(record: &ExitRecord, words: &[u64]) -> (ExitRecord, Vec<u64>) {
+    let mut ordered = Vec::new();
+    let mut places = HashMap::new();
+    let mut place = |word: u32, pair: bool| {
+        *places.entry(word).or_insert_with(|| {
+            let place = ordered.len() as u32;
+            ordered.extend_from_slice(&words[word as usize..][..=usize::from(pair)]);
+            place
+        })
+    };
+    let slot = |slot: &ExitSlot, place: &mut dyn FnMut(u32, bool) -> u32| match *slot {
+        ExitSlot::Value(word, kind) => ExitSlot::Value(place(word, kind == ExitKind::Pair), kind),
+        other => other,
+    };
+    let slots = record.slots.iter().map(|entry| slot(entry, &mut place)).collect();
+    let drops = record.drops.iter().map(|word| place(*word, false)).collect();
+    assert_eq!(ordered.len(), words.len(), "every word is of some slot");
+    (ExitRecord { slots, drops, ..record.clone() }, ordered)
 }
 
 extern "C" fn fallback(callable: u64, args: *const u64, nargsf: u64, names: u64) -> u64 {
