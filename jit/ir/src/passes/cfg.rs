@@ -18,10 +18,50 @@ pub(crate) struct Loop {
     pub(crate) body: Vec<Block>,
 }
 
+/// The edges into blocks, all in one list.
+pub(crate) struct Preds {
+    edges: Vec<Edge>,
+    /// Where each block's edges begin, and the list's end.
+    starts: Vec<u32>,
+}
+
+impl Preds {
+    fn new(func: &Function, rpo: &[Block]) -> Preds {
+        let mut starts = vec![0; func.blocks.len() + 1];
+        for &from in rpo {
+            func.successors(from).for_each(|block| starts[block.index()] += 1);
+        }
+        let mut end = 0;
+        for start in &mut starts {
+            end += *start;
+            *start = end;
+        }
+        // Filled from the end, so that each start arrives where it belongs and edges stay in their blocks' order.
+        let mut edges = vec![Edge { from: Function::ENTRY, target: 0 }; end as usize];
+        for &from in rpo.iter().rev() {
+            let targets = func.terminator(from).map_or(&[][..], |inst| &inst.targets);
+            for (target, call) in targets.iter().enumerate().rev() {
+                let start = &mut starts[call.block.index()];
+                *start -= 1;
+                edges[*start as usize] = Edge { from, target };
+            }
+        }
+        Preds { edges, starts }
+    }
+}
+
+impl std::ops::Index<usize> for Preds {
+    type Output = [Edge];
+
+    fn index(&self, block: usize) -> &[Edge] {
+        &self.edges[self.starts[block] as usize..self.starts[block + 1] as usize]
+    }
+}
+
 /// The control-flow graph of a function at one time.
 pub(crate) struct Cfg {
     /// The edges into each block, from reachable blocks only.
-    pub(crate) preds: Vec<Vec<Edge>>,
+    pub(crate) preds: Preds,
     /// The reachable blocks in reverse post-order.
     pub(crate) rpo: Vec<Block>,
     /// How many loops each block is in.
@@ -46,12 +86,7 @@ impl Cfg {
         for (index, block) in rpo.iter().enumerate() {
             position[block.index()] = index as u32;
         }
-        let mut preds = vec![Vec::new(); count];
-        for &from in &rpo {
-            for (target, block) in func.successors(from).enumerate() {
-                preds[block.index()].push(Edge { from, target });
-            }
-        }
+        let preds = Preds::new(func, &rpo);
         let idom = dominators(&rpo, &position, &preds);
         let (enter, leave) = intervals(&rpo, &idom);
         let mut cfg =
@@ -144,7 +179,7 @@ fn reverse_post_order(func: &Function) -> Vec<Block> {
 }
 
 /// Immediate dominators by Cooper, Harvey and Kennedy's iteration ("A Simple, Fast Dominance Algorithm").
-fn dominators(rpo: &[Block], position: &[u32], preds: &[Vec<Edge>]) -> Vec<u32> {
+fn dominators(rpo: &[Block], position: &[u32], preds: &Preds) -> Vec<u32> {
     let mut idom = vec![NONE; position.len()];
     idom[Function::ENTRY.index()] = Function::ENTRY.0;
     let mut changed = true;
@@ -180,26 +215,27 @@ fn dominators(rpo: &[Block], position: &[u32], preds: &[Vec<Edge>]) -> Vec<u32> 
 
 /// Entry and exit times of a depth-first walk of the dominator tree.
 fn intervals(rpo: &[Block], idom: &[u32]) -> (Vec<u32>, Vec<u32>) {
-    let mut children = vec![Vec::new(); idom.len()];
-    for block in &rpo[1..] {
-        children[idom[block.index()] as usize].push(*block);
+    // Each block's first child that is still to be walked, and the sibling after each.
+    let (mut child, mut sibling) = (vec![NONE; idom.len()], vec![NONE; idom.len()]);
+    for block in rpo[1..].iter().rev() {
+        let parent = idom[block.index()] as usize;
+        sibling[block.index()] = std::mem::replace(&mut child[parent], block.0);
     }
     let (mut enter, mut leave) = (vec![0; idom.len()], vec![0; idom.len()]);
-    let mut time = 0;
-    let mut stack = vec![(Function::ENTRY, 0_usize)];
-    while let Some((block, next)) = stack.last_mut() {
-        if *next == 0 {
-            enter[block.index()] = time;
-            time += 1;
-        }
-        if let Some(child) = children[block.index()].get(*next) {
-            *next += 1;
-            stack.push((*child, 0));
-        } else {
-            leave[block.index()] = time;
-            time += 1;
+    let mut time = 1;
+    let mut stack = vec![Function::ENTRY.0];
+    while let Some(block) = stack.last() {
+        let block = *block as usize;
+        let next = child[block];
+        if next == NONE {
+            leave[block] = time;
             stack.pop();
+        } else {
+            child[block] = sibling[next as usize];
+            enter[next as usize] = time;
+            stack.push(next);
         }
+        time += 1;
     }
     (enter, leave)
 }

@@ -7,14 +7,16 @@ use crate::op::Op;
 
 /// Runs the pass.
 pub(crate) fn run(func: &mut Function) {
-    drop_unreachable(func);
+    // Up to the threading of jumps, edges stay what they are.
+    let cfg = Cfg::new(func);
+    drop_unreachable(func, &cfg);
     for _ in 0..4 {
-        if !replace_trivial_params(func) {
+        if !replace_trivial_params(func, &cfg) {
             break;
         }
     }
-    remove_unused(func);
-    thread_jumps(func);
+    remove_unused(func, &cfg);
+    thread_jumps(func, &cfg);
     merge_blocks(func);
     compact(func);
 }
@@ -29,8 +31,7 @@ pub(crate) fn drop_jump_states(func: &mut Function) {
 }
 
 /// Empties the blocks that can't be reached; [`compact`] removes them.
-fn drop_unreachable(func: &mut Function) {
-    let cfg = Cfg::new(func);
+fn drop_unreachable(func: &mut Function, cfg: &Cfg) {
     for block in func.block_ids().filter(|block| !cfg.is_reachable(*block)) {
         func.blocks[block.index()] = crate::function::BlockData::default();
     }
@@ -38,8 +39,7 @@ fn drop_unreachable(func: &mut Function) {
 
 /// Replaces parameters that get the same value on every edge. An owned parameter's unit is that of the value, which the jump no
 /// longer gives up.
-fn replace_trivial_params(func: &mut Function) -> bool {
-    let cfg = Cfg::new(func);
+fn replace_trivial_params(func: &mut Function, cfg: &Cfg) -> bool {
     let mut subst = Subst::default();
     let mut removed = vec![false; func.values.len()];
     for &block in &cfg.rpo[1..] {
@@ -58,7 +58,7 @@ fn replace_trivial_params(func: &mut Function) -> bool {
             }
         }
     }
-    remove_params(func, &cfg, &removed);
+    remove_params(func, cfg, &removed);
     subst.apply(func);
     removed.contains(&true)
 }
@@ -94,8 +94,7 @@ fn renumber_params(func: &mut Function, block: Block) {
 }
 
 /// Keeps what instructions with effects need, transitively.
-fn remove_unused(func: &mut Function) {
-    let cfg = Cfg::new(func);
+fn remove_unused(func: &mut Function, cfg: &Cfg) {
     let mut live = Live { values: vec![false; func.values.len()], work: Vec::new() };
     for &block in &cfg.rpo {
         for &inst in &func.blocks[block.index()].insts {
@@ -130,7 +129,7 @@ fn remove_unused(func: &mut Function) {
     let unused: Vec<bool> = (0..func.values.len())
         .map(|value| matches!(func.values[value].def, ValueDef::Param(..)) && !live.values[value])
         .collect();
-    remove_params(func, &cfg, &unused);
+    remove_params(func, cfg, &unused);
 }
 
 struct Live {
@@ -166,9 +165,8 @@ impl Live {
 }
 
 /// Lets jumps to a block that only jumps go to its target.
-fn thread_jumps(func: &mut Function) {
-    let cfg = Cfg::new(func);
-    let uses = Uses::new(func, &cfg);
+fn thread_jumps(func: &mut Function, cfg: &Cfg) {
+    let uses = Uses::new(func, cfg);
     // Later blocks first, so that chains collapse.
     for &block in cfg.rpo[1..].iter().rev() {
         let [jump] = func.blocks[block.index()].insts[..] else { continue };
@@ -208,7 +206,7 @@ fn thread_jumps(func: &mut Function) {
             }
         }
     }
-    drop_unreachable(func);
+    drop_unreachable(func, &Cfg::new(func));
 }
 
 /// Joins a block with its only successor if it's the only predecessor of that.

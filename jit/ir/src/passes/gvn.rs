@@ -201,7 +201,7 @@ pub(crate) fn run(func: &mut Function) {
 
 /// A block with one predecessor knows which way the branch there went.
 fn learn_from_branch(func: &Function, cfg: &Cfg, block: Block, known: &mut Known) {
-    let [edge] = cfg.preds[block.index()].as_slice() else { return };
+    let [edge] = &cfg.preds[block.index()] else { return };
     let Some(branch) = func.terminator(edge.from) else { return };
     if branch.op == Op::Branch && branch.targets[0].block != branch.targets[1].block {
         let went = branch.targets[0].block == block;

@@ -57,7 +57,7 @@ type Tests = HashMap<Value, Vec<(Block, bool)>>;
 fn tests(func: &Function, cfg: &Cfg) -> Tests {
     let mut tests = Tests::new();
     for &block in &cfg.rpo {
-        if let [edge] = cfg.preds[block.index()].as_slice()
+        if let [edge] = &cfg.preds[block.index()]
             && let Some(value) = func.terminator(edge.from).and_then(|branch| bound_by(func, branch, edge.target))
         {
             tests.entry(value).or_default().push((block, false));

@@ -159,7 +159,7 @@ pub(crate) fn quiet_releases(func: &Function, cfg: &Cfg) -> Vec<bool> {
     // What slots hold at the end of each block, for those that have it as their only predecessor.
     let mut ends: Vec<HashMap<Slot, Value>> = vec![HashMap::new(); func.blocks.len()];
     for block in cfg.dominator_preorder() {
-        let mut held = match cfg.preds[block.index()].as_slice() {
+        let mut held = match &cfg.preds[block.index()] {
             [edge] => ends[edge.from.index()].clone(),
             _ => HashMap::new(),
         };
