@@ -1,6 +1,6 @@
 //! The back end's door: settings, modules, handles.
 
-use crate::emit::Emit;
+use crate::emit::{Emit, Unboxed};
 use crate::entries::{direct_signature, fallback, vectorcall, vectorcall_signature};
 use crate::error::{NAME, from_module, internal};
 use crate::lower::lower;
@@ -185,7 +185,7 @@ impl Backend for CraneliftBackend {
             let called = assembly.declare("vectorcall", &signature)?;
             assembly.define(called, format!("{} (vectorcall)", func.name), signature, Some(entry), |fb, direct| {
                 let direct = direct.ok_or_else(|| internal("the direct entry is not declared"))?;
-                vectorcall(Emit::new(fb, config, &layout, &addresses), &params, direct)
+                vectorcall(Emit::new(fb, config, &layout, &addresses), &params, Unboxed::of(func), direct)
             })?;
             let back = assembly.declare("fallback", &direct)?;
             assembly.define(back, format!("{} (fallback)", func.name), direct, None, |fb, _| {

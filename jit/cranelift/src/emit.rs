@@ -10,7 +10,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::FunctionBuilder;
 use pepjit_backend::{Addresses, BackendError, FreeList, Layout};
-use pepjit_ir::Field;
+use pepjit_ir::{Field, Function, Op};
 use std::collections::HashMap;
 
 /// The cached small ints that every supported version has: from -5 to 256.
@@ -58,6 +58,21 @@ pub(crate) enum End {
         /// The thread state.
         tstate: Value,
     },
+}
+
+/// Which unboxed results are to be expected of a native entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unboxed {
+    pub(crate) int: bool,
+    pub(crate) float: bool,
+}
+
+impl Unboxed {
+    /// What a function returns itself. (When it leaves, the interpreter returns an object.)
+    pub(crate) fn of(func: &Function) -> Unboxed {
+        let returns = |op: Op| func.insts.iter().any(|inst| inst.op == op);
+        Unboxed { int: returns(Op::ReturnInt), float: returns(Op::ReturnFloat) }
+    }
 }
 
 /// A function builder that knows CPython's layout.
@@ -348,8 +363,7 @@ impl<'f> Emit<'f> {
         };
 
         self.fb.switch_to_block(slow);
-        let call = self.call(self.addresses.box_int, &[value], &[I64]);
-        let new = self.result(call);
+        let new = self.box_by_call(self.addresses.box_int, value);
         self.fb.ins().jump(done, &[new.into()]);
 
         self.fb.switch_to_block(done);
@@ -371,11 +385,16 @@ impl<'f> Emit<'f> {
         }
 
         self.fb.switch_to_block(slow);
-        let call = self.call(self.addresses.box_float, &[value], &[I64]);
-        let new = self.result(call);
+        let new = self.box_by_call(self.addresses.box_float, value);
         self.fb.ins().jump(done, &[new.into()]);
         self.fb.switch_to_block(done);
         object
+    }
+
+    /// An owned object, of the runtime's function at an address.
+    fn box_by_call(&mut self, address: u64, value: Value) -> Value {
+        let call = self.call(address, &[value], &[I64]);
+        self.result(call)
     }
 
     /// Writes a value of one digit (not 0) into an int object.
@@ -388,9 +407,10 @@ impl<'f> Emit<'f> {
         self.store_truncated(4, Region::Heap, magnitude, object, digit_offset);
     }
 
-    /// The object that a native entry returned as a payload and a tag.
-    pub(crate) fn box_result(&mut self, payload: Value, tag: Value) -> Value {
-        let (unboxed, int, float, done) = (self.block(), self.block(), self.block(), self.block());
+    /// The object that a native entry returned as a payload and a tag; what it rarely returns is boxed by a call.
+    pub(crate) fn box_result(&mut self, payload: Value, tag: Value, often: Unboxed) -> Value {
+        let mut block = |often: bool| if often { self.block() } else { self.cold_block() };
+        let (unboxed, int, float, done) = (block(often.int || often.float), block(often.int), block(often.float), block(true));
         let object = self.fb.append_block_param(done, I64);
         let is_object = self.compare(IntCC::Equal, tag, 1);
         self.fb.ins().brif(is_object, done, &[payload.into()], unboxed, &[]);
@@ -399,12 +419,12 @@ impl<'f> Emit<'f> {
         self.fb.ins().brif(tag, float, &[], int, &[]);
 
         self.fb.switch_to_block(int);
-        let boxed = self.box_int(payload);
+        let boxed = if often.int { self.box_int(payload) } else { self.box_by_call(self.addresses.box_int, payload) };
         self.fb.ins().jump(done, &[boxed.into()]);
 
         self.fb.switch_to_block(float);
         let value = self.bits_to_float(payload);
-        let boxed = self.box_float(value);
+        let boxed = if often.float { self.box_float(value) } else { self.box_by_call(self.addresses.box_float, value) };
         self.fb.ins().jump(done, &[boxed.into()]);
 
         self.fb.switch_to_block(done);

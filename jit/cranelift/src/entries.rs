@@ -1,6 +1,6 @@
 //! The entries around a function's direct entry: from CPython's vectorcall, and back to the interpreter.
 
-use crate::emit::{Emit, End, Region, machine_type, signature};
+use crate::emit::{Emit, End, Region, Unboxed, machine_type, signature};
 use crate::error::unsupported;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
@@ -34,8 +34,8 @@ pub(crate) fn vectorcall_signature(conv: CallConv) -> Signature {
     signature(conv, &[I64; 4], &[I64])
 }
 
-/// Fills the vectorcall entry.
-pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Parameter], direct: FuncRef) -> Result<(), BackendError> {
+/// Fills the vectorcall entry of a function that returns unboxed what is said here.
+pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Parameter], returns: Unboxed, direct: FuncRef) -> Result<(), BackendError> {
     let entry = e.start();
     let [_, args, count, names] = entry[..] else { unreachable!("the signature has four parameters") };
     let fallback = e.cold_block();
@@ -53,7 +53,7 @@ pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Parameter], direct: FuncRef)
     if e.addresses.positional {
         e.branch_unless(matches, other);
         e.branch_if(names, other);
-        let object = call_with(&mut e, &entry, Source::Caller(args), params, direct, fallback)?;
+        let object = call_with(&mut e, &entry, Source::Caller(args), params, returns, direct, fallback)?;
         e.fb.ins().return_(&[object]);
     } else {
         e.fb.ins().jump(other, &[]);
@@ -68,7 +68,9 @@ pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Parameter], direct: FuncRef)
     let fits = e.result(call);
     e.branch_unless(fits, fallback);
     let unfit = e.cold_block();
-    let object = call_with(&mut e, &entry, Source::Bound(bound), params, direct, unfit)?;
+    // Where every call comes this way the result is worth as much as elsewhere.
+    let often = if e.addresses.positional { Unboxed { int: false, float: false } } else { returns };
+    let object = call_with(&mut e, &entry, Source::Bound(bound), params, often, direct, unfit)?;
     unbind(&mut e, bound, params);
     e.fb.ins().return_(&[object]);
     e.fb.switch_to_block(unfit);
@@ -105,6 +107,7 @@ fn call_with(
     call: &[Value],
     source: Source,
     params: &[Parameter],
+    returns: Unboxed,
     direct: FuncRef,
     fallback: Block,
 ) -> Result<Value, BackendError> {
@@ -146,7 +149,7 @@ fn call_with(
     native.insert(0, e.result(tstate));
     let call = e.fb.ins().call(direct, &native);
     let (payload, tag) = e.results(call);
-    Ok(e.box_result(payload, tag))
+    Ok(e.box_result(payload, tag, returns))
 }
 
 /// The native argument for an object, which must be of the parameter's class.

@@ -98,6 +98,19 @@ impl Lower<'_, '_> {
         Ok(())
     }
 
+    /// Leaves with the instruction's frame state if the condition holds, and else goes on in a block.
+    pub(crate) fn leave_or_go_on(
+        &mut self,
+        inst: &InstData,
+        condition: ir::Value,
+        reason: Reason,
+        next: ir::Block,
+    ) -> Result<(), BackendError> {
+        let exit = self.exit_block(inst, reason, false)?;
+        self.e.fb.ins().brif(condition, exit, &[], next, &[]);
+        Ok(())
+    }
+
     /// Leaves.
     pub(crate) fn exit_always(&mut self, inst: &InstData, reason: Reason, throw: bool) -> Result<(), BackendError> {
         let exit = self.exit_block(inst, reason, throw)?;
@@ -200,7 +213,7 @@ impl Lower<'_, '_> {
     fn call_runtime(&mut self, buffer: ir::StackSlot, record_at: i64, pushed: bool) -> Result<(), BackendError> {
         let addresses = self.e.addresses;
         let (address, frame) = match (self.func.kind, self.frame) {
-            (FunctionKind::Entry, _) if pushed => (addresses.exit_function, self.e.fb.use_var(self.light_frame)),
+            (FunctionKind::Entry, _) if pushed => (addresses.exit_function, self.light_frame()?),
             (FunctionKind::Entry, _) => (addresses.exit_function, self.e.int(0)),
             (FunctionKind::Loop { .. } | FunctionKind::Resume { .. }, Some(frame)) => (addresses.exit_loop, frame),
             (FunctionKind::Loop { .. } | FunctionKind::Resume { .. }, None) => return Err(internal("the loop has no frame")),

@@ -86,7 +86,7 @@ impl Lower<'_, '_> {
 
         self.e.fb.switch_to_block(done);
         let frame = self.e.fb.block_params(done)[0];
-        self.e.fb.def_var(self.light_frame, frame);
+        self.set_light_frame(frame);
         self.pushed = true;
         self.start_views(frame);
         Ok(())
@@ -96,7 +96,7 @@ impl Lower<'_, '_> {
     pub(crate) fn set_instruction(&mut self, unit: i64) -> Result<(), BackendError> {
         let frame = match self.frame {
             Some(frame) => frame,
-            None if self.pushed => self.e.fb.use_var(self.light_frame),
+            None if self.pushed => self.light_frame()?,
             None => return Err(internal("`set_instruction` without a light frame")),
         };
         let layout = &self.e.layout.frame;
@@ -137,8 +137,7 @@ impl Lower<'_, '_> {
         let raised = self.e.compare(IntCC::SignedLessThan, verdict, 0);
         let throw = self.exit_block(inst, Reason::Exception, true)?;
         self.e.branch_if(raised, throw);
-        self.leave_if(inst, verdict, Reason::Pending)?;
-        self.e.fb.ins().jump(done, &[]);
+        self.leave_or_go_on(inst, verdict, Reason::Pending, done)?;
 
         self.e.fb.switch_to_block(done);
         Ok(())
@@ -153,8 +152,7 @@ impl Lower<'_, '_> {
         let done = self.unless_quiet();
         let call = self.e.call(self.e.addresses.watch, &[self.tstate], &[I32]);
         let verdict = self.e.result(call);
-        self.leave_if(inst, verdict, reason)?;
-        self.e.fb.ins().jump(done, &[]);
+        self.leave_or_go_on(inst, verdict, reason, done)?;
 
         self.e.fb.switch_to_block(done);
         Ok(())
@@ -175,7 +173,7 @@ impl Lower<'_, '_> {
     pub(crate) fn guard_unseen(&mut self, inst: &InstData) -> Result<(), BackendError> {
         let frame = match self.frame {
             Some(frame) => frame,
-            None if self.pushed => self.e.fb.use_var(self.light_frame),
+            None if self.pushed => self.light_frame()?,
             None => return Err(internal("`guard_unseen` without a light frame")),
         };
         let object = self.e.load(I64, Region::Thread, frame, self.e.layout.frame.frame_obj.into());
@@ -187,8 +185,7 @@ impl Lower<'_, '_> {
         let offset = self.e.offset(Field::RefCount);
         let count = self.e.load(I32, Region::Heap, object, offset);
         let shared = self.e.compare(IntCC::NotEqual, count, 1);
-        self.leave_if(inst, shared, Reason::Pending)?;
-        self.e.fb.ins().jump(done, &[]);
+        self.leave_or_go_on(inst, shared, Reason::Pending, done)?;
 
         self.e.fb.switch_to_block(done);
         Ok(())
@@ -203,17 +200,17 @@ impl Lower<'_, '_> {
             Op::ReturnFloat => 2,
             _ => 1,
         });
-        self.leave_frame();
+        self.leave_frame()?;
         self.e.fb.ins().return_(&[payload, tag]);
         Ok(())
     }
 
     /// Undoes `push_frame` and `enter`.
-    fn leave_frame(&mut self) {
+    fn leave_frame(&mut self) -> Result<(), BackendError> {
         self.end_views();
         let layout = &self.e.layout.frame;
         if self.pushed {
-            let frame = self.e.fb.use_var(self.light_frame);
+            let frame = self.light_frame()?;
             let (taken, popped) = (self.e.cold_block(), self.e.block());
             let frame_object = self.e.load(I64, Region::Thread, frame, layout.frame_obj.into());
             self.e.branch_if(frame_object, taken);
@@ -234,5 +231,6 @@ impl Lower<'_, '_> {
             let remaining = self.e.fb.ins().iadd_imm_s(remaining, 1);
             self.e.store(Region::Thread, remaining, self.tstate, offset);
         }
+        Ok(())
     }
 }

@@ -21,6 +21,12 @@ pub(crate) enum Lowered {
     Pair(ir::Value, ir::Value),
 }
 
+/// Where the light frame's address is. A variable costs a parameter of each block that ways lead to, until it's seen that all bring the same.
+enum LightFrame {
+    Value(Option<ir::Value>),
+    Variable(Variable),
+}
+
 /// The state of lowering one function.
 pub(crate) struct Lower<'a, 'f> {
     pub(crate) e: Emit<'f>,
@@ -32,8 +38,8 @@ pub(crate) struct Lower<'a, 'f> {
     pub(crate) frame: Option<ir::Value>,
     /// Shared code: the function that runs.
     pub(crate) function: Option<ir::Value>,
-    /// The light frame, where one has been pushed.
-    pub(crate) light_frame: Variable,
+    /// The light frame, where one has been pushed: at one place, or at several whose ways meet.
+    light_frame: LightFrame,
     /// Whether a light frame has been pushed at the current point.
     pub(crate) pushed: bool,
     /// Whether `Enter` has been passed at the current point.
@@ -53,7 +59,10 @@ pub(crate) struct Lower<'a, 'f> {
 /// Fills the body of a function whose signature is set: the direct entry of a function, or the entry of a loop.
 pub(crate) fn lower(mut e: Emit<'_>, func: &Function, linkage: &mut dyn Linkage) -> Result<(), BackendError> {
     let params = e.start();
-    let light_frame = e.fb.declare_var(I64);
+    let order = reverse_postorder(func);
+    let pushes =
+        order.iter().flat_map(|block| &func.blocks[block.index()].insts).filter(|inst| func.inst(**inst).op == Op::PushFrame);
+    let light_frame = if pushes.count() > 1 { LightFrame::Variable(e.fb.declare_var(I64)) } else { LightFrame::Value(None) };
     let blocks = func.blocks.iter().map(|_| e.fb.create_block()).collect();
     let mut lower = Lower {
         e,
@@ -72,7 +81,6 @@ pub(crate) fn lower(mut e: Emit<'_>, func: &Function, linkage: &mut dyn Linkage)
         blocks,
         pushed_at: vec![None; func.blocks.len()],
     };
-    let order = reverse_postorder(func);
     lower.declare_blocks(&order)?;
     lower.plan_views(&order);
     lower.prologue(&params)?;
@@ -391,6 +399,22 @@ impl Lower<'_, '_> {
         let result = inst.result.ok_or_else(|| internal(format!("{} has no result", inst.op.info().name)))?;
         self.values[result.index()] = Some(lowered);
         Ok(())
+    }
+
+    /// The light frame, which must have been pushed.
+    pub(crate) fn light_frame(&mut self) -> Result<ir::Value, BackendError> {
+        match self.light_frame {
+            LightFrame::Value(frame) => frame.ok_or_else(|| internal("no light frame has been pushed")),
+            LightFrame::Variable(variable) => Ok(self.e.fb.use_var(variable)),
+        }
+    }
+
+    /// Notes the light frame that has just been pushed.
+    pub(crate) fn set_light_frame(&mut self, frame: ir::Value) {
+        match &mut self.light_frame {
+            LightFrame::Value(known) => *known = Some(frame),
+            LightFrame::Variable(variable) => self.e.fb.def_var(*variable, frame),
+        }
     }
 
     /// What became of a value.

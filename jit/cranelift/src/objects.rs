@@ -1,6 +1,6 @@
 //! Objects: unboxing, guards, fields, reference counts.
 
-use crate::emit::{End, Region};
+use crate::emit::{End, Region, Unboxed};
 use crate::error::internal;
 use crate::lower::{Lower, Lowered, field_imm, reason_imm};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -260,7 +260,7 @@ impl Lower<'_, '_> {
     /// A direct call's result as an object.
     pub(crate) fn pair_to_object(&mut self, inst: &InstData) -> Result<ir::Value, BackendError> {
         let (payload, tag) = self.pair(inst)?;
-        Ok(self.e.box_result(payload, tag))
+        Ok(self.e.box_result(payload, tag, Unboxed { int: true, float: true }))
     }
 
     /// A direct call's result as an unboxed value.
