@@ -6,13 +6,23 @@ use pepjit_harness::compat::{Compat, Difference, ModuleResult, Outcome, RowResul
 
 use crate::format;
 
+/// What came of it, in a sentence: of the parts, as earlier files put the whole in other words.
+pub(crate) fn summary(compat: &Compat) -> String {
+    let tools = (!compat.tools.rows.is_empty()).then(|| compat.tools.summary.clone());
+    let tests = compat.cpython_tests.as_ref().map(|tests| format!("CPython's own tests: {}", tests.summary));
+    match (tools, tests) {
+        (Some(tools), Some(tests)) => format!("{tools}; {tests}"),
+        (tools, tests) => tools.or(tests).unwrap_or_else(|| "nothing was run".to_owned()),
+    }
+}
+
 /// So many differences of a row are told; the JSON has more.
 pub(crate) const SHOWN: usize = 6;
 
 /// The whole of it, with everything that isn't equal in detail.
 pub fn compat(compat: &Compat) -> String {
     let mut out = format!("# Compatibility: CPython {} on {}\n\n", compat.provenance.python, compat.provenance.platform);
-    let _ = writeln!(out, "{}, {}. {}.", compat.provenance.sources(), compat.provenance.created, capital(&compat.summary));
+    let _ = writeln!(out, "{}, {}. {}.", compat.provenance.sources(), compat.provenance.created, capital(&summary(compat)));
     if !compat.tools.rows.is_empty() {
         tools(&mut out, compat);
     }

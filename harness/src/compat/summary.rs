@@ -56,6 +56,9 @@ pub(super) fn suite(suite: &Suite) -> String {
 
 /// Both.
 pub(super) fn all(tools: &Tools, tests: Option<&Suite>) -> String {
-    let tests = tests.map_or_else(|| "not run for this draft".to_owned(), |suite| suite.summary.clone());
-    if tools.rows.is_empty() { tests } else { format!("{tests}; of the tool matrix, {}", tools.summary) }
+    match tests {
+        None => tools.summary.clone(),
+        Some(suite) if tools.rows.is_empty() => format!("CPython's own tests: {}", suite.summary),
+        Some(suite) => format!("{}; CPython's own tests: {}", tools.summary, suite.summary),
+    }
 }

@@ -116,7 +116,12 @@ fn compat(heading: &str, compat: &Compat) -> CompatView {
     });
     CompatView {
         heading: heading.to_owned(),
-        summary: format!("CPython {} on {}: {}.", compat.provenance.python, compat.provenance.platform, compat.summary),
+        summary: format!(
+            "CPython {} on {}: {}.",
+            compat.provenance.python,
+            compat.provenance.platform,
+            crate::compat::summary(compat)
+        ),
         heads: ["row", "compared"].into_iter().chain(modes.iter().copied()).map(str::to_owned).collect(),
         rows: rows.collect(),
         differences: differences.collect(),
