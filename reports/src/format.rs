@@ -70,7 +70,13 @@ pub fn interval(ci: Option<(f64, f64)>) -> String {
 
 /// A ratio with its interval: `1.234x [1.201, 1.267]`.
 pub fn estimate(estimate: Option<&Estimate>) -> String {
-    estimate.map_or_else(|| NONE.to_owned(), |e| format!("{} {}", ratio(e.ratio), interval(e.ci)))
+    estimate.map_or_else(
+        || NONE.to_owned(),
+        |e| match e.ci {
+            Some(_) => format!("{} {}", ratio(e.ratio), interval(e.ci)),
+            None => format!("{} (no interval)", ratio(e.ratio)),
+        },
+    )
 }
 
 /// A share: `1.2 %`.

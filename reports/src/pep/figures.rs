@@ -127,19 +127,11 @@ fn fig(
     Ok(notes.figure(&text, &label, || note))
 }
 
-/// An estimate within a sentence.
-fn estimated(e: &Estimate) -> String {
-    match e.ci {
-        Some(_) => format::estimate(Some(e)),
-        None => format!("{} (from too few rounds for an interval)", format::ratio(e.ratio)),
-    }
-}
-
 fn tier_text(t: &TierResult, what: &str) -> Option<String> {
-    let estimate = |e: Option<&Estimate>| e.map(estimated);
+    let estimate = |e: Option<&Estimate>| e.map(|e| format::estimate(Some(e)));
     let extreme = |greatest| {
         let w = t.extreme(greatest)?;
-        Some(format!("{} (``{}``)", estimated(w.speedup.as_ref()?), w.name))
+        Some(format!("{} (``{}``)", format::estimate(Some(w.speedup.as_ref()?)), w.name))
     };
     let count = |v| Some(format!("{} of {}", t.count(v), t.workloads.len()));
     match what {

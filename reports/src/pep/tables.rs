@@ -44,6 +44,11 @@ fn all_tiers(run: &Evidence) -> impl Iterator<Item = &TierResult> {
     run.analysis.tiers.iter().chain(&run.analysis.head_to_head)
 }
 
+/// Which suite a row is of, where there are several runs.
+fn of_suite(sources: &PepSources, run: &Evidence) -> String {
+    if sources.material.runs.len() > 1 { format!(", {}", run.analysis.manifest.suite) } else { String::new() }
+}
+
 /// Every tier of every run: speed, first iteration, memory.
 fn tiers(sources: &PepSources, notes: &Shared) -> String {
     let mut notes = lock(notes);
@@ -52,7 +57,7 @@ fn tiers(sources: &PepSources, notes: &Shared) -> String {
         for t in all_tiers(run).filter(|t| t.suite.is_some()) {
             let (label, note) = tier_note(sources, run, t);
             rows.push(vec![
-                format!("{} / {} {}", t.tier, t.against, notes.reference(&label, || note)),
+                format!("{} / {}{} {}", t.tier, t.against, of_suite(sources, run), notes.reference(&label, || note)),
                 format::estimate(t.suite.as_ref()),
                 format::percent(t.suite.as_ref().and_then(|s| s.mde)),
                 format::estimate(t.first_iteration.as_ref()),
@@ -109,7 +114,7 @@ fn peers(sources: &PepSources, notes: &Shared) -> String {
                 t.extreme(greatest).and_then(|w| Some(format!("{} ({})", format::ratio(w.speedup.as_ref()?.ratio), w.name)))
             };
             rows.push(vec![
-                format!("{} {}", t.tier, notes.reference(&label, || note)),
+                format!("{}{} {}", t.tier, of_suite(sources, run), notes.reference(&label, || note)),
                 format::estimate(t.suite.as_ref()),
                 extreme(false).unwrap_or_else(|| NOT_MEASURED.to_owned()),
                 extreme(true).unwrap_or_else(|| NOT_MEASURED.to_owned()),
@@ -122,7 +127,7 @@ fn peers(sources: &PepSources, notes: &Shared) -> String {
         return notes.missing("tiers with a JIT".to_owned());
     }
     list_table(
-        "Just-in-time compilers in one run",
+        "Just-in-time compilers in the same rounds",
         &["Tier", "Geometric mean", "Worst workload", "Best workload", "Peak memory"],
         &rows,
     )
