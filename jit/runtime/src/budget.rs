@@ -19,6 +19,13 @@ const CALL: u64 = 20;
 /// this part of what it could have saved.
 const MARGIN: u64 = 3;
 
+/// What is affordable must have been able to save this part of what it costs: big functions that run seldom (parsers of options, of regular
+/// expressions, of whole files while modules are imported) take most of the time and memory, and give least back.
+const PROMISE: u64 = 16;
+
+/// Code units that one call runs at most, loops aside.
+const RUN: u64 = 300;
+
 /// What an exit costs, in nanoseconds: the frame is rebuilt, and the rest of the call or round is interpreted.
 pub(crate) const EXIT: u64 = 1500;
 
@@ -87,7 +94,15 @@ impl Budget {
     pub(crate) fn allows_calls(&mut self, code: Object, calls: u64) -> bool {
         self.share == 0 || {
             let units = code_units(code);
-            self.allows(units, calls * (units + CALL) * SAVED)
+            self.allows(units, saved(units, calls))
+        }
+    }
+
+    /// The same for one with a loop that is compiled already: most of what it runs is that loop.
+    pub(crate) fn allows_looping_calls(&mut self, code: Object, calls: u64) -> bool {
+        self.share == 0 || {
+            let units = code_units(code);
+            self.allows(units, saved(units, calls).max(self.cost(units) / PROMISE + 1))
         }
     }
 
@@ -114,6 +129,9 @@ impl Budget {
     fn allows(&mut self, units: u64, saved: u64) -> bool {
         if saved >= MARGIN * self.cost(units) {
             return true;
+        }
+        if saved * PROMISE < self.cost(units) {
+            return false;
         }
         if self.denied.is_some_and(|denied| denied.elapsed() < LOOK_AGAIN) {
             return false;
@@ -149,6 +167,11 @@ impl Budget {
         self.spent += time;
         self.begun = 0;
     }
+}
+
+/// What compiled code would have saved so many calls, in nanoseconds.
+fn saved(units: u64, calls: u64) -> u64 {
+    calls * (units.min(RUN) + CALL) * SAVED
 }
 
 /// As how many code units of short code so many of one function count.
@@ -211,6 +234,17 @@ mod tests {
         assert!(budget.allows(100, MARGIN * cost) && !budget.allows(100, MARGIN * cost - 1));
         budget.lift();
         assert!(budget.allows_exits(std::ptr::null_mut(), 0), "no limit");
+    }
+
+    #[test]
+    fn what_promises_little_isn_t_compiled_however_affordable() {
+        let mut budget = Budget::new(10_000);
+        let cost = budget.cost(100);
+        assert!(budget.affords(100, 3_600_000 * MS));
+        assert!(!budget.allows(100, cost / PROMISE - 1));
+        assert_eq!(saved(5000, 10), saved(300, 10), "a call doesn't run all of a big function");
+        let (small, big) = (budget.cost(100) / saved(100, 1), budget.cost(3000) / saved(3000, 1));
+        assert!(big > 20 * small, "{small} and {big} calls to break even");
     }
 
     #[test]

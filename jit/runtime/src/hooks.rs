@@ -93,7 +93,13 @@ extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, 
         if engine.idle {
             return DISABLE;
         }
-        if !engine.budget.allows_calls(code, profile.count) {
+        let count = profile.count;
+        let affordable = if engine.looping.contains(&(code as usize)) {
+            engine.budget.allows_looping_calls(code, count)
+        } else {
+            engine.budget.allows_calls(code, count)
+        };
+        if !affordable {
             profile.count += wait(code, ffi::WAIT_START, policy::until_asked_again(profile.count));
             return NOTHING;
         }
