@@ -165,7 +165,8 @@ pub enum Builtin {
     Divmod,
     /// `enumerate`
     Enumerate,
-    /// A builtin that looks at the frame that calls it (`locals`, `eval`, `exec`, `dir`, `vars`, `super` ...): not to be called from compiled code.
+    /// A builtin that looks at the frame that calls it (`locals`, `eval`, `exec`, `dir`, `vars`, `super` ...), or
+    /// at the references that it holds (`sys.getrefcount`): not to be called from compiled code.
     LooksAtFrame,
 }
 

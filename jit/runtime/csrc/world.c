@@ -712,7 +712,7 @@ int pepjit_class_call(PyObject *type_object, PyObject **init)
 /* How many builtins the front end knows, beside those that look at the frame. */
 #define KNOWN 18
 static PyObject *known[KNOWN];
-static PyObject *frame_users[8];
+static PyObject *frame_users[9];
 
 /* A function of the module builtins under its own name; NULL if somebody has put something else there. */
 static PyObject *builtin_named(const char *name)
@@ -743,7 +743,7 @@ int pepjit_builtin(PyObject *object)
             return i;
         }
     }
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 9; i++) {
         if (object == frame_users[i] && object != NULL) {
             return KNOWN;
         }
@@ -849,5 +849,6 @@ int pepjit_world_init(void)
     }
     frame_users[6] = Py_NewRef(&PySuper_Type);
     frame_users[7] = Py_XNewRef(PySys_GetObject("_getframe"));
+    frame_users[8] = Py_XNewRef(PySys_GetObject("getrefcount")); /* counts the references that the frame holds */
     return 0;
 }
