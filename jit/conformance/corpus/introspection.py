@@ -127,6 +127,22 @@ def locals_written_through_a_frame():
 
 
 @case
+def locals_written_through_a_frame_at_any_moment():
+    def poke(value):
+        sys._getframe(1).f_locals["x"] = value
+
+    def f(n, value):
+        x = 1
+        total = 0
+        for i in range(n):
+            total += x
+            if i == n // 2:
+                poke(value)
+        return total, x
+    return heat(f, 10, 5), {f(10, 2**70) for _ in range(300)}
+
+
+@case
 def f_locals_is_a_write_through_proxy():
     holder = []
 

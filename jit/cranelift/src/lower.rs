@@ -184,12 +184,8 @@ impl Lower<'_, '_> {
 
     /// The stress mode: counts down at each guard, and leaves at 0.
     fn stress(&mut self, inst: &InstData) -> Result<(), BackendError> {
-        let effects = inst.op.info().effects;
-        let counted = effects.has(Effects::EXITS)
-            && !effects.has(Effects::TERMINATES)
-            && !matches!(inst.op, Op::Enter | Op::Poll | Op::Catch);
         let address = self.e.addresses.stress;
-        if address == 0 || !counted || inst.state.is_none() {
+        if address == 0 || !inst.op.is_stressed() || inst.state.is_none() {
             return Ok(());
         }
         let left = self.e.load_word(address);

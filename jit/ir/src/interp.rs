@@ -10,7 +10,7 @@ pub use machine::{Exit, Machine, Poll, Shown, WellKnown};
 
 use crate::field::{Field, Width};
 use crate::function::{Function, FunctionKind, InstData, Value};
-use crate::op::{Cond, Effects, Imm, Op, Reason};
+use crate::op::{Cond, Imm, Op, Reason};
 
 /// The tag of a result that is an unboxed int.
 pub const TAG_INT: u64 = 0;
@@ -108,11 +108,7 @@ impl Interpreter<'_> {
     }
 
     fn is_stressed(&mut self, inst: &InstData) -> bool {
-        let effects = inst.op.info().effects;
-        effects.has(Effects::EXITS)
-            && !effects.has(Effects::TERMINATES)
-            && !matches!(inst.op, Op::Enter | Op::Poll | Op::Catch)
-            && self.machine.stress_exit()
+        inst.op.is_stressed() && self.machine.stress_exit()
     }
 
     fn define(&mut self, inst: &InstData, value: (u64, u64)) {

@@ -306,6 +306,14 @@ macro_rules! ops {
                 }
             }
 
+            /// Whether the stress mode may leave at it. Not at what decides by itself which frame counts: after a call that has looked at the
+            /// frame, [`Op::Watch`] has to leave with the frame's own locals, which may have been changed.
+            pub const fn is_stressed(self) -> bool {
+                let effects = self.info().effects;
+                let may = effects.has(Effects::EXITS) && !effects.has(Effects::TERMINATES);
+                may && !matches!(self, Op::Enter | Op::Poll | Op::Catch | Op::Watch)
+            }
+
             /// The operation of this printed name.
             pub fn from_name(name: &str) -> Option<Op> {
                 match name { $($text => Some(Op::$name),)* _ => None }

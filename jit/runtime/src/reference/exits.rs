@@ -1,7 +1,7 @@
 //! Which exits an instruction can take: all are planned when the function is compiled, because only then can records be made.
 
 use pepjit_backend::{BackendError, ExitPlan, Linkage, plan_exit};
-use pepjit_ir::op::{Effects, Imm, Op, Reason};
+use pepjit_ir::op::{Imm, Op, Reason};
 use pepjit_ir::{Function, InstData, StateId, Value};
 use std::collections::HashMap;
 
@@ -65,10 +65,7 @@ fn leaves(inst: &InstData, stressed: bool) -> Vec<(Reason, bool)> {
         },
     };
     // As the interpreter asks `Machine::stress_exit`.
-    let effects = inst.op.info().effects;
-    let counted =
-        effects.has(Effects::EXITS) && !effects.has(Effects::TERMINATES) && !matches!(inst.op, Op::Enter | Op::Poll | Op::Catch);
-    if stressed && counted {
+    if stressed && inst.op.is_stressed() {
         all.push((Reason::Stress, false));
     }
     all
@@ -77,6 +74,7 @@ fn leaves(inst: &InstData, stressed: bool) -> Vec<(Reason, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pepjit_ir::op::Effects;
 
     #[test]
     fn every_instruction_that_can_leave_has_a_reason() {
