@@ -23,6 +23,9 @@ const MARGIN: u64 = 4;
 /// expressions, of whole files while modules are imported) take most of the time and memory, and give least back.
 const PROMISE: u64 = 16;
 
+/// The same of what compiled code calls: without it the caller gains less, too.
+const CALLEE_PROMISE: u64 = 128;
+
 /// Code units that one call runs at most, loops aside.
 const RUN: u64 = 300;
 
@@ -30,7 +33,7 @@ const RUN: u64 = 300;
 pub(crate) const EXIT: u64 = 1500;
 
 /// The share of the process's time that compiling may take, in hundredths.
-pub(crate) const SHARE: u64 = 20;
+pub(crate) const SHARE: u64 = 30;
 
 /// A younger process, in nanoseconds, may spend less: of a tenth of this time a tenth of the share.
 const YOUTH: u64 = 1_000_000_000;
@@ -53,7 +56,7 @@ const LONG: u64 = 800;
 const LOOK_AGAIN: Duration = Duration::from_micros(500);
 
 /// Calls without which a function isn't compiled along with one that calls it, unless that is affordable.
-const RARE_CALLEE: u64 = 25;
+pub(crate) const RARE_CALLEE: u64 = 25;
 
 /// Code that compiled code calls is compiled along with it if it counts as no more than this, affordable or not.
 const SHORT: u64 = 400;
@@ -98,17 +101,22 @@ impl Budget {
         }
     }
 
-    /// The same for one with a loop that is compiled already: most of what it runs is that loop.
-    pub(crate) fn allows_looping_calls(&mut self, code: Object, calls: u64) -> bool {
+    /// The same for one that has been hot before, or has a loop that is: the calls that were counted are only some of what it runs.
+    pub(crate) fn allows_calls_of_hot(&mut self, code: Object, calls: u64) -> bool {
         self.share == 0 || {
             let units = code_units(code);
-            self.allows(units, saved(units, calls).max(self.cost(units) / PROMISE + 1))
+            self.allows_promising(units, saved(units, calls))
         }
     }
 
     /// Whether to compile a function that has been called this often along with one that calls it.
     pub(crate) fn allows_callee(&mut self, code: Object, calls: u64) -> bool {
-        calls >= RARE_CALLEE && work(code_units(code)) <= SHORT || self.allows_calls(code, calls)
+        if calls < RARE_CALLEE
+            || work(code_units(code)) > SHORT && saved(code_units(code), calls) * CALLEE_PROMISE < self.cost(code_units(code))
+        {
+            return self.allows_calls(code, calls);
+        }
+        work(code_units(code)) <= SHORT || self.allows_calls_of_hot(code, calls)
     }
 
     /// Whether to compile a loop of so many code units that has gone round this often.
@@ -123,7 +131,12 @@ impl Budget {
 
     /// Whether to compile a loop again that has run for this many nanoseconds in code which may not be the best.
     pub(crate) fn allows_time(&mut self, code: Object, time: u64) -> bool {
-        self.share == 0 || self.allows(code_units(code), time)
+        self.share == 0 || self.allows_promising(code_units(code), time)
+    }
+
+    /// The same as [`Budget::allows`] for what need not show first that it promises enough.
+    fn allows_promising(&mut self, units: u64, saved: u64) -> bool {
+        self.allows(units, saved.max(self.cost(units) / PROMISE + 1))
     }
 
     fn allows(&mut self, units: u64, saved: u64) -> bool {

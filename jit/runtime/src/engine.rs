@@ -88,6 +88,8 @@ pub(crate) struct Engine {
     /// Code objects of which a loop has been compiled.
     pub(crate) looping: HashSet<usize, BuildHasherDefault<AddressHasher>>,
     pub(crate) in_progress: Vec<InProgress>,
+    /// How many functions that are called by what is being compiled would have been compiled, too, but for the budget.
+    pub(crate) callees_denied: u32,
     /// Time that compilations have taken, so that one which another waits for is not counted as part of that one too.
     pub(crate) nested_time: Duration,
     /// Whether code objects are those of nested functions.
@@ -191,6 +193,8 @@ pub(crate) fn notify_name(dict: usize, name: &str) -> bool {
 pub(crate) enum Refusal {
     /// Not compiled, for a reason that is counted.
     Unsupported(String),
+    /// Not worth compiling before the functions that it calls are, for which the budget is too small as yet.
+    Later,
     /// A bug.
     Internal(String),
 }
@@ -209,6 +213,11 @@ impl Engine {
             }
             self.late = false;
         }
+    }
+
+    /// Whether something that couldn't be compiled is to be tried again: it was too early.
+    pub(crate) fn is_early(&self, key: Key) -> bool {
+        self.registry.history.get(&key).is_some_and(|history| history.refused.is_none())
     }
 
     /// Compiles a function, or one of its loops, and makes it current. `observed` are the classes of arguments, or of locals and stack.
@@ -274,8 +283,15 @@ impl Engine {
                 self.drop_unit(caller);
             }
         }
+        if matches!(refusal, Refusal::Later) {
+            if let Some(history) = self.registry.history.get_mut(&key) {
+                history.attempts -= 1;
+            }
+            return Err("what it calls isn't affordable yet".into());
+        }
         self.counters.compile_failures += 1;
         let reason = match refusal {
+            Refusal::Later => unreachable!("handled above"),
             Refusal::Unsupported(reason) => reason,
             Refusal::Internal(reason) => {
                 self.counters.internal_errors += 1;
@@ -332,9 +348,11 @@ impl Engine {
         self.in_progress.push(InProgress { key, cell, shared, namespaces, params, name: name.clone(), callers: Vec::new() });
 
         let (start, nested_before) = (Instant::now(), self.nested_time);
+        let denied_before = std::mem::take(&mut self.callees_denied);
         let mut world = ProcessWorld::new(self, id, function);
         let built = pepjit_frontend::build(&facts.input, &mut world);
         let mut findings = world.finish();
+        let callees_denied = std::mem::replace(&mut self.callees_denied, denied_before);
         // Callees are compiled while their caller's front end asks for them.
         let own = start.elapsed().saturating_sub(self.nested_time.saturating_sub(nested_before));
         self.counters.frontend_ns += own.as_nanos() as u64;
@@ -344,7 +362,7 @@ impl Engine {
             _ => self.policy.worthwhile(&built, key.header.is_some()),
         };
         if !worthwhile {
-            return Err(Refusal::Unsupported("mostly generic calls".into()));
+            return Err(if callees_denied > 0 { Refusal::Later } else { Refusal::Unsupported("mostly generic calls".into()) });
         }
         if self.policy.verify {
             check(&built.func, "the front end")?;

@@ -95,7 +95,7 @@ extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, 
         }
         let count = profile.count;
         let affordable = if engine.looping.contains(&(code as usize)) {
-            engine.budget.allows_looping_calls(code, count)
+            engine.budget.allows_calls_of_hot(code, count)
         } else {
             engine.budget.allows_calls(code, count)
         };
@@ -118,6 +118,11 @@ extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, 
                 return DISABLE;
             }
         } else if engine.compile(function, Entry::Function, observed).is_err() {
+            if engine.is_early(key) {
+                let profile = engine.calls.entry(code as usize).or_default();
+                profile.count += wait(code, ffi::WAIT_START, policy::until_asked_again(profile.count));
+                return NOTHING;
+            }
             return DISABLE;
         }
         // More functions of this code may come.
@@ -290,6 +295,11 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
         let locals = crate::objects::local_count(function);
         let depth = observed.len().saturating_sub(locals) as u32;
         if engine.compile(function, Entry::Loop { header: to, depth }, observed.clone()).is_err() {
+            if engine.is_early(key) {
+                let count = engine.jumps.entry(code as usize).or_default().entry(to).or_default();
+                *count += wait(code, to.into(), policy::until_asked_again(*count));
+                return Err(NOTHING);
+            }
             return Err(DISABLE);
         }
     }

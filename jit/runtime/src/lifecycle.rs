@@ -258,13 +258,15 @@ impl Engine {
             if self.registry.find(key).is_some() {
                 continue;
             }
-            if !self.budget.allows_calls(function_info(function).code, queued.calls_since()) {
+            if !self.budget.allows_calls_of_hot(function_info(function).code, queued.calls_since()) {
                 waiting.push(queued);
                 continue;
             }
             let observed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.observed.clone());
             self.counters.recompilations += 1;
-            let _ = self.compile(function, Entry::Function, observed);
+            if self.compile(function, Entry::Function, observed).is_err() && self.is_early(key) {
+                waiting.push(queued);
+            }
         }
         self.queue.append(&mut waiting);
         self.queue_seen = Instant::now();

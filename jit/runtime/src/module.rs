@@ -137,6 +137,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             hot_handlers: HashMap::new(),
             queue: Vec::new(),
             queue_seen: Instant::now(),
+            callees_denied: 0,
             released: Vec::new(),
         })
     };

@@ -160,6 +160,7 @@ impl<'a> ProcessWorld<'a> {
                 // Nor is code worth its time that a hot function hardly ever calls.
                 let calls = self.engine.calls.get(&(info.code as usize)).map_or(0, |profile| profile.count);
                 if !self.engine.budget.allows_callee(info.code, calls) {
+                    self.engine.callees_denied += u32::from(calls >= crate::budget::RARE_CALLEE);
                     return None;
                 }
                 let observed =
