@@ -34,13 +34,27 @@ total([Shape(1, 2)] * 100, 3000)
 print([total([kind(3, 4) for kind in kinds], 2000) for kinds in ([Square], [Tile], [Tile, Square, Shape])])
 """
 
+# `small` gains only by going straight to `big`, which takes much longer to compile.
+CALLER = """
+source = "def big(x):\\n" + "    x = x * 3 + 1 & 65535\\n" * 100 + "    return x\\n"
+exec(source)
 
-def run(**environment):
+def small(x):
+    return big(x)
+
+total = 0
+for i in range(40000):
+    total += small(i)
+print(total, pepjit.is_compiled(big), pepjit.is_compiled(small))
+"""
+
+
+def run(program=PROGRAM, **environment):
     """The counters of a process that runs the program, and what it prints."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "stats.json")
         done = subprocess.run(
-            [sys.executable, "-c", "import pepjit; pepjit.enable()\n" + PROGRAM],
+            [sys.executable, "-c", "import pepjit; pepjit.enable()\n" + program],
             env={**os.environ, "PEPJIT_STATS": path, **environment}, capture_output=True, text=True, timeout=120,
         )
         if done.returncode or done.stderr:
@@ -59,6 +73,15 @@ class Budget(unittest.TestCase):
         self.assertGreater(poor["postponed"], 0)
         # Some 8000 calls meet a class that the code wasn't made for.
         self.assertLess(poor["exits"], 3000)
+
+    def test_who_calls_what_isn_t_affordable_yet_is_tried_again(self):
+        _, printed = run(CALLER, PEPJIT_SHARE="1000")
+        expected = 0
+        for i in range(40000):
+            for _ in range(100):
+                i = i * 3 + 1 & 65535
+            expected += i
+        self.assertEqual(printed, f"{expected} True True\n")
 
 
 if __name__ == "__main__":
