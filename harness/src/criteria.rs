@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::analysis::{AnalysisError, Options, RunData, Share, TierResult, Verdict};
-use crate::gate::decide::{Decided, Figures, Levels, decide, of_part};
+use crate::gate::decide::{Decided, Figures, Levels, decide, stands_for_suite};
 use crate::gate::{Answer, Requirement};
 use crate::stats::paired::Decision;
 use crate::{compat, governance, workloads};
@@ -362,22 +362,20 @@ fn one(criterion: &Criterion, data: &RunData) -> Result<Assessment, AnalysisErro
         return lacking(format!("it is about {suite}, and the run is of the suite {}{instead}", data.manifest.suite), command);
     }
     let (status, finding, rounds) = settle(measure, &result, options);
-    if part && !stands_for_suite(measure, status) {
+    if part && !holds_of_suite(measure, status) {
         return lacking(some_only(&finding), command);
     }
     assessment(status, finding, rounds.filter(|_| status == Status::Inconclusive), None)
 }
 
 /// Whether what a run of some workloads says of a criterion holds of their suite as well.
-fn stands_for_suite(measure: Measure, status: Status) -> bool {
+fn holds_of_suite(measure: Measure, status: Status) -> bool {
     let answer = match status {
         Status::Met => Answer::Pass,
         Status::NotMet => Answer::Fail,
         Status::Inconclusive | Status::NoLimit | Status::NotMeasured => Answer::Inconclusive,
     };
-    let Measure::Gate(requirement) = measure else { return false };
-    let decided = Decided { answer, finding: String::new(), rounds: None };
-    of_part(decided.clone(), requirement) == decided
+    matches!(measure, Measure::Gate(requirement) if stands_for_suite(answer, requirement))
 }
 
 fn some_only(finding: &str) -> String {

@@ -102,17 +102,21 @@ pub fn decide(figures: &Figures, require: Requirement, levels: Levels) -> Decide
     }
 }
 
-/// What a decision about some of a suite's workloads says about the suite: enough of them that are fast are enough, and one that is too
+/// Whether an answer about some of a suite's workloads holds of the suite: enough of them that are fast are enough, and one that is too
 /// slow is one too many, but of a mean, of the rest, or that there are too few, it says nothing. Whether the baseline equals itself
 /// is about the measurement.
-pub fn of_part(decided: Decided, require: Requirement) -> Decided {
-    let stands = match require {
+pub fn stands_for_suite(answer: Answer, require: Requirement) -> bool {
+    match require {
         Requirement::Control { .. } => true,
-        Requirement::Count { .. } => decided.answer != Answer::Fail,
-        Requirement::Worst { .. } | Requirement::NoRegression { .. } => decided.answer == Answer::Fail,
+        Requirement::Count { .. } => answer != Answer::Fail,
+        Requirement::Worst { .. } | Requirement::NoRegression { .. } => answer == Answer::Fail,
         Requirement::GeometricMean { .. } | Requirement::Unchanged { .. } | Requirement::Memory { .. } => false,
-    };
-    if stands {
+    }
+}
+
+/// What a decision about some of a suite's workloads says about the suite.
+pub fn of_part(decided: Decided, require: Requirement) -> Decided {
+    if stands_for_suite(decided.answer, require) {
         return decided;
     }
     let finding = format!("{}; of its suite the run has some workloads only, which doesn't decide it", decided.finding);

@@ -123,23 +123,9 @@ def locals_written_through_a_frame():
             if i == n // 2:
                 poke(value)
         return total, x
-    return heat(f, 10, 5), f(100, 0.5), f(10, 2**70), outcome(f, 10, "s"), outcome(f, 10, None)
-
-
-@case
-def locals_written_through_a_frame_at_any_moment():
-    def poke(value):
-        sys._getframe(1).f_locals["x"] = value
-
-    def f(n, value):
-        x = 1
-        total = 0
-        for i in range(n):
-            total += x
-            if i == n // 2:
-                poke(value)
-        return total, x
-    return heat(f, 10, 5), {f(10, 2**70) for _ in range(300)}
+    written = heat(f, 10, 5), f(100, 0.5), f(10, 2**70), outcome(f, 10, "s"), outcome(f, 10, None)
+    # Often enough for random exits to come at any moment around the write.
+    return written, {f(10, 2**70) for _ in range(300)}
 
 
 @case

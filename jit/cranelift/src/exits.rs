@@ -195,7 +195,8 @@ impl Lower<'_, '_> {
         Ok(())
     }
 
-    fn store_value(&mut self, value: Value, base: ir::Value, word: u32) -> Result<(), BackendError> {
+    /// Puts a value into a buffer for the C side, from a word on: an unboxed one, or one that may be either, as two words.
+    pub(crate) fn store_value(&mut self, value: Value, base: ir::Value, word: u32) -> Result<(), BackendError> {
         let offset = 8 * i64::from(word);
         match self.lowered(value)? {
             Lowered::One(one) => {

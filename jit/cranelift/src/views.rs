@@ -2,7 +2,7 @@
 //! frame has, before each call that may run other code. A store is left out where the buffer holds the value on every way there.
 
 use crate::emit::Region;
-use crate::lower::{Lower, Lowered};
+use crate::lower::Lower;
 use cranelift_codegen::ir;
 use pepjit_backend::{BackendError, View, ViewPlan, plan_view};
 use pepjit_ir::{Block, InstData, Value};
@@ -116,17 +116,7 @@ impl Lower<'_, '_> {
             if held.get(&word) == Some(&value) {
                 continue;
             }
-            let offset = 8 * i64::from(word);
-            match self.lowered(value)? {
-                Lowered::One(one) => {
-                    let bits = self.e.word_of(one);
-                    self.e.store(Region::Native, bits, base, offset);
-                }
-                Lowered::Pair(payload, tag) => {
-                    self.e.store(Region::Native, payload, base, offset);
-                    self.e.store(Region::Native, tag, base, offset + 8);
-                }
-            }
+            self.store_value(value, base, word)?;
             held.insert(word, value);
         }
         Ok(())
