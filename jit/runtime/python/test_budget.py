@@ -75,13 +75,15 @@ class Budget(unittest.TestCase):
         self.assertLess(poor["exits"], 3000)
 
     def test_who_calls_what_isn_t_affordable_yet_is_tried_again(self):
-        _, printed = run(CALLER, PEPJIT_SHARE="1000")
+        counters, printed = run(CALLER, PEPJIT_SHARE="1000")
         expected = 0
         for i in range(40000):
             for _ in range(100):
                 i = i * 3 + 1 & 65535
             expected += i
         self.assertEqual(printed, f"{expected} True True\n")
+        # Tried in vain again and again, it would be all that the process does.
+        self.assertIn(counters["too_early"], range(1, 30))
 
 
 if __name__ == "__main__":

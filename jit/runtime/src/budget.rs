@@ -111,12 +111,13 @@ impl Budget {
 
     /// Whether to compile a function that has been called this often along with one that calls it.
     pub(crate) fn allows_callee(&mut self, code: Object, calls: u64) -> bool {
-        if calls < RARE_CALLEE
-            || work(code_units(code)) > SHORT && saved(code_units(code), calls) * CALLEE_PROMISE < self.cost(code_units(code))
-        {
-            return self.allows_calls(code, calls);
+        let units = code_units(code);
+        let short = work(units) <= SHORT;
+        if calls >= RARE_CALLEE && (short || saved(units, calls) * CALLEE_PROMISE >= self.cost(units)) {
+            short || self.allows_calls_of_hot(code, calls)
+        } else {
+            self.allows_calls(code, calls)
         }
-        work(code_units(code)) <= SHORT || self.allows_calls_of_hot(code, calls)
     }
 
     /// Whether to compile a loop of so many code units that has gone round this often.

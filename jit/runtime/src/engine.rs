@@ -284,6 +284,7 @@ impl Engine {
             }
         }
         if matches!(refusal, Refusal::Later) {
+            self.counters.too_early += 1;
             if let Some(history) = self.registry.history.get_mut(&key) {
                 history.attempts -= 1;
             }

@@ -55,6 +55,20 @@ fn wait(code: Object, header: i64, events: u64) -> u64 {
     unsafe { ffi::pepjit_wait(code, header, events) }
 }
 
+/// A function is to be looked at again when it has been called a good deal more often.
+fn ask_again(engine: &mut Engine, code: Object) -> c_int {
+    let profile = engine.calls.entry(code as usize).or_default();
+    profile.count += wait(code, ffi::WAIT_START, policy::until_asked_again(profile.count));
+    NOTHING
+}
+
+/// The same of a loop.
+fn ask_loop_again(engine: &mut Engine, code: Object, header: u32) -> c_int {
+    let count = engine.jumps.entry(code as usize).or_default().entry(header).or_default();
+    *count += wait(code, header.into(), policy::until_asked_again(*count));
+    NOTHING
+}
+
 /// Functions noted of one call at most.
 const MOST_FUNCTIONS: usize = 4;
 
@@ -93,17 +107,15 @@ extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, 
         if engine.idle {
             return DISABLE;
         }
-        let count = profile.count;
+        let (count, observed) = (profile.count, profile.observed.clone());
         let affordable = if engine.looping.contains(&(code as usize)) {
             engine.budget.allows_calls_of_hot(code, count)
         } else {
             engine.budget.allows_calls(code, count)
         };
         if !affordable {
-            profile.count += wait(code, ffi::WAIT_START, policy::until_asked_again(profile.count));
-            return NOTHING;
+            return ask_again(engine, code);
         }
-        let observed = profile.observed.clone();
         if crate::objects::is_generator(code) {
             engine.make_native_generators(function);
             return DISABLE;
@@ -118,12 +130,7 @@ extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, 
                 return DISABLE;
             }
         } else if engine.compile(function, Entry::Function, observed).is_err() {
-            if engine.is_early(key) {
-                let profile = engine.calls.entry(code as usize).or_default();
-                profile.count += wait(code, ffi::WAIT_START, policy::until_asked_again(profile.count));
-                return NOTHING;
-            }
-            return DISABLE;
+            return if engine.is_early(key) { ask_again(engine, code) } else { DISABLE };
         }
         // More functions of this code may come.
         if shared { NOTHING } else { DISABLE }
@@ -274,8 +281,7 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
             return Err(DISABLE);
         }
         if !engine.budget.allows_rounds(code, u64::from(from.saturating_sub(to)), *count) {
-            *count += wait(code, to.into(), policy::until_asked_again(*count));
-            return Err(NOTHING);
+            return Err(ask_loop_again(engine, code, to));
         }
     }
     if crate::objects::is_generator(code) {
@@ -290,18 +296,13 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
     let observed = observe(frame);
     if engine.registry.find(key).is_none() {
         engine.run_queue();
-        // What it would save to compile it again is counted from here on.
-        engine.jumps.entry(code as usize).or_default().insert(to, engine.policy.jumps);
         let locals = crate::objects::local_count(function);
         let depth = observed.len().saturating_sub(locals) as u32;
         if engine.compile(function, Entry::Loop { header: to, depth }, observed.clone()).is_err() {
-            if engine.is_early(key) {
-                let count = engine.jumps.entry(code as usize).or_default().entry(to).or_default();
-                *count += wait(code, to.into(), policy::until_asked_again(*count));
-                return Err(NOTHING);
-            }
-            return Err(DISABLE);
+            return Err(if engine.is_early(key) { ask_loop_again(engine, code, to) } else { DISABLE });
         }
+        // What it would save to compile it again is counted from here on.
+        engine.jumps.entry(code as usize).or_default().insert(to, engine.policy.jumps);
     }
     // The code was made for this many stack entries, and for these of locals and entries being null. What was null then and isn't now may
     // be either: it's compiled again for that, since a loop is entered with the variables of later loops bound or not.
@@ -314,8 +315,7 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
         let count = engine.jumps.entry(code as usize).or_default().entry(to).or_default();
         *count += 1;
         if !engine.budget.allows_rounds(code, u64::from(from.saturating_sub(to)), *count) {
-            *count += wait(code, to.into(), policy::until_asked_again(*count));
-            return Err(NOTHING);
+            return Err(ask_loop_again(engine, code, to));
         }
         let either = made_for.iter().zip(&observed).map(|(then, now)| if *then == Type::NULL { *now } else { *then }).collect();
         if let Some(id) = engine.registry.current.get(&key).copied() {
@@ -356,7 +356,8 @@ extern "C" fn pepjit_rs_exit_limit(record: *mut Exit) {
         // SAFETY: the record belongs to a unit that is active.
         let record = unsafe { &mut *record };
         let Some(unit) = engine.registry.units.get_mut(&record.user) else { return };
-        let reason = unit.exits.iter().find(|holder| std::ptr::eq(&raw const *holder.exit, record)).map(|holder| holder.reason);
+        let mut holder = unit.exits.iter_mut().find(|holder| std::ptr::eq(&raw const *holder.exit, record));
+        let reason = holder.as_ref().map(|holder| holder.reason);
         if reason == Some(Reason::Stress) {
             let next = engine.policy.stress_start();
             if let Some(unit) = engine.registry.units.get_mut(&record.user) {
@@ -369,9 +370,8 @@ extern "C" fn pepjit_rs_exit_limit(record: *mut Exit) {
         let learns = record.throw != 0 || reason.is_some_and(Reason::is_speculation);
         if learns && !engine.budget.allows_exits(record.code, record.count) {
             record.limit = record.count * 2;
-            let mut holders = unit.exits.iter_mut();
-            let holder = holders.find(|holder| std::ptr::eq(&raw const *holder.exit, record));
-            if record.throw == 0 && !engine.policy.force && holder.is_some_and(|holder| holder.is_costly(Instant::now())) {
+            let mut is_costly = || holder.as_mut().is_some_and(|holder| holder.is_costly(Instant::now()));
+            if record.throw == 0 && !engine.policy.force && is_costly() {
                 engine.postpone(record.user, record.offset, reason.unwrap_or(Reason::Class));
             }
             return;

@@ -80,11 +80,29 @@ pub(crate) struct Queued {
     /// How long its code was in use, and how often it was called from outside of compiled code in that time.
     used: Duration,
     calls: u64,
+    /// How long it was left alone when it was too early to compile it, and until when.
+    pause: Duration,
+    until: Instant,
 }
 
 impl Queued {
     fn new(unit: &Unit) -> Queued {
-        Queued { function: unit.function as usize, since: Instant::now(), used: unit.made.elapsed(), calls: *unit.words.entries }
+        let now = Instant::now();
+        Queued {
+            function: unit.function as usize,
+            since: now,
+            used: now - unit.made,
+            calls: *unit.words.entries,
+            pause: QUEUE_PAUSE,
+            until: now,
+        }
+    }
+
+    /// It was too early: what was tried in vain isn't to be tried all the time.
+    fn rest(mut self) -> Queued {
+        self.pause *= 2;
+        self.until = Instant::now() + self.pause;
+        self
     }
 
     /// How often it has been called since, if it's called as often as before.
@@ -258,14 +276,15 @@ impl Engine {
             if self.registry.find(key).is_some() {
                 continue;
             }
-            if !self.budget.allows_calls_of_hot(function_info(function).code, queued.calls_since()) {
+            let resting = queued.until > Instant::now();
+            if resting || !self.budget.allows_calls_of_hot(function_info(function).code, queued.calls_since()) {
                 waiting.push(queued);
                 continue;
             }
             let observed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.observed.clone());
             self.counters.recompilations += 1;
             if self.compile(function, Entry::Function, observed).is_err() && self.is_early(key) {
-                waiting.push(queued);
+                waiting.push(queued.rest());
             }
         }
         self.queue.append(&mut waiting);
