@@ -247,6 +247,15 @@ class Coscheduled(WorkerCase):
         self.assertEqual(run["metadata"]["pepjit_timed_functions_compiled"], 0)
         self.assertEqual(run["metadata"]["pepjit_timed_last_compile"], 0)
 
+    def test_who_is_warm_goes_on_until_all_are(self):
+        early = self.party("early")
+        time.sleep(1.0)
+        self.end(self.party("late"))
+        self.end(early)
+        # It was warm after 0.1 s, and busy for all of the second until the other came.
+        seconds = sum(value for _, value in self.load("early.json")["warmups"])
+        self.assertGreater(seconds, 0.4)
+
     def test_a_full_collection_separates_warm_up_from_window(self):
         self.end(self.party("one", parties=1, GC_LOG=self.path("gc.log")))
         run = self.load("one.json")

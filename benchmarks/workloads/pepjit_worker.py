@@ -171,7 +171,8 @@ class Coschedule:
     ``warmup``
         seconds (wall clock) of warm-up. The CPU is shared, so choose it in proportion
         to the parties. A JIT that still compiles, and a party that others keep from its
-        share of the CPU, gets up to three times as long;
+        share of the CPU, gets up to three times as long, and the others go on warming up
+        beside it;
     ``window``
         seconds (wall clock) of one common timing window;
     ``blocks``
@@ -181,7 +182,7 @@ class Coschedule:
     In a window each iteration is a value, timed by the CPU time of the thread. Who is done
     early keeps the CPU as busy as before, untimed, until the last party is done.
 
-    Files: ``ready.BLOCK.ID``, ``window.BLOCK`` (start and end on the monotonic clock, which
+    Files: ``warm.0.ID``, ``ready.BLOCK.ID``, ``window.BLOCK`` (start and end on the monotonic clock, which
     processes of one machine share), ``done.BLOCK.ID``, and ``failed.ID`` with the
     reason, so that nobody waits for a dead party.
     """
@@ -274,6 +275,18 @@ class Coschedule:
             f"{self.directory})",
         )
 
+    def stay_busy(self, kind, block, run):
+        """Announce `kind` and go on running until all parties have."""
+        self.announce(kind, block)
+        give_up = time.monotonic() + BARRIER_TIMEOUT
+        while True:
+            count = self.arrived(kind, block)
+            if count >= self.parties:
+                return
+            if time.monotonic() > give_up:
+                raise self.too_late(kind, count)
+            run()
+
     def meet(self, block):
         """Wait until all are ready and the common window begins; when it ends."""
         self.announce("ready", block)
@@ -298,18 +311,6 @@ class Coschedule:
                 return end
             time.sleep(min(remaining, 0.002))
 
-    def keep_busy(self, block, run):
-        """Stay a load for those that are still timing."""
-        self.announce("done", block)
-        give_up = time.monotonic() + BARRIER_TIMEOUT
-        while True:
-            count = self.arrived("done", block)
-            if count >= self.parties:
-                return
-            if time.monotonic() > give_up:
-                raise self.too_late("done", count)
-            run()
-
 
 def measure_coscheduled(workload, plan):
     """All of a co-scheduled party's life; values are CPU seconds of single iterations."""
@@ -318,6 +319,9 @@ def measure_coscheduled(workload, plan):
     try:
         measurement.first_iteration(workload, timer)
         warm_up(workload, plan, measurement, timer)
+        # Who is warm doesn't leave the processor to the others: theirs is a warm-up for the window only with as many
+        # beside it that want the caches.
+        plan.stay_busy("warm", 0, lambda: warm_up_once(workload, measurement, timer))
         watch = Watch()
         counts = []
         thread_cpu = process_cpu = 0.0
@@ -336,7 +340,8 @@ def measure_coscheduled(workload, plan):
             process_cpu += time.process_time() - process_start
             measurement.values.extend(values)
             counts.append(len(values))
-            plan.keep_busy(block, workload.run)
+            # Stay a load for those that are still timing.
+            plan.stay_busy("done", block, workload.run)
     except BaseException as error:
         plan.fail(f"{type(error).__name__}: {error}")
         raise
@@ -363,7 +368,7 @@ def warm_up(workload, plan, measurement, timer):
     quiet = 0
     compiled = compiled_so_far()
     while True:
-        measurement.warmups.append((1, workload.value(1, timer, "while warming up")))
+        warm_up_once(workload, measurement, timer)
         now_compiled = compiled_so_far()
         quiet = quiet + 1 if now_compiled == compiled else 0
         compiled = now_compiled
@@ -372,6 +377,10 @@ def warm_up(workload, plan, measurement, timer):
             continue
         if elapsed >= 3 * plan.warmup or (quiet >= QUIET_ITERATIONS and timer() - cpu_begin >= cpu_share):
             return
+
+
+def warm_up_once(workload, measurement, timer):
+    measurement.warmups.append((1, workload.value(1, timer, "while warming up")))
 
 
 # --- what the JITs say of themselves -----------------------------------------------------
