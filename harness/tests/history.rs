@@ -84,12 +84,14 @@ fn runs_that_do_not_compare_are_apart_and_those_without_a_place_are_told() {
         fixture::write_as(&runs, &manifest(3, None), |_, _| 1.0),
         fixture::write_as(&runs, &manifest(4, Some(Oid::from_bytes(&[7; 20]).expect("an id"))), |_, _| 1.0),
     ];
+    std::fs::write(dirs[0].raw_file("pepjit", "nbody"), "{").expect("writable");
     let h = history(&dirs, &repo, "HEAD", Options::default()).expect("a history");
     assert_eq!(h.lines.iter().map(|line| line.runs.len()).collect::<Vec<_>>(), [1, 1]);
     assert!(h.lines.iter().flat_map(|line| &line.tiers).all(|tier| tier.moves.is_empty()));
     let reasons: Vec<&str> = h.left_out.iter().map(|l| l.reason.as_str()).collect();
     assert!(
-        matches!(reasons.as_slice(), [a, b] if a.contains("names no commit") && b.contains("not in the history")),
+        matches!(reasons.as_slice(), [file, commitless, unknown] if file.contains("nbody.json is cut off")
+            && commitless.contains("names no commit") && unknown.contains("not in the history")),
         "{reasons:?}"
     );
     assert!(matches!(history(&[], &repo, "HEAD", Options::default()), Err(HistoryError::NoRuns)));

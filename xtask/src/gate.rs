@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use pepjit_harness::analysis::across::Baseline;
 use pepjit_harness::analysis::{AnalysisError, Options, RunData};
@@ -77,6 +77,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         if Seal::load(&dir).map_err(AnalysisError::from)?.is_none() {
             eprintln!("note: {}: {}", run.display(), crate::runs::unsealed(&dir));
         }
+        if let Some(doubt) = data.other_version() {
+            eprintln!("warning: {}: {doubt}", run.display());
+        }
         Ok((gate::judge(&data, &thresholds)?, data, thresholds))
     });
     match judged {
@@ -88,6 +91,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             }
             judgement.add(criteria::assess(&criteria, &data).map_err(GateError::from)?, &args.require);
             if let Some(path) = &args.write_baseline {
+                if judgement.answer == Answer::Broken {
+                    bail!("a broken run is no baseline: {}", judgement.broken.join("; "));
+                }
                 let path = if path == Path::new(DEFAULT_FILE) { baseline_file(&now) } else { path.clone() };
                 now.save(&path)?;
                 eprintln!("{} holds {} tiers of {}: commit it", path.display(), now.tiers.len(), now.run_id);

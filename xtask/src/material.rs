@@ -1,6 +1,6 @@
 //! What the documents are made from: the runs that were named, judged, and what lies beside them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -42,6 +42,8 @@ pub(crate) struct Gathered {
     pub(crate) criteria: Criteria,
     pub(crate) deadlines: Deadlines,
     pub(crate) material: Material,
+    /// Files of the runs that can't be used, each with its reason.
+    pub(crate) unusable: Vec<String>,
 }
 
 impl Sources {
@@ -57,8 +59,11 @@ impl Sources {
         let deadlines = Deadlines::load(&in_project("pep-draft/deadlines.toml"))?;
         let options = Options { alpha: self.alpha, margin: self.margin };
         let mut runs = Vec::new();
+        let mut unusable = Vec::new();
         for run in &folders {
             let data = RunData::load(run).with_context(|| format!("cannot report on {}", run.display()))?;
+            warn(run, &data);
+            unusable.extend(data.unusable());
             runs.push(Evidence::new(&data, options, Some(judge_data(&data, &thresholds, &criteria)?))?);
         }
         let as_of = match self.as_of {
@@ -69,7 +74,14 @@ impl Sources {
         let timeline = Some(Timeline::new(&deadlines, &said, as_of));
         let beside: Vec<PathBuf> = self.annexes.iter().chain(&folders).cloned().collect();
         let annexes = Annexes::read(&beside)?;
-        Ok(Gathered { folders, beside, criteria, deadlines, material: Material { runs, timeline, annexes } })
+        Ok(Gathered { folders, beside, criteria, deadlines, material: Material { runs, timeline, annexes }, unusable })
+    }
+}
+
+/// Says on stderr what of a run can't be used or may not compare.
+pub(crate) fn warn(run: &Path, data: &RunData) {
+    for doubt in data.other_version().into_iter().chain(data.unusable()) {
+        eprintln!("warning: {}: {doubt}", run.display());
     }
 }
 

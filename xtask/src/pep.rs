@@ -56,7 +56,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let template_file = args.template.unwrap_or_else(|| in_project("pep-draft/pep.rst.j2"));
     let template = std::fs::read_to_string(&template_file).with_context(|| format!("cannot read {}", template_file.display()))?;
     let mut failed = report(&template_file, &pep::lint_template(&template));
-    let Gathered { folders, beside, criteria, deadlines, material } = args.sources.gather()?;
+    let Gathered { folders, beside, criteria, deadlines, material, .. } = args.sources.gather()?;
     let draft = pep::draft(&template, PepSources { material, beside, criteria, deadlines })?;
 
     let out = match (&args.check, args.out, folders.first()) {

@@ -37,6 +37,9 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let gathered = args.sources.gather()?;
+    if let Some(file) = gathered.unusable.first() {
+        bail!("only runs whose files are all as they were measured are published. {file}");
+    }
     let documents = documents(&gathered)?;
     for (name, text) in &documents {
         if let Some(line) = text.lines().find_map(|line| named_folder(line, &gathered)) {

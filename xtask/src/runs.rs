@@ -127,6 +127,7 @@ fn compared(runs: &Path, before: PathBuf, after: PathBuf, json: bool) -> Result<
     let read = |run: PathBuf| -> Result<Baseline> {
         let run = named(runs, run)?;
         let data = RunData::load(&run).with_context(|| format!("{} cannot be compared", run.display()))?;
+        crate::material::warn(&run, &data);
         Ok(Baseline::of(&data.analyse(Options::default())?))
     };
     let (before, after) = (read(before)?, read(after)?);

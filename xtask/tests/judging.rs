@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use pepjit_harness::model::{FailureKind, RunDir};
+use pepjit_harness::store::Seal;
 
 fn xtask(arguments: &[&str], run: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
@@ -159,9 +160,58 @@ fn a_damaged_file_is_warned_of_and_reported() {
     let elsewhere = dir.root().join("elsewhere");
     let out = xtask(&["report", "--out", elsewhere.to_str().expect("UTF-8")], dir.root());
     assert!(out.status.success());
-    assert!(String::from_utf8_lossy(&out.stderr).contains("warning: 1 processes or files failed"));
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(told.contains("warning: 1 processes or files failed"), "{told}");
+    assert!(told.contains("nbody on pepjit is left out") && told.contains("nbody.json is cut off at line 1"), "{told}");
     let text = std::fs::read_to_string(elsewhere.join("report.md")).expect("written");
     assert!(text.contains("nbody.json is cut off at line 1"), "{text}");
+}
+
+#[test]
+fn what_has_changed_since_it_was_measured_is_named_by_every_command_and_published_by_none() {
+    let (runs, dir) = run(|dir| {
+        Seal::write(dir).expect("sealed");
+        let path = dir.raw_file("pepjit", "nbody");
+        let text = std::fs::read_to_string(&path).expect("readable");
+        std::fs::write(&path, text.replacen("\"values\":[0.", "\"values\":[0.0", 1)).expect("writable");
+    });
+    let out = runs.path().join("published");
+    let out = out.to_str().expect("UTF-8");
+    let draft = format!("{out}.rst");
+    for (arguments, code) in [
+        (&["gate"][..], 4),
+        (&["report", "--out", out], 0),
+        (&["pep", "--no-tools", "--out", &draft], 0),
+        (&["runs", "compare", dir.root().to_str().expect("UTF-8")], 0),
+        (&["runs", "verify"], 4),
+        (&["publish", "--no-tools", "--out", out], 2),
+    ] {
+        std::fs::remove_dir_all(out).ok();
+        let done = xtask(arguments, dir.root());
+        let text = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(code), "{arguments:?}: {text}");
+        assert!(text.contains("raw/pepjit/nbody.json has changed since it was measured"), "{arguments:?}: {text}");
+        assert_eq!(Path::new(out).exists(), arguments[0] == "report", "{arguments:?}");
+    }
+    let baseline = runs.path().join("baseline.json");
+    let done = xtask(&["gate", "--write-baseline", baseline.to_str().expect("UTF-8")], dir.root());
+    assert!(String::from_utf8_lossy(&done.stderr).contains("a broken run is no baseline"), "{done:?}");
+    assert!(!baseline.exists());
+}
+
+#[test]
+fn a_run_of_another_version_of_the_tool_is_named() {
+    let (runs, dir) = run(|dir| {
+        let mut manifest = dir.manifest().expect("a manifest");
+        manifest.tool_version = "9.8.7".to_owned();
+        dir.write_manifest(&manifest).expect("writable");
+    });
+    let out = runs.path().join("report");
+    let same = dir.root().to_str().expect("UTF-8");
+    for arguments in [&["gate"][..], &["report", "--out", out.to_str().expect("UTF-8")], &["runs", "compare", same]] {
+        let told = String::from_utf8_lossy(&xtask(arguments, dir.root()).stderr).into_owned();
+        assert!(told.contains("measured by version 9.8.7 of this tool"), "{arguments:?}: {told}");
+    }
 }
 
 #[test]

@@ -96,6 +96,22 @@ impl RunData {
         Ok(super::compare::tier(self, self.known(tier)?, self.known(against)?, options))
     }
 
+    /// The files of the run that can't be used, each with its workload, its tier and the reason.
+    pub fn unusable(&self) -> Vec<String> {
+        let whole = self.cells.iter().flat_map(|((tier, workload), cell)| {
+            let files = cell.failures.iter().filter(|failure| failure.round.is_none());
+            files.map(move |failure| format!("{workload} on {tier} is left out: {}", failure.message))
+        });
+        whole.collect()
+    }
+
+    /// Says so if another version of this tool measured the run.
+    pub fn other_version(&self) -> Option<String> {
+        let (own, of_run) = (env!("CARGO_PKG_VERSION"), &self.manifest.tool_version);
+        (own != of_run)
+            .then(|| format!("it was measured by version {of_run} of this tool, and this is {own}: what they measure can differ"))
+    }
+
     fn known(&self, name: &str) -> Result<&TierRecord, AnalysisError> {
         self.manifest.tier(name).ok_or_else(|| AnalysisError::UnknownTier {
             tier: name.to_owned(),

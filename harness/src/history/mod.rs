@@ -62,13 +62,17 @@ pub fn history(runs: &[RunDir], repository: &Path, revision: &str, options: Opti
     let mut left_out = Vec::new();
     let mut lines: BTreeMap<Kind, Vec<(usize, Row)>> = BTreeMap::new();
     for dir in runs {
+        let without = |reason: String| LeftOut { run: dir.root().display().to_string(), reason };
         match Row::read(dir) {
-            Ok(row) => match commits.place(row.commit) {
-                Some(place) => lines.entry(row.kind.clone()).or_default().push((place, row)),
-                None => left_out.push(LeftOut {
-                    run: dir.root().display().to_string(),
-                    reason: format!("its commit {} is not in the history of {revision}", &row.point.commit[..12]),
-                }),
+            Ok(mut row) => match commits.place(row.commit) {
+                Some(place) => {
+                    left_out.extend(std::mem::take(&mut row.unusable).into_iter().map(without));
+                    lines.entry(row.kind.clone()).or_default().push((place, row));
+                }
+                None => {
+                    let commit = &row.point.commit[..12];
+                    left_out.push(without(format!("its commit {commit} is not in the history of {revision}")));
+                }
             },
             Err(reason) => left_out.push(reason),
         }

@@ -23,6 +23,8 @@ pub(super) struct Row {
     pub(super) commit: Oid,
     pub(super) point: RunPoint,
     pub(super) tiers: BTreeMap<String, BTreeMap<String, Vec<Option<f64>>>>,
+    /// Files that can't be used, each with its reason.
+    pub(super) unusable: Vec<String>,
 }
 
 impl Row {
@@ -43,7 +45,7 @@ impl Row {
             commits_since: 0,
             dirty: m.dirty,
         };
-        Ok(Self { kind: kind(m), commit, point, tiers: differences(&data) })
+        Ok(Self { kind: kind(m), commit, point, tiers: differences(&data), unusable: data.unusable() })
     }
 
     /// A workload's summary on a tier.
