@@ -271,6 +271,10 @@ fn works_with_keys_and_a_screen_reader(browser: &mut Browser) {
     browser.eval("document.querySelector(\"table[id$='-table'] thead th button\").focus()");
     browser.key("Enter", 13);
     assert_eq!(browser.eval("document.activeElement.closest('th').getAttribute('aria-sort')"), json!("ascending"));
+    // The links stand in the order of what they lead to, and lead somewhere.
+    let places = "(() => { const all = Array.from(document.querySelectorAll('nav a')).map((a) => document.getElementById(a.hash.slice(1)));\
+                  return all.length > 5 && all.every((e, i) => e && (!i || all[i - 1].compareDocumentPosition(e) & Node.DOCUMENT_POSITION_FOLLOWING)); })()";
+    assert_eq!(browser.eval(places), json!(true), "links and sections in one order");
     for (what, count) in [
         ("svg:not([role=img])", 0),
         ("svg:not([aria-label])", 0),
@@ -294,6 +298,9 @@ fn prints(browser: &mut Browser) {
     browser.call("Emulation.setEmulatedMedia", &json!({"media": "print"}));
     assert_eq!(browser.eval("getComputedStyle(document.querySelector('nav')).display"), json!("none"));
     assert_eq!(browser.eval("getComputedStyle(document.querySelector('.filters')).display"), json!("none"));
+    // A heading with a box in it would be blank on every page but the first.
+    let boxes = "new Set(Array.from(document.querySelectorAll('thead button')).map((b) => getComputedStyle(b).display)).values().toArray()";
+    assert_eq!(browser.eval(boxes), json!(["contents"]), "headings that can be repeated");
     browser.eval("window.dispatchEvent(new Event('beforeprint'))");
     assert_eq!(browser.eval("document.querySelectorAll('details:not(.noprint):not([open])').length"), json!(0));
     let pdf = browser.call("Page.printToPDF", &json!({"preferCSSPageSize": true}));
@@ -306,15 +313,41 @@ fn prints(browser: &mut Browser) {
     browser.call("Emulation.setEmulatedMedia", &json!({"media": ""}));
 }
 
-#[test]
-fn the_page_works_in_a_browser() {
+/// The browser, or nothing where there is none and nobody insists.
+fn browser() -> Option<Browser> {
     let Some(program) = chromium() else {
         assert!(std::env::var_os("PEPJIT_REQUIRE_BROWSER").is_none(), "chromium is required and not installed");
         // Not through the test's own output, which nobody sees when it passes.
         let _ =
             writeln!(std::io::stderr(), "skipped: the report in a browser: chromium is not installed (apt-get install chromium)");
-        return;
+        return None;
     };
+    Some(Browser::start(&program))
+}
+
+/// What was committed last, with all the rows and annexes that a real run has; `PEPJIT_REPORT=FILE` is looked at instead.
+#[test]
+fn the_published_report_works_in_a_browser() {
+    let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("published/report.html");
+    let page = std::env::var_os("PEPJIT_REPORT").map_or(published, PathBuf::from);
+    let bytes = std::fs::metadata(&page).expect("a report").len();
+    assert!(bytes < 2_000_000, "{}: {bytes} bytes", page.display());
+    let Some(mut browser) = browser() else { return };
+    browser.size(1280, 900, false);
+    browser.scheme("light");
+    browser.open(&page.canonicalize().expect("a path"));
+    is_legible(&mut browser, "published-desktop");
+    works_with_keys_and_a_screen_reader(&mut browser);
+    browser.scheme("dark");
+    is_legible(&mut browser, "published-dark");
+    browser.size(390, 844, true);
+    is_legible(&mut browser, "published-dark-phone");
+    assert_eq!(browser.complaints, Vec::<String>::new(), "errors, console messages or requests");
+}
+
+#[test]
+fn the_page_works_in_a_browser() {
+    let Some(mut browser) = browser() else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let page = |name: &str, material: &pepjit_reports::Material| {
         let path = folder.path().join(name);
@@ -327,7 +360,6 @@ fn the_page_works_in_a_browser() {
         }
     });
     let (one, two) = (page("one.html", &one), page("two.html", &two_machines()));
-    let mut browser = Browser::start(&program);
 
     browser.size(1280, 900, false);
     browser.scheme("light");

@@ -4,13 +4,13 @@ use pepjit_harness::analysis::{Estimate, TierResult, Verdict};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::{Area, Drawn, FAINT, FASTER, NEUTRAL, PlotError, SLOWER, TEXT, line, ratio_ticks, svg, text, trimmed};
+use super::{Area, Drawn, FAINT, FASTER, NEUTRAL, PlotError, SLOWER, TEXT, line, names_width, ratio_ticks, svg, text, trimmed};
 use crate::{format, terminal};
 
-const WIDTH: i32 = 720;
+/// What lies between names and figures.
+const PLOT: i32 = 350;
 const ROW: i32 = 22;
 const TOP: i32 = 56;
-const LEFT: i32 = 170;
 const RIGHT: i32 = 200;
 
 /// A row of the plot.
@@ -40,30 +40,30 @@ pub fn forest(tier: &TierResult) -> Result<String, PlotError> {
 /// Draws rows, and below them one that sums them up.
 pub(crate) fn rows(all: &[Row], summary: Option<&Row>, label: &str) -> Result<String, PlotError> {
     let height = TOP + ROW * (all.len() as i32 + i32::from(summary.is_some())) + 34;
-    svg(label, label, (WIDTH, height), |area| draw(area, all, summary, height))
+    let axis = Axis::of(all.iter().chain(summary));
+    svg(label, label, (axis.end() + RIGHT, height), |area| draw(area, &axis, all, summary, height))
 }
 
-fn draw(area: &Area<'_>, all: &[Row], summary: Option<&Row>, height: i32) -> Drawn {
-    let axis = Axis::of(all.iter().chain(summary));
+fn draw(area: &Area<'_>, axis: &Axis, all: &[Row], summary: Option<&Row>, height: i32) -> Drawn {
     axis.grid(area, height - 28)?;
     let mut y = TOP;
     for each in all {
-        row(area, &axis, y, each, false)?;
+        row(area, axis, y, each, false)?;
         y += ROW;
     }
     if let Some(summary) = summary {
-        line(area, &[(8, y - ROW / 2 + 1), (WIDTH - 8, y - ROW / 2 + 1)], FAINT, 1)?;
-        row(area, &axis, y + 4, summary, true)?;
+        line(area, &[(8, y - ROW / 2 + 1), (axis.end() + RIGHT - 8, y - ROW / 2 + 1)], FAINT, 1)?;
+        row(area, axis, y + 4, summary, true)?;
     }
     Ok(())
 }
 
 fn row(area: &Area<'_>, axis: &Axis, y: i32, row: &Row, summary: bool) -> Drawn {
-    text(area, &row.name, (LEFT - 14, y), HPos::Right, TEXT)?;
+    text(area, &row.name, (axis.left - 14, y), HPos::Right, TEXT)?;
     let Some(ratio) = row.ratio else {
         let word = format!("{} {}", format::symbol(row.verdict), row.verdict.word());
         let ink = if row.verdict == Verdict::Failed { SLOWER } else { NEUTRAL };
-        return text(area, &word, (WIDTH - RIGHT + 14, y), HPos::Left, ink);
+        return text(area, &word, (axis.end() + 14, y), HPos::Left, ink);
     };
     let ink = match row.verdict {
         Verdict::Faster => FASTER,
@@ -89,17 +89,20 @@ fn row(area: &Area<'_>, axis: &Axis, y: i32, row: &Row, summary: bool) -> Drawn 
         area.draw(&Polygon::new(shape, ink.filled()))?;
     }
     let figure = format!("{} {}", format::ratio(ratio), format::interval(row.ci));
-    text(area, &figure, (WIDTH - RIGHT + 14, y), HPos::Left, TEXT)
+    text(area, &figure, (axis.end() + 14, y), HPos::Left, TEXT)
 }
 
 /// The logarithmic axis, wide enough for every interval and for 1.
 struct Axis {
+    /// Where it begins: right of the names.
+    left: i32,
     low: f64,
     high: f64,
 }
 
 impl Axis {
-    fn of<'a>(rows: impl Iterator<Item = &'a Row>) -> Self {
+    fn of<'a>(rows: impl Iterator<Item = &'a Row> + Clone) -> Self {
+        let left = names_width(rows.clone().map(|row| row.name.as_str()));
         let (mut low, mut high) = (0.0_f64, 0.0_f64);
         for (ratio, ci) in rows.filter_map(|r| Some((r.ratio?, r.ci))) {
             // An interval of few noisy rounds may span decades; the axis stops at a factor of 100.
@@ -108,12 +111,17 @@ impl Axis {
             high = high.max(h.min(100.0).ln());
         }
         let room = ((high - low) * 0.06).max(0.02);
-        Self { low: low - room, high: high + room }
+        Self { left, low: low - room, high: high + room }
+    }
+
+    /// Where it ends: left of the figures.
+    fn end(&self) -> i32 {
+        self.left + PLOT
     }
 
     fn x(&self, ratio: f64) -> i32 {
         let share = ((ratio.ln() - self.low) / (self.high - self.low)).clamp(0.0, 1.0);
-        LEFT + (share * f64::from(WIDTH - LEFT - RIGHT)).round() as i32
+        self.left + (share * f64::from(PLOT)).round() as i32
     }
 
     fn grid(&self, area: &Area<'_>, bottom: i32) -> Drawn {

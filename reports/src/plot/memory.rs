@@ -3,14 +3,17 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::{Area, Drawn, FAINT, NEUTRAL, PANEL, PlotError, SERIES, SLOWER, TEXT, line, sized, svg, text};
+use super::{Area, Drawn, FAINT, NEUTRAL, PANEL, PlotError, SERIES, SLOWER, TEXT, line, names_width, sized, svg, text};
 use crate::format;
 
-const WIDTH: i32 = 720;
+/// What lies between names and figures.
+const PLOT: i32 = 400;
 const ROW: i32 = 22;
 const TOP: i32 = 40;
-const LEFT: i32 = 170;
 const RIGHT: i32 = 150;
+
+/// The width of a line that `report.css` draws as hatching; one less is hatched more widely.
+const HATCHED: u32 = 14;
 
 /// A workload's bar, in KiB.
 #[derive(Debug, Clone)]
@@ -27,13 +30,14 @@ pub(crate) struct Bar {
 /// Draws a tier's bars. `legend` names the parts.
 pub(crate) fn memory(bars: &[Bar], legend: &[&str], label: &str) -> Result<String, PlotError> {
     let height = TOP + ROW * bars.len() as i32 + 30;
-    svg(label, label, (WIDTH, height), |area| draw(area, bars, legend, height))
+    let begin = names_width(bars.iter().map(|bar| bar.name.as_str()));
+    svg(label, label, (begin + PLOT + RIGHT, height), |area| draw(area, begin, bars, legend, height))
 }
 
-fn draw(area: &Area<'_>, bars: &[Bar], legend: &[&str], height: i32) -> Drawn {
+fn draw(area: &Area<'_>, begin: i32, bars: &[Bar], legend: &[&str], height: i32) -> Drawn {
     let total = |b: &Bar| b.base + b.parts.iter().sum::<f64>() + b.rest.max(0.0);
     let most = bars.iter().map(total).fold(1.0, f64::max);
-    let x = |kib: f64| LEFT + (kib / most * f64::from(WIDTH - LEFT - RIGHT)).round() as i32;
+    let x = |kib: f64| begin + (kib / most * f64::from(PLOT)).round() as i32;
     let bottom = height - 26;
     // A tick at 1, 2 or 5 times a power of ten MiB, at most five of them.
     let mut step = 1024.0;
@@ -49,7 +53,7 @@ fn draw(area: &Area<'_>, bars: &[Bar], legend: &[&str], height: i32) -> Drawn {
         text(area, &format!("{:.0}", tick / 1024.0), (x(tick), bottom + 12), HPos::Center, TEXT)?;
         tick += step;
     }
-    sized(area, "MiB", (WIDTH - RIGHT + 14, bottom + 12), HPos::Left, NEUTRAL, super::FONT)?;
+    sized(area, "MiB", (begin + PLOT + 14, bottom + 12), HPos::Left, NEUTRAL, super::FONT)?;
     // From the left edge, under the names too: five of them have to have room.
     let mut left = 40;
     let kinds = [Kind::Base].into_iter().chain((0..legend.len()).map(Kind::Part)).chain([Kind::Rest]);
@@ -62,7 +66,7 @@ fn draw(area: &Area<'_>, bars: &[Bar], legend: &[&str], height: i32) -> Drawn {
     text(area, "measured", (left + 12, 12), HPos::Left, TEXT)?;
     for (index, bar) in bars.iter().enumerate() {
         let y = TOP + ROW * index as i32;
-        text(area, &bar.name, (LEFT - 14, y), HPos::Right, TEXT)?;
+        text(area, &bar.name, (begin - 14, y), HPos::Right, TEXT)?;
         let mut at = bar.base;
         segment(area, Kind::Base, (x(0.0), y - 7), (x(at), y + 7))?;
         for (part, size) in bar.parts.iter().enumerate() {
@@ -76,7 +80,7 @@ fn draw(area: &Area<'_>, bars: &[Bar], legend: &[&str], height: i32) -> Drawn {
         measured(area, x(sum), y)?;
         let factor = if bar.base > 0.0 { format!(" ({})", format::ratio(sum / bar.base)) } else { String::new() };
         let figure = format!("{}{factor}", format::kib(Some(sum)));
-        text(area, &figure, (WIDTH - RIGHT + 14, y), HPos::Left, TEXT)?;
+        text(area, &figure, (begin + PLOT + 14, y), HPos::Left, TEXT)?;
     }
     Ok(())
 }
@@ -93,7 +97,7 @@ enum Kind {
     Rest,
 }
 
-/// Kinds differ without colour: an empty frame, solid, hatched upright, hatched level, and a grey area for the baseline.
+/// Kinds differ without colour: an empty frame, solid, hatched narrowly or widely, and a grey area for the baseline.
 fn segment(area: &Area<'_>, kind: Kind, from: (i32, i32), to: (i32, i32)) -> Drawn {
     if to.0 <= from.0 {
         return Ok(());
@@ -105,18 +109,11 @@ fn segment(area: &Area<'_>, kind: Kind, from: (i32, i32), to: (i32, i32)) -> Dra
             area.draw(&frame(NEUTRAL))?;
         }
         Kind::Part(0) => area.draw(&Rectangle::new([from, to], TEXT.filled()))?,
-        Kind::Part(part) if part % 2 == 1 => {
+        Kind::Part(part) => {
             area.draw(&frame(TEXT))?;
-            // One line to and fro, whose turns lie on the frame: a run has thousands of these.
-            let strokes = (from.0 + 3..to.0).step_by(3).enumerate();
-            let turns = strokes.flat_map(|(i, x)| if i % 2 == 0 { [(x, from.1), (x, to.1)] } else { [(x, to.1), (x, from.1)] });
-            line(area, &turns.collect::<Vec<_>>(), TEXT, 1)?;
-        }
-        Kind::Part(_) => {
-            area.draw(&frame(TEXT))?;
-            let strokes = (from.1 + 3..to.1).step_by(3).enumerate();
-            let turns = strokes.flat_map(|(i, y)| if i % 2 == 0 { [(from.0, y), (to.0, y)] } else { [(to.0, y), (from.0, y)] });
-            line(area, &turns.collect::<Vec<_>>(), TEXT, 1)?;
+            // One broad line, which the page's style hatches by dashes: a run has thousands of these. Their length tells parts apart.
+            let level = i32::midpoint(from.1, to.1);
+            line(area, &[(from.0, level), (to.0, level)], TEXT, if part % 2 == 1 { HATCHED } else { HATCHED - 1 })?;
         }
         Kind::Rest => area.draw(&frame(SLOWER))?,
     }

@@ -31,6 +31,9 @@ pub struct PlotError {
 const FONT: i32 = 16;
 const SMALL: i32 = 13;
 
+/// How wide a character of [`FONT`] may be, in a wide face.
+const CHARACTER: i32 = 8;
+
 /// A plot that is no higher than this, in pixels, can be read on one page of paper.
 const MOST_ON_A_PAGE: i32 = 1300;
 
@@ -102,6 +105,12 @@ fn themed(svg: &str, label: &str, size: (i32, i32)) -> String {
         out = out.replace(&format!("stroke=\"{hex}\""), &format!("class=\"s{class}\""));
     }
     out
+}
+
+/// The width that rows' names need at the left, with what lies between them and the plot.
+fn names_width<'a>(names: impl Iterator<Item = &'a str>) -> i32 {
+    let longest = names.map(|name| name.chars().count()).max().unwrap_or_default();
+    (CHARACTER * longest as i32 + 18).max(120)
 }
 
 fn text(area: &Area<'_>, words: &str, at: (i32, i32), side: HPos, ink: RGBColor) -> Drawn {
@@ -192,6 +201,20 @@ mod tests {
                 assert!(ticks.len() > 1, "{low} {high}: {ticks:?}");
             }
         }
+    }
+
+    #[test]
+    fn names_of_rows_have_room() {
+        let named = |name: &str| ForestRow::new(name, None, pepjit_harness::analysis::Verdict::Inconclusive);
+        let (short, long) = ("go", "async_tree_eager_cpu_io_mixed_tg_and_more");
+        let picture = forest_rows(&[named(short), named(long)], None, "x").expect("a picture");
+        let end = |name: &str| -> i32 {
+            let before = picture.split(name).next().expect("its element");
+            let x = before.rsplit("x=\"").next().and_then(|rest| rest.split('"').next()).expect("where it ends");
+            x.parse().expect("a number")
+        };
+        assert_eq!(end(short), end(long), "names end where the plot begins");
+        assert!(end(long) >= CHARACTER * long.len() as i32, "{long} begins outside of the picture: {}", end(long));
     }
 
     #[test]

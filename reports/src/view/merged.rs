@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use pepjit_harness::analysis::{Options, TierResult, Verdict};
+use pepjit_harness::criteria::Assessment;
 use pepjit_harness::model::WorkloadRecord;
 use pepjit_harness::stats::paired::Paired;
 use pepjit_harness::stats::suite::Merged;
 use serde::Serialize;
 
-use super::run::tier_claim;
+use super::run::{PepCriterion, tier_claim};
 use super::{Claim, class};
 use crate::plot::{self, ForestRow, PlotError};
 use crate::{Evidence, format, terminal};
@@ -18,6 +19,8 @@ use crate::{Evidence, format, terminal};
 pub(crate) struct MergedView {
     pub(crate) confidence: String,
     pub(crate) runs: Vec<RunRow>,
+    /// The criteria that some run measures.
+    pub(crate) criteria: Vec<MergedCriterion>,
     pub(crate) platforms: Vec<String>,
     /// Each tier over all platforms, and on each of them.
     pub(crate) tiers: Vec<MergedTier>,
@@ -38,6 +41,13 @@ pub(crate) struct RunRow {
     pub(crate) python: String,
     pub(crate) suite: String,
     pub(crate) rounds: String,
+}
+
+/// A criterion, and what each run says of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct MergedCriterion {
+    /// One for each run, all of the same criterion.
+    pub(crate) runs: Vec<PepCriterion>,
 }
 
 /// A tier, overall and per platform.
@@ -90,6 +100,7 @@ impl MergedView {
         let tiers: Vec<MergedTier> = tiers.iter().map(|t| MergedTier::new(&t.tier, runs, options, merge)).collect();
         Ok(Self {
             confidence: format!("{:.0} %", (1.0 - options.alpha) * 100.0),
+            criteria: criteria(runs),
             runs: runs.iter().map(RunRow::new).collect(),
             platforms: platforms(runs),
             tables: tables.into_iter().flatten().collect(),
@@ -98,6 +109,24 @@ impl MergedView {
             differences: differences(runs),
         })
     }
+}
+
+/// What a run says of the criteria.
+fn said(e: &Evidence) -> &[Assessment] {
+    e.judgement.as_ref().map(|j| j.criteria.as_slice()).unwrap_or_default()
+}
+
+/// What the runs say of each criterion that one of them measures. Only what all of them were judged by.
+fn criteria(runs: &[Evidence]) -> Vec<MergedCriterion> {
+    let merged = |a: &Assessment| {
+        let of = |e: &Evidence| {
+            let b = said(e).iter().find(|b| b.criterion.id == a.criterion.id)?;
+            Some(PepCriterion::new(b, &e.analysis))
+        };
+        let runs: Vec<PepCriterion> = runs.iter().map(of).collect::<Option<_>>()?;
+        runs.iter().any(|c| c.measured).then_some(MergedCriterion { runs })
+    };
+    runs.first().map(said).unwrap_or_default().iter().filter_map(merged).collect()
 }
 
 impl RunRow {

@@ -67,6 +67,7 @@ pub(crate) struct PepCriterion {
     pub(crate) word: String,
     pub(crate) class: &'static str,
     pub(crate) finding: String,
+    pub(crate) mde: String,
     pub(crate) command: String,
     pub(crate) measured: bool,
 }
@@ -109,7 +110,7 @@ impl RunView {
             claims,
             criteria: evidence.judgement.as_ref().map(criteria).unwrap_or_default(),
             gate: evidence.judgement.as_ref().map(gate_line),
-            pep_criteria: evidence.judgement.iter().flat_map(|j| &j.criteria).map(PepCriterion::new).collect(),
+            pep_criteria: evidence.judgement.iter().flat_map(|j| &j.criteria).map(|c| PepCriterion::new(c, a)).collect(),
             pep_counts: evidence.judgement.as_ref().map(|j| crate::criteria::counts(&j.criteria)).unwrap_or_default(),
             health: health(a),
             sizing: Sizes::new(a),
@@ -151,7 +152,7 @@ impl Sizes {
 }
 
 impl PepCriterion {
-    fn new(a: &Assessment) -> Self {
+    pub(super) fn new(a: &Assessment, run: &Analysis) -> Self {
         Self {
             id: a.criterion.id.clone(),
             source: a.criterion.source.clone(),
@@ -162,9 +163,23 @@ impl PepCriterion {
             class: class_of_status(a.status),
             measured: a.status != Status::NotMeasured,
             finding: a.finding.clone(),
+            mde: format::percent(mde(a, run)),
             command: a.command.clone().unwrap_or_default(),
         }
     }
+}
+
+/// The smallest change of the mean that a criterion is about, where it's about one that this run has.
+fn mde(a: &Assessment, run: &Analysis) -> Option<f64> {
+    let c = &a.criterion;
+    let against = c.baseline.as_deref().unwrap_or(&run.manifest.baseline);
+    let tier = run.tiers.iter().chain(&run.head_to_head).find(|t| t.tier == c.tier && t.against == against)?;
+    let mean = match c.metric.as_str() {
+        "speed/geometric-mean" | "control/geometric-mean" | "start-up/ratio" => tier.suite.as_ref(),
+        "memory/geometric-mean" => tier.memory.as_ref(),
+        _ => None,
+    };
+    mean.filter(|_| a.status != Status::NotMeasured)?.mde
 }
 
 /// The tiers with a JIT first, the control last.
@@ -342,13 +357,22 @@ fn facts(a: &Analysis) -> Vec<(String, String)> {
     ]
 }
 
-/// What was typed: the binary is cargo's business.
+/// What was typed: the binary is cargo's business, and where the run was to be put is that of whoever typed it.
 fn command(line: &[String]) -> String {
-    match line.split_first() {
+    let mut words = Vec::new();
+    let mut rest = line.iter().map(String::as_str);
+    while let Some(word) = rest.next() {
+        match word {
+            "--out" => drop(rest.next()),
+            _ if word.starts_with("--out=") => {}
+            _ => words.push(word),
+        }
+    }
+    match words.split_first() {
         Some((program, rest)) if Path::new(program).file_stem().is_some_and(|name| name == "xtask") => {
             format!("cargo xtask {}", rest.join(" "))
         }
-        _ => line.join(" "),
+        _ => words.join(" "),
     }
 }
 
@@ -366,4 +390,15 @@ fn interpreters(a: &Analysis) -> Vec<Vec<String>> {
         ]
     };
     a.manifest.tiers.iter().map(tier).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_command_says_what_was_measured_and_not_where_it_was_put() {
+        let typed = |line: &str| super::command(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(typed("/x/target/release/xtask measure --out /tmp/a --rounds 3"), "cargo xtask measure --rounds 3");
+        assert_eq!(typed("xtask measure --out=/tmp/a"), "cargo xtask measure");
+        assert_eq!(typed("other --tiers a,b"), "other --tiers a,b");
+    }
 }
