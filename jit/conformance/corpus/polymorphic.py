@@ -377,3 +377,128 @@ def stores_through_a_base_class():
             o = cls(3)
             out.append((heat(put, o, 7), outcome(put, o, value), o.y))
     return out, outcome(put, 5, 1), outcome(put, object(), 1)
+
+
+@case
+def one_value_of_several_classes_at_many_sites():
+    class Base:
+        shared = "of the class"
+
+        def __init__(self, a, b):
+            self.a = a
+            self.b = b
+            self.c = [a, b]
+            self.d = None
+            self.e = self.kind(b)
+
+        def kind(self, x):
+            return (x, "base")
+
+    class Plain(Base):
+        pass
+
+    class Slots:
+        __slots__ = ("a", "b", "c", "d", "e")
+        shared = "of Slots"
+        __init__ = Base.__init__
+
+        def kind(self, x):
+            return (x, "slots")
+
+    class Checked(Base):
+        @property
+        def c(self):
+            return self._c
+
+        @c.setter
+        def c(self, value):
+            if value[0] == "refused":
+                raise ValueError(value)
+            self._c = value
+
+        def kind(self, x):
+            return self.a, x
+
+    class Odd(Base):
+        def __setattr__(self, name, value):
+            object.__setattr__(self, name, (name, value))
+
+        def __getattr__(self, name):
+            return lambda *args: (name, args)
+
+        kind = property(lambda self: len)
+
+    class Shadowing(Base):
+        def __init__(self, a, b):
+            self.kind = lambda x: (x, "of the instance")
+            self.shared = "of the instance"
+            super().__init__(a, b)
+
+    def look(o):
+        found = [o.a, o.b, o.shared]
+        found.append(o.c)
+        if isinstance(o, Slots):
+            found += [o.d, o.e, o.kind(1)]
+        elif type(o) is Odd:
+            found += [o.d, o.e, o.missing(2)]
+        else:
+            found += [o.d, o.e, o.kind(3)]
+        o.a = o.b
+        return found, o.a, o.kind(4)
+
+    def make(cls, a, b):
+        return look(cls(a, b))
+
+    out = []
+    classes = (Plain, Slots, Checked, Shadowing, Base)
+    heat(make, Plain, 1, 2)
+    for cls in classes * 2:
+        out.append(heat(make, cls, 1, 2.5))
+    for cls in classes + (Odd,):
+        for values in ((1, 2), (2**70, "s"), ("refused", [])):
+            out.append(outcome(make, cls, *values))
+    strange = Plain(5, [6])
+    strange.__dict__["more"] = 7
+    out.append(outcome(look, strange))
+    del strange.d
+    out.append(outcome(look, strange))
+    for cls in classes:
+        bare = cls.__new__(cls)
+        out.append(outcome(look, bare))
+    Base.shared = 1
+    Plain.kind = len
+    Checked.d = property(lambda self: 1 / 0)
+    for cls in classes:
+        out.append(outcome(make, cls, 8, 9))
+    return out, outcome(look, 5), outcome(look, None)
+
+
+@case
+def a_value_changes_its_class_between_sites():
+    class One:
+        def __init__(self, x):
+            self.x = x
+
+        def turn(self):
+            self.__class__ = Two
+            return 1
+
+    class Two(One):
+        y = "class"
+
+        def turn(self):
+            self.__class__ = One
+            return 2
+
+    def f(o):
+        first = o.x
+        n = o.turn()
+        o.z = first
+        again = o.turn()
+        o.x = (n, again)
+        return o.x, o.z, type(o).__name__, getattr(o, "y", "none")
+
+    out = [heat(f, One(1)), heat(f, Two(2)), heat(f, One(3))]
+    for o in (One(4), Two(5)):
+        out.append([f(o) for _ in range(3)])
+    return out

@@ -84,6 +84,10 @@ pub(crate) struct Translator<'a> {
     pub(crate) bound: HashSet<Value>,
     /// Classes that values had where they were looked at: likely, where the interpreter has nothing to tell.
     pub(crate) guarded: HashMap<Value, ObjRef>,
+    /// Values that came with several classes where speculation on their class failed.
+    pub(crate) several: HashMap<Value, Several>,
+    /// Where the current region starts.
+    pub(crate) region: u32,
     /// Functions that a callable may be, of several classes' methods.
     pub(crate) candidates: HashMap<Value, Vec<ObjRef>>,
     /// Methods that have just been bound: the function, and the class of what it's bound to.
@@ -93,6 +97,17 @@ pub(crate) struct Translator<'a> {
     /// How many generic calls there are, and how many instructions that gain: the policy looks at them.
     pub(crate) generic: u32,
     pub(crate) specialised: u32,
+}
+
+/// What is known of a value of several classes: what holds of it where one guard failed holds where the same value is used again.
+#[derive(Clone, Debug)]
+pub(crate) struct Several {
+    /// The versions of the classes that were seen.
+    pub(crate) classes: Vec<u32>,
+    /// The region where a guard failed: whatever follows in it sees the same classes.
+    pub(crate) region: u32,
+    /// Guards failed in more than one region: branches in between don't tell the classes apart.
+    pub(crate) everywhere: bool,
 }
 
 /// What is known of a method that has just been bound.
@@ -163,6 +178,8 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
         iterators: HashSet::new(),
         bound: HashSet::new(),
         guarded: HashMap::new(),
+        several: HashMap::new(),
+        region: entry,
         candidates: HashMap::new(),
         methods: HashMap::new(),
         hints: HashMap::new(),

@@ -1,7 +1,7 @@
 //! Globals and attributes.
 
 use crate::state::{Entry, Owner};
-use crate::translate::{Step, Translator};
+use crate::translate::{Several, Step, Translator};
 use crate::world::{Attribute, Shadow};
 use pepjit_ir::op::Reason;
 use pepjit_ir::{Block, Cond, Field, Helper, Imm, ObjRef, Op, Type, Value};
@@ -105,13 +105,18 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// The class that the inline cache names, at this many units after the opcode.
-    fn cached_class(&mut self, unit: usize) -> Option<ObjRef> {
+    /// The version that the inline cache names, at this many units after the opcode.
+    fn cached_version(&self, unit: usize) -> Option<u32> {
         let at = self.insn.unit as usize + unit;
         let low = u32::from(*self.input.adaptive.get(at)?);
         let high = u32::from(*self.input.adaptive.get(at + 1)?);
-        let version = low | high << 16;
-        if version == 0 { None } else { self.world.class_of_version(version) }
+        Some(low | high << 16).filter(|version| *version != 0)
+    }
+
+    /// The class of that version.
+    fn cached_class(&mut self, unit: usize) -> Option<ObjRef> {
+        let version = self.cached_version(unit)?;
+        self.world.class_of_version(version)
     }
 
     /// The class of an attribute's owner: known, or from the cache.
@@ -171,6 +176,7 @@ impl Translator<'_> {
         let name = self.input.names[(arg >> 1) as usize].clone();
         let method = arg & 1 != 0;
         let owner = self.peek(0)?;
+        let varies = self.varies(owner);
         if self.failed() {
             if self.polymorphic_attribute(&name, method)? {
                 return Ok(());
@@ -179,6 +185,9 @@ impl Translator<'_> {
         }
         // An attribute of a module or class that is known itself.
         if self.attribute_of_class_object(owner, &name, method)? {
+            return Ok(());
+        }
+        if varies && self.polymorphic_attribute(&name, method)? {
             return Ok(());
         }
         let Some((class, known)) = self.owner_class(owner) else { return self.generic_attribute(&name, method) };
@@ -274,9 +283,33 @@ impl Translator<'_> {
         Ok(true)
     }
 
+    /// Whether the owner comes with several classes: here, or where it was used before.
+    ///
+    /// Were each site to find out for itself, all code that uses one value would be compiled once per site: a guard hides those after it.
+    fn varies(&mut self, owner: Entry) -> bool {
+        let Entry::Value(value, _) = owner else { return self.failed() };
+        let region = self.region;
+        if !self.failed() {
+            let known = matches!(self.owner_class(owner), Some((_, true)));
+            return !known && self.several.get(&value).is_some_and(|several| several.everywhere || several.region == region);
+        }
+        if let Some(versions) = self.input.site_classes.get(&self.insn.offset) {
+            let cached = self.cached_version(2);
+            let several = self.several.entry(value).or_insert(Several { classes: Vec::new(), region, everywhere: false });
+            several.everywhere |= several.region != region;
+            several.classes.extend(cached.into_iter().chain(versions.iter().copied()));
+        }
+        true
+    }
+
     /// The classes that came by; not more than a few.
-    fn known_classes(&mut self) -> Vec<ObjRef> {
-        let versions = self.input.site_classes.get(&self.insn.offset).cloned().unwrap_or_default();
+    fn known_classes(&mut self, owner: Entry) -> Vec<ObjRef> {
+        let mut versions = self.input.site_classes.get(&self.insn.offset).cloned().unwrap_or_default();
+        if let Entry::Value(value, _) = owner
+            && let Some(several) = self.several.get(&value)
+        {
+            versions.extend(&several.classes);
+        }
         let mut classes: Vec<ObjRef> = self.cached_class(2).into_iter().collect();
         for version in versions {
             if let Some(class) = self.world.class_of_version(version)
@@ -292,7 +325,8 @@ impl Translator<'_> {
     /// Where instances of the classes that came by have the attribute.
     fn known_places(&mut self, name: &ObjRef, method: bool) -> Vec<(ObjRef, Attribute)> {
         let mut places = Vec::new();
-        for class in self.known_classes() {
+        let owner = self.peek(0).unwrap_or(Entry::Null);
+        for class in self.known_classes(owner) {
             let attribute = self.world.attribute(&class, name);
             let fits = match attribute {
                 Attribute::InlineValue { .. } | Attribute::Slot { .. } | Attribute::ClassValue { .. } => !method,
@@ -469,7 +503,10 @@ impl Translator<'_> {
     pub(super) fn store_attr(&mut self, arg: u32) -> Step {
         let name = self.input.names[arg as usize].clone();
         let owner = self.peek(0)?;
-        let place = if self.failed() {
+        let varies = self.varies(owner);
+        let place = if varies && self.polymorphic_store(&name)? {
+            return Ok(());
+        } else if self.failed() {
             None
         } else {
             self.expected_class(owner).map(|class| (self.world.attribute(&class, &name), class))
@@ -479,12 +516,7 @@ impl Translator<'_> {
                 (offset, Some((index, valid_offset, dict_offset)), class)
             }
             Some((Attribute::Slot { offset, storable: true }, class)) => (offset, None, class),
-            _ => {
-                if self.failed() && self.polymorphic_store(&name)? {
-                    return Ok(());
-                }
-                return self.generic_store_attribute(&name);
-            }
+            _ => return self.generic_store_attribute(&name),
         };
         let owner_value = self.value(owner);
         self.guard_class(owner_value, &class);
@@ -526,7 +558,8 @@ impl Translator<'_> {
     /// Stores an attribute of one of several classes: a test for each, then the generic way. False if no class is known.
     fn polymorphic_store(&mut self, name: &ObjRef) -> Step<bool> {
         let mut places = Vec::new();
-        for class in self.known_classes() {
+        let owner = self.peek(0)?;
+        for class in self.known_classes(owner) {
             match self.world.attribute(&class, name) {
                 Attribute::InlineValue { offset, index, valid_offset, dict_offset, storable: true } => {
                     places.push((class, offset, Some((index, valid_offset, dict_offset))));

@@ -112,6 +112,7 @@ impl Translator<'_> {
     fn region(&mut self, start: u32) -> Step {
         let bytecode = self.bytecode;
         let region = &bytecode.regions[&start];
+        self.region = start;
         self.reached_end = false;
         // What the region assumes is checked once, before values are on the stack that an exit would have to see.
         let assumes = |insn: &Insn| matches!(insn.name, "LOAD_GLOBAL" | "LOAD_ATTR" | "STORE_ATTR");
