@@ -223,6 +223,7 @@ fn common_steps(root: &Path, python: Option<&Interpreter>) -> Vec<Step> {
         ("conformance driver", "jit/conformance/test_driver.py"),
         ("workloads", "benchmarks/workloads/check.py"),
         ("worker", "benchmarks/workloads/check_worker.py"),
+        ("instruction counts", "ci/check_count_instructions.py"),
     ];
     scripts
         .iter()

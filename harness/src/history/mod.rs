@@ -64,16 +64,15 @@ pub fn history(runs: &[RunDir], repository: &Path, revision: &str, options: Opti
     for dir in runs {
         let without = |reason: String| LeftOut { run: dir.root().display().to_string(), reason };
         match Row::read(dir) {
-            Ok(mut row) => match commits.place(row.commit) {
-                Some(place) => {
-                    left_out.extend(std::mem::take(&mut row.unusable).into_iter().map(without));
-                    lines.entry(row.kind.clone()).or_default().push((place, row));
-                }
-                None => {
+            Ok(mut row) => {
+                let Some(place) = commits.place(row.commit) else {
                     let commit = &row.point.commit[..12];
                     left_out.push(without(format!("its commit {commit} is not in the history of {revision}")));
-                }
-            },
+                    continue;
+                };
+                left_out.extend(std::mem::take(&mut row.unusable).into_iter().map(without));
+                lines.entry(row.kind.clone()).or_default().push((place, row));
+            }
             Err(reason) => left_out.push(reason),
         }
     }
