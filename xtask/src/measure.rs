@@ -15,8 +15,8 @@ use pepjit_harness::examine;
 use pepjit_harness::interpreters::{Interpreter, Places, Source};
 use pepjit_harness::model::{DesignKind, RunDir};
 use pepjit_harness::runner::{
-    Interrupt, Options, RunError, Sites, Summary, blocks_left, cover, plan_coverage, planned_coverage, preflight, same_machine,
-    summarise,
+    Interrupt, Options, PreflightError, RunError, Sites, Summary, blocks_left, cover, plan_coverage, planned_coverage, preflight,
+    same_machine, summarise,
 };
 use pepjit_harness::store::Seal;
 use pepjit_harness::tiers::TierKind;
@@ -302,7 +302,11 @@ fn carry_out(args: &Args, dir: &RunDir, notes: &Notes, interrupt: &Interrupt) ->
         if dir.journal()?.records().is_empty() {
             let _ = std::fs::remove_dir_all(dir.root());
         }
-        return Ok(finish::End::refused(dir, &error));
+        return match error {
+            // The machine's fault, not a tier's.
+            PreflightError::Run(error) => Err(error.into()),
+            error => Ok(finish::End::refused(dir, &error)),
+        };
     }
     let options = Options { jobs: usize::from(args.jobs), timeout: args.timeout.map(Duration::from_secs_f64) };
     let mut progress = Progress::new(dir)?;

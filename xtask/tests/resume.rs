@@ -170,18 +170,19 @@ fn a_full_disk_is_named_and_nothing_is_lost() {
     machine.install("python3.14", &Python::default());
     let suite = machine.suite(&[("a", GOOD), ("b", GOOD)]);
     let args = machine.measure_args(&suite, &["--rounds", "8"]);
-    let full = |args: &[String]| {
+    let full = |args: &[String], blocks: u32| {
         let mut command = machine.command(&[]);
         let program = command.get_program().to_owned();
         command = Command::new("/bin/sh");
-        // 512-byte blocks: the manifest fits, the journal of 64 processes doesn't.
-        command.args(["-c", "trap '' XFSZ; ulimit -f 18; exec \"$@\"", "sh"]).arg(program).args(args);
+        command.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\""), "sh"]).arg(program).args(args);
         let like = machine.command(&[]);
         command.env_clear().current_dir(like.get_current_dir().unwrap());
         command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
         End::of(&command.output().unwrap())
     };
-    full(&args).says(2, &["cannot write", "journal.jsonl", "File too large", "free space"]);
+    full(&args, 14).says(2, &["cannot use a temporary folder", "File too large", "Point TMPDIR at a folder with free space"]);
+    // 512-byte blocks: the manifest fits, the journal of 64 processes doesn't.
+    full(&args, 18).says(2, &["cannot write", "journal.jsonl", "File too large", "free space"]);
     let before = machine.journal_so_far();
     assert!(before.len() > 4 && before.len() < 64, "{}", before.len());
     let run = machine.the_run().display().to_string();

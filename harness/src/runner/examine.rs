@@ -47,7 +47,7 @@ pub fn cover(
         return Ok(0);
     }
     let sampler = examine::sampler()?;
-    let scratch = tempfile::Builder::new().prefix("pepjit-").tempdir().map_err(RunError::Scratch)?;
+    let scratch = super::scratch()?;
     let timeout = options.timeout.unwrap_or_else(|| time_limit(&manifest) + Duration::from_mins(2));
     let context = Context::new(&manifest, sites, scratch.path(), timeout, interrupt);
     let cpu = choose_cpus(1)[0];

@@ -19,11 +19,11 @@ mod schedule;
 mod tasks;
 
 use std::collections::{BTreeMap, HashSet};
-use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
+use std::{fs, io};
 
 use self::block::{Context, Finished};
 use self::interleaved::{Calibration, Found};
@@ -49,7 +49,7 @@ pub enum RunError {
     #[error(transparent)]
     Raw(#[from] PyperfError),
     /// There is no place for the processes' files.
-    #[error("cannot make a temporary folder: {0}. Point TMPDIR at a folder with free space")]
+    #[error("cannot use a temporary folder: {0}. Point TMPDIR at a folder with free space")]
     Scratch(#[source] io::Error),
     /// What the run began with isn't what is there now.
     #[error(
@@ -184,6 +184,14 @@ enum Message {
     Block(Block),
 }
 
+/// A place for what processes write, with room for what one of them does: without, a process would end without a word.
+fn scratch() -> Result<tempfile::TempDir, RunError> {
+    let folder = tempfile::Builder::new().prefix("pepjit-").tempdir().map_err(RunError::Scratch)?;
+    let probe = folder.path().join("room");
+    fs::write(&probe, [b'x'; 8 << 10]).and_then(|()| fs::remove_file(&probe)).map_err(RunError::Scratch)?;
+    Ok(folder)
+}
+
 /// Carries out what is left of the run in `dir`.
 ///
 /// # Errors
@@ -198,7 +206,7 @@ pub fn run(
     Seal::remove(dir)?;
     let mut manifest = dir.manifest()?;
     let mut journal = dir.journal()?;
-    let scratch = tempfile::Builder::new().prefix("pepjit-").tempdir().map_err(RunError::Scratch)?;
+    let scratch = scratch()?;
     let cpus = choose_cpus(options.jobs);
     let timeout = options.timeout.unwrap_or_else(|| time_limit(&manifest));
 

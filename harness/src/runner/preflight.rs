@@ -54,7 +54,7 @@ struct State {
 /// # Errors
 /// [`PreflightError`] for the first tier that isn't as it should be. After an interrupt the rest isn't looked at.
 pub fn preflight(tiers: &[TierRecord], sites: &Sites, interrupt: &Interrupt) -> Result<(), PreflightError> {
-    let scratch = tempfile::Builder::new().prefix("pepjit-").tempdir().map_err(RunError::Scratch)?;
+    let scratch = super::scratch()?;
     for (index, tier) in tiers.iter().enumerate() {
         if interrupt.is_set() {
             break;
