@@ -310,10 +310,11 @@ fn one(criterion: &Criterion, data: &RunData) -> Result<Assessment, AnalysisErro
         let by = criterion.by.as_deref().unwrap_or("nothing that a run measures");
         return lacking(format!("decided by {by}"), criterion.command.clone());
     };
+    let beside = |name| data.folder_of(name);
     let beside = match measure {
-        Measure::ActivePerStage(more_than) => Some(active_per_stage(&data.root.join(governance::FILE), more_than)),
-        Measure::ToolRegressions(most) => Some(compat::judge::regressions(&data.root, &criterion.tier, most)),
-        Measure::CpythonTests(most) => Some(compat::judge::cpython_tests(&data.root, &criterion.tier, most)),
+        Measure::ActivePerStage(more_than) => Some(active_per_stage(&beside(governance::FILE).join(governance::FILE), more_than)),
+        Measure::ToolRegressions(most) => Some(compat::judge::regressions(beside(compat::FILE), &criterion.tier, most)),
+        Measure::CpythonTests(most) => Some(compat::judge::cpython_tests(beside(compat::FILE), &criterion.tier, most)),
         _ => None,
     };
     if let Some(beside) = beside {
@@ -436,6 +437,13 @@ fn active_per_stage(path: &Path, more_than: f64) -> Result<(Status, String), Str
     let text = std::fs::read_to_string(path).map_err(|_| format!("there is no {} beside the run", governance::FILE))?;
     let history: governance::Governance =
         serde_json::from_str(&text).map_err(|e| format!("{} is damaged: {e}", path.display()))?;
+    // The criterion is about CPython's own JIT: people of another repository, or of files that aren't there, answer nothing.
+    if history.map.name != governance::CPYTHON {
+        return Err(format!("{} is about {}", governance::FILE, history.map.name));
+    }
+    if let Some(empty) = history.stages.iter().find(|stage| stage.files == 0) {
+        return Err(format!("{} has no file of the {}", history.repository.name, empty.name));
+    }
     let fewest = history.stages.iter().map(|stage| stage.active_recurring).min().ok_or("its map has no stages")?;
     let status = if fewest as f64 > more_than { Status::Met } else { Status::NotMet };
     let stages: Vec<String> = history.stages.iter().map(|s| format!("{} {}", s.active_recurring, s.name)).collect();

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use pepjit_harness::analysis::RunData;
 use pepjit_harness::criteria::{Assessment, Criteria, Status, Threshold, assess};
 use pepjit_harness::gate::{Requirement, Thresholds};
-use pepjit_harness::governance::{Governance, Stage};
+use pepjit_harness::governance::{Governance, MapUsed, Stage};
 use pepjit_harness::model::TierRecord;
 use pepjit_harness::tiers::BASELINE;
 
@@ -250,17 +250,40 @@ fn maintenance_is_judged_by_the_history_beside_the_run() {
     let stages = |back: usize| {
         [("front end", 3), ("back end", back)].map(|(name, active)| Stage {
             name: name.to_owned(),
+            files: 1,
             active_recurring: active,
             ..Stage::default()
         })
     };
+    let named = |name: &str| MapUsed { name: name.to_owned(), ..MapUsed::default() };
+    let write = |history: &Governance| {
+        std::fs::write(folder.path().join("governance.json"), serde_json::to_string(history).expect("JSON")).expect("writable");
+    };
     for (back, expected) in [(2, Status::Met), (1, Status::NotMet)] {
-        let history = Governance { stages: stages(back).to_vec(), ..Governance::default() };
-        std::fs::write(folder.path().join("governance.json"), serde_json::to_string(&history).expect("JSON")).expect("writable");
+        write(&Governance { map: named("CPython's JIT"), stages: stages(back).to_vec(), ..Governance::default() });
         let (status, finding, _) = tells("pep836-maintenance", &data);
         assert_eq!(status, expected);
         assert!(finding.contains(&format!("3 front end, {back} back end")), "{finding}");
     }
+    // Another project's people say nothing of CPython's, nor does CPython's map of a repository that lacks the files.
+    write(&Governance { map: named("CinderX's JIT"), stages: stages(2).to_vec(), ..Governance::default() });
+    let (status, finding, _) = tells("pep836-maintenance", &data);
+    assert!(status == Status::NotMeasured && finding.contains("is about CinderX's JIT"), "{finding}");
+    let mut empty = stages(2).to_vec();
+    empty[1].files = 0;
+    write(&Governance { map: named("CPython's JIT"), stages: empty, ..Governance::default() });
+    let (status, finding, _) = tells("pep836-maintenance", &data);
+    assert!(status == Status::NotMeasured && finding.contains("no file of the back end"), "{finding}");
+    // What lies in a folder of annexes counts as what lies beside the run.
+    let elsewhere = tempfile::tempdir().expect("a temporary folder");
+    std::fs::remove_file(folder.path().join("governance.json")).expect("removed");
+    let history = Governance { map: named("CPython's JIT"), stages: stages(2).to_vec(), ..Governance::default() };
+    let text = serde_json::to_string(&history).expect("JSON");
+    std::fs::write(elsewhere.path().join("governance.json"), text).expect("writable");
+    assert_eq!(tells("pep836-maintenance", &data).0, Status::NotMeasured);
+    data.beside.insert(0, elsewhere.path().to_owned());
+    assert_eq!(tells("pep836-maintenance", &data).0, Status::Met);
+    data.beside.remove(0);
     std::fs::write(folder.path().join("governance.json"), "{").expect("writable");
     let (status, finding, _) = tells("pep836-maintenance", &data);
     assert!(status == Status::NotMeasured && finding.contains("is damaged"), "{finding}");

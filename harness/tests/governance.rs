@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use history::Maker;
 use pepjit_harness::governance::{
-    Author, Churn, Governance, GovernanceError, Map, Pair, Request, TruckFactor, Year, cpython_map, measure,
+    Author, CPYTHON, Churn, Governance, GovernanceError, Map, Pair, Request, TruckFactor, Year, cpython_map, measure,
 };
 
 const MAP: &str = r#"
@@ -255,6 +255,7 @@ fn what_is_no_repository_or_has_no_such_file_is_refused() {
 fn our_own_maps_read() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project");
     let map = Map::load(&cpython_map(root)).expect("a map");
+    assert_eq!(map.used.name, CPYTHON, "the criterion about CPython's maintainers knows it by its name");
     assert_eq!(map.stages, ["front end", "middle end", "back end", "support"]);
     let map = Map::load(&root.join("pep-draft/cinderx-stages.toml")).expect("a map");
     assert_eq!(map.stages, ["front end and representation", "code generation", "runtime", "tests"]);

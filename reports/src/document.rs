@@ -1,5 +1,6 @@
 //! Markdown and HTML, from one view through two templates.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use minijinja::{AutoEscape, Environment, Value};
@@ -68,8 +69,10 @@ impl Evidence {
 /// What other commands left in a run's folder.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Annexes {
-    /// Who maintains what.
+    /// Who maintains CPython's JIT.
     pub governance: Option<Governance>,
+    /// Who maintains another one, by the file that says it, `governance-NAME.json`.
+    pub other_governance: Vec<(String, Governance)>,
     /// How the figures moved over commits.
     pub history: Option<History>,
     /// What tools and CPython's own tests saw.
@@ -85,12 +88,22 @@ impl Annexes {
     pub fn read(folders: &[PathBuf]) -> Result<Self, ReportError> {
         Ok(Self {
             governance: first(folders, governance::FILE)?,
+            other_governance: others(folders)?,
             history: first(folders, history::FILE)?,
             compat: first(folders, compat::FILE)?,
             coexistence: first(folders, compat::COEXISTENCE_FILE)?,
             redistributor: first(folders, redistributor::FILE)?,
         })
     }
+}
+
+/// `governance-NAME.json` of any name, of each name the first.
+fn others(folders: &[PathBuf]) -> Result<Vec<(String, Governance)>, ReportError> {
+    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let names: BTreeSet<String> = names.filter(|name| governance::is_of_another(name)).collect();
+    let read = |name: String| Ok(first(folders, &name)?.map(|governance| (name, governance)));
+    names.into_iter().filter_map(|name| read(name).transpose()).collect()
 }
 
 fn first<T: DeserializeOwned>(folders: &[PathBuf], name: &str) -> Result<Option<T>, ReportError> {

@@ -133,6 +133,26 @@ fn what_lies_beside_the_run_is_filled_in_and_named() {
 }
 
 #[test]
+fn people_of_another_jit_are_told_as_such_and_not_as_those_of_cpython() {
+    use pepjit_harness::governance::{Governance, MapUsed, Stage};
+    let runs = tempfile::tempdir().expect("a temporary folder");
+    let dir = fixture::write(runs.path(), 5);
+    let stage = |name: &str| Stage { name: name.to_owned(), files: 3, contributors: 41, ..Stage::default() };
+    let map = MapUsed { name: "Another's JIT".to_owned(), ..MapUsed::default() };
+    let history = Governance { map, stages: vec![stage("code generation")], ..Governance::default() };
+    let text = serde_json::to_string(&history).expect("JSON");
+    std::fs::write(dir.root().join("governance-another.json"), text).expect("writable");
+    let mut sources = sources(&dir);
+    sources.material.annexes = Annexes::read(&sources.beside).expect("annexes");
+    let template = "{{ stages() }}\n\n{{ stages(\"governance-another.json\") }}\n\n{{ notes() }}\n";
+    let draft = pep::draft(template, sources.clone()).expect("a draft");
+    assert!(draft.text.contains("Maintenance by stage: Another's JIT") && draft.text.contains("41"), "{}", draft.text);
+    assert_eq!(draft.lacking, ["governance.json"], "CPython's stay not measured");
+    let report = pepjit_reports::markdown(&sources.material).expect("a report");
+    assert!(report.contains("### Another's JIT"), "{report}");
+}
+
+#[test]
 fn what_does_not_exist_is_an_error_and_not_a_gap() {
     let runs = tempfile::tempdir().expect("a temporary folder");
     let sources = sources(&fixture::write(runs.path(), 5));

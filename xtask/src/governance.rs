@@ -1,13 +1,13 @@
 //! `cargo xtask governance`: who keeps a JIT alive, from its repository's history.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pepjit_harness::governance::{FILE, GovernanceError, Map, Request, cpython_map, default_cache, measure};
+use pepjit_harness::governance::{FILE, GovernanceError, Map, Request, cpython_map, default_cache, file_of, measure};
 use pepjit_harness::runner::Interrupt;
 use pepjit_harness::store::write_atomically;
 
@@ -24,6 +24,7 @@ use crate::project;
 Examples:
   cargo xtask governance --repo ../cpython
   cargo xtask governance --repo ../cpython --out runs/20260102T030405Z-00002a    for its report and the PEP draft
+  cargo xtask governance --repo ../cinderx --map pep-draft/cinderx-stages.toml --name cinderx --out runs/annexes
   cargo xtask governance --repo . --map my-stages.toml --json")]
 pub(crate) struct Args {
     /// A clone with its whole history
@@ -38,6 +39,9 @@ pub(crate) struct Args {
     /// A run, or any folder, for governance.json and governance.md
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Whose history it is if not CPython's: the files are governance-NAME.json and governance-NAME.md
+    #[arg(long, value_name = "NAME", requires = "out", value_parser = plain_name)]
+    name: Option<String>,
     /// Print JSON
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
@@ -89,7 +93,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let markdown = pepjit_reports::governance_markdown(&measured);
     if let Some(out) = args.out {
         let out = run_folder(Some(out))?;
-        for (name, text) in [(FILE, &json), ("governance.md", &markdown)] {
+        let file = args.name.as_deref().map_or_else(|| FILE.to_owned(), file_of);
+        for (name, text) in [(PathBuf::from(&file), &json), (Path::new(&file).with_extension("md"), &markdown)] {
             let path = out.join(name);
             write_atomically(&path, text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))?;
             eprintln!("{}", path.display());
@@ -104,6 +109,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     };
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(ExitCode::SUCCESS)
+}
+
+/// A name that can be part of a file's.
+fn plain_name(text: &str) -> Result<String, String> {
+    let is_plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if is_plain { Ok(text.to_owned()) } else { Err("a name has letters, digits and -, such as cinderx".to_owned()) }
 }
 
 fn bar() -> Result<ProgressBar> {

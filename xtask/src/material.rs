@@ -54,6 +54,7 @@ impl Sources {
         } else {
             self.runs.iter().map(|run| run_folder(Some(run.clone()))).collect::<Result<Vec<_>, _>>()?
         };
+        let beside: Vec<PathBuf> = self.annexes.iter().chain(&folders).cloned().collect();
         let thresholds = Thresholds::load(&thresholds_file(self.thresholds.clone()))?;
         let criteria = load_criteria(None)?;
         let deadlines = Deadlines::load(&in_project("pep-draft/deadlines.toml"))?;
@@ -61,7 +62,8 @@ impl Sources {
         let mut runs = Vec::new();
         let mut unusable = Vec::new();
         for run in &folders {
-            let data = RunData::load(run).with_context(|| format!("cannot report on {}", run.display()))?;
+            let mut data = RunData::load(run).with_context(|| format!("cannot report on {}", run.display()))?;
+            data.beside.splice(..0, self.annexes.iter().cloned());
             warn(run, &data);
             unusable.extend(data.unusable());
             runs.push(Evidence::new(&data, options, Some(judge_data(&data, &thresholds, &criteria)?))?);
@@ -72,7 +74,6 @@ impl Sources {
         };
         let said: Vec<&[Assessment]> = runs.iter().filter_map(|e| Some(e.judgement.as_ref()?.criteria.as_slice())).collect();
         let timeline = Some(Timeline::new(&deadlines, &said, as_of));
-        let beside: Vec<PathBuf> = self.annexes.iter().chain(&folders).cloned().collect();
         let annexes = Annexes::read(&beside)?;
         Ok(Gathered { folders, beside, criteria, deadlines, material: Material { runs, timeline, annexes }, unusable })
     }

@@ -17,7 +17,7 @@ use crate::{pep, project};
 #[derive(Debug, Parser)]
 #[command(
     after_help = "Writes report.md, report.html and pep-9999.rst, and of the annexes that are there redistributor.md with sbom.cdx.json,
-compat.md, coexistence.md, governance.md and history.md. Fails, before anything is written, if one of them names a folder of this machine.
+compat.md, coexistence.md, governance.md, governance-NAME.md and history.md. Fails, before anything is written, if one of them names a folder of this machine.
 
 Examples:
   cargo xtask publish runs/builtin runs/pyperformance --annexes runs/annexes
@@ -57,10 +57,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// Every document but the draft, by its name.
-fn documents(gathered: &Gathered) -> Result<Vec<(&'static str, String)>> {
+fn documents(gathered: &Gathered) -> Result<Vec<(String, String)>> {
     let material = &gathered.material;
     let annexes = &material.annexes;
-    let mut all = vec![("report.md", reports::markdown(material)?), ("report.html", reports::html(material)?)];
+    let mut all: Vec<(&str, String)> =
+        vec![("report.md", reports::markdown(material)?), ("report.html", reports::html(material)?)];
     if let Some(sheet) = &annexes.redistributor {
         all.push(("redistributor.md", reports::redistributor(sheet)));
         if let Some(path) = gathered.beside.iter().map(|folder| folder.join(SBOM_FILE)).find(|path| path.is_file()) {
@@ -71,7 +72,9 @@ fn documents(gathered: &Gathered) -> Result<Vec<(&'static str, String)>> {
     all.extend(annexes.coexistence.as_ref().map(|c| ("coexistence.md", reports::compat(c))));
     all.extend(annexes.governance.as_ref().map(|g| ("governance.md", reports::governance_markdown(g))));
     all.extend(annexes.history.as_ref().map(|h| ("history.md", reports::history(h))));
-    Ok(all)
+    let others = annexes.other_governance.iter();
+    let others = others.map(|(file, g)| (file.replace(".json", ".md"), reports::governance_markdown(g)));
+    Ok(all.into_iter().map(|(name, text)| (name.to_owned(), text)).chain(others).collect())
 }
 
 /// The part of a line that is a path which nobody else has.

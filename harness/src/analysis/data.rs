@@ -15,6 +15,8 @@ use crate::store::{Journal, Seal, StoreError};
 pub struct RunData {
     /// Its directory.
     pub root: PathBuf,
+    /// Folders in which what other commands found is looked for, such as the tool matrix; at first the run's own.
+    pub beside: Vec<PathBuf>,
     /// Its manifest.
     pub manifest: Manifest,
     journal: Vec<JournalRecord>,
@@ -44,7 +46,8 @@ impl RunData {
             }
         }
         let journal = Journal::read(&dir.journal_path())?;
-        let mut data = Self { root: root.to_owned(), manifest, journal, cells: BTreeMap::new(), coverage: BTreeMap::new() };
+        let (cells, coverage) = (BTreeMap::new(), BTreeMap::new());
+        let mut data = Self { root: root.to_owned(), beside: vec![root.to_owned()], manifest, journal, cells, coverage };
         if data.manifest.tier(&data.manifest.baseline).is_none() {
             return Err(data.no_baseline());
         }
@@ -63,6 +66,11 @@ impl RunData {
             return Err(data.no_baseline());
         }
         Ok(data)
+    }
+
+    /// The folder in which a file of this name is looked for: the first of [`Self::beside`] that has it, else the run's own.
+    pub fn folder_of(&self, name: &str) -> &Path {
+        self.beside.iter().find(|folder| folder.join(name).is_file()).unwrap_or(&self.root)
     }
 
     /// A JIT that found nothing to compile in one workload was still on, and the workload's time stands: leaving it

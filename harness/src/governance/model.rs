@@ -5,8 +5,21 @@ use serde::{Deserialize, Serialize};
 /// The version of `governance.json`.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Its name in a run directory.
+/// Its name in a run directory, for CPython's JIT.
 pub const FILE: &str = "governance.json";
+
+/// What the map of CPython's stages is called: `pep-draft/cpython-stages.toml`.
+pub const CPYTHON: &str = "CPython's JIT";
+
+/// Its name for another one: `governance-NAME.json`.
+pub fn file_of(name: &str) -> String {
+    format!("governance-{name}.json")
+}
+
+/// Whether a file of this name is such a one.
+pub fn is_of_another(file: &str) -> bool {
+    file.strip_prefix("governance-").and_then(|rest| rest.strip_suffix(".json")).is_some_and(|name| !name.is_empty())
+}
 
 /// The history of one repository, by the stages of a map.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use minijinja::{Environment, Error};
 use pepjit_harness::analysis::TierResult;
+use pepjit_harness::governance;
 use pepjit_harness::timeline::Standing;
 
 use super::figures::{Shared, assessed, bound, criteria_note, judged_note, label_of, literal, lock, tier_note};
@@ -20,7 +21,7 @@ pub(super) fn add(environment: &mut Environment<'_>, sources: &Arc<PepSources>, 
     let (s, n) = with();
     environment.add_function("peers", move || peers(&s, &n));
     let (s, n) = with();
-    environment.add_function("stages", move || stages(&s, &n));
+    environment.add_function("stages", move |file: Option<String>| stages(&s, &n, file.as_deref()));
     let (s, n) = with();
     environment.add_function("timeline", move || timeline(&s, &n));
     let (s, n) = with();
@@ -152,19 +153,23 @@ fn workloads(sources: &PepSources, notes: &Shared, name: &str) -> String {
     )
 }
 
-/// Who keeps each stage of CPython's JIT alive.
-fn stages(sources: &PepSources, notes: &Shared) -> String {
+/// Who keeps each stage of CPython's JIT alive, or of that which another file is about.
+fn stages(sources: &PepSources, notes: &Shared, file: Option<&str>) -> String {
     let mut notes = lock(notes);
-    let Some(g) = &sources.material.annexes.governance else {
-        return format!("Maintenance of the stages: {}.", notes.missing("governance.json".to_owned()));
+    let annexes = &sources.material.annexes;
+    let found = match file {
+        None => annexes.governance.as_ref(),
+        Some(file) => annexes.other_governance.iter().find(|(name, _)| name == file).map(|(_, g)| g),
+    };
+    let file = file.unwrap_or(governance::FILE);
+    let Some(g) = found else {
+        return format!("Maintenance of the stages: {}.", notes.missing(file.to_owned()));
     };
     let head: String = g.repository.head.chars().take(12).collect();
-    let note = format!(
-        "``governance.json``: {} at {head}, as of {}, by ``cargo xtask governance``.",
-        g.repository.name, g.repository.as_of
-    );
-    let reference = notes.reference("governance.json", || note);
-    let row = |s: &pepjit_harness::governance::Stage| {
+    let note =
+        format!("``{file}``: {} at {head}, as of {}, by ``cargo xtask governance``.", g.repository.name, g.repository.as_of);
+    let reference = notes.reference(&format!("stages-{file}"), || note);
+    let row = |s: &governance::Stage| {
         vec![
             s.name.clone(),
             s.contributors.to_string(),
@@ -179,7 +184,7 @@ fn stages(sources: &PepSources, notes: &Shared) -> String {
     format!(
         "{}\nFrom the repository's history {reference}.",
         list_table(
-            "Maintenance by stage",
+            &format!("Maintenance by stage: {}", g.map.name),
             &[
                 "Stage",
                 "People",

@@ -12,6 +12,12 @@ const RIGHT: i32 = 20;
 const TOP: i32 = 20;
 const BOTTOM: i32 = 40;
 
+/// The least factor between the ends of the axis, before the margins.
+const LEAST_RANGE: f64 = 1.1;
+
+/// Nearer to no difference than by this factor, the axis reaches to it.
+const NEAR: f64 = 1.15;
+
 /// Draws one series over its runs; nothing when it has no point.
 pub(crate) fn history(runs: &[RunPoint], series: &Series, label: &str) -> Result<Option<String>, PlotError> {
     if series.points.is_empty() {
@@ -20,10 +26,25 @@ pub(crate) fn history(runs: &[RunPoint], series: &Series, label: &str) -> Result
     svg(label, label, (WIDTH, HEIGHT), |area| draw(area, runs, series)).map(Some)
 }
 
+/// The axis: it is moves that are looked for, so it reaches over the intervals alone, and to no difference only where that is near.
+fn range(ends: impl Iterator<Item = (f64, f64)>) -> (f64, f64) {
+    let (low, high) = ends.fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), (l, h)| (low.min(l), high.max(h)));
+    let (mut low, mut high) = (low.max(0.01), high.min(100.0));
+    // What differs by less than this is not blown up to the height of the plot.
+    let lacking = (LEAST_RANGE / (high / low)).max(1.0).sqrt();
+    (low, high) = (low / lacking, high * lacking);
+    if low > 1.0 && low < NEAR {
+        low = 1.0;
+    }
+    if high < 1.0 && high > 1.0 / NEAR {
+        high = 1.0;
+    }
+    (low / 1.03, high * 1.03)
+}
+
 fn draw(area: &Area<'_>, runs: &[RunPoint], series: &Series) -> Drawn {
     let ends = |p: &pepjit_harness::history::Point| p.ci.unwrap_or((p.ratio, p.ratio));
-    let low = series.points.iter().map(|p| ends(p).0).fold(1.0, f64::min).max(0.01) / 1.03;
-    let high = series.points.iter().map(|p| ends(p).1).fold(1.0, f64::max).min(100.0) * 1.03;
+    let (low, high) = range(series.points.iter().map(ends));
     let last = runs.len().saturating_sub(1).max(1) as f64;
     let x = |run: usize| LEFT + 12 + (run as f64 / last * f64::from(WIDTH - LEFT - RIGHT - 24)).round() as i32;
     let y = |ratio: f64| {
@@ -49,4 +70,22 @@ fn draw(area: &Area<'_>, runs: &[RunPoint], series: &Series) -> Drawn {
         text(area, run.commit.get(..7).unwrap_or(&run.commit), (x(index), HEIGHT - BOTTOM + 14), HPos::Center, TEXT)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::range;
+
+    #[test]
+    fn the_axis_shows_moves_and_not_the_distance_from_one() {
+        let inside = |ends: &[(f64, f64)], expected: (f64, f64)| {
+            let (low, high) = range(ends.iter().copied());
+            assert!((low * 1.03 - expected.0).abs() < 1e-9 && (high / 1.03 - expected.1).abs() < 1e-9, "{low} {high}");
+        };
+        inside(&[(1.9, 2.0), (3.0, 3.1)], (1.9, 3.1));
+        inside(&[(1.05, 1.2), (1.1, 1.3)], (1.0, 1.3));
+        inside(&[(0.7, 0.9)], (0.7, 1.0));
+        let (low, high) = range([(2.0, 2.001)].into_iter());
+        assert!(high / low > 1.1, "noise isn't blown up: {low} {high}");
+    }
 }

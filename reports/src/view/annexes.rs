@@ -2,7 +2,7 @@
 
 use pepjit_harness::compat::Compat;
 use pepjit_harness::governance::{Governance, Stage};
-use pepjit_harness::history::{History, Line, RunPoint, TierHistory};
+use pepjit_harness::history::{History, Line, RunPoint, Series, TierHistory};
 use pepjit_harness::redistributor::{Dependency, Sheet};
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::plot::{self, PlotError};
 /// What a report has beside its runs.
 #[derive(Debug, Serialize)]
 pub(crate) struct AnnexView {
-    pub(crate) governance: Option<GovernanceView>,
+    pub(crate) governance: Vec<GovernanceView>,
     pub(crate) history: Vec<LineView>,
     pub(crate) history_left_out: Vec<String>,
     pub(crate) redistributor: Option<SheetView>,
@@ -38,6 +38,8 @@ type Facts = Vec<(String, String)>;
 /// Who maintains what.
 #[derive(Debug, Serialize)]
 pub(crate) struct GovernanceView {
+    /// Whose JIT, by which repository.
+    pub(crate) heading: String,
     pub(crate) facts: Facts,
     pub(crate) stages: Vec<Vec<String>>,
     pub(crate) deserted: Vec<Vec<String>>,
@@ -62,6 +64,8 @@ pub(crate) struct TierLine {
     pub(crate) ends: String,
     pub(crate) no_move: &'static str,
     pub(crate) plot: Option<String>,
+    /// The workloads that moved: their names and plots.
+    pub(crate) plots: Vec<(String, String)>,
     pub(crate) moves: Vec<Vec<String>>,
 }
 
@@ -80,7 +84,12 @@ impl AnnexView {
     pub(super) fn new(annexes: &Annexes) -> Result<Self, PlotError> {
         let history = annexes.history.as_ref();
         Ok(Self {
-            governance: annexes.governance.as_ref().map(governance),
+            governance: annexes
+                .governance
+                .iter()
+                .chain(annexes.other_governance.iter().map(|(_, g)| g))
+                .map(governance)
+                .collect(),
             history: history.map(lines).transpose()?.unwrap_or_default(),
             history_left_out: history.map(|h| h.left_out.iter().map(crate::history::left_out).collect()).unwrap_or_default(),
             redistributor: annexes.redistributor.as_ref().map(sheet),
@@ -185,6 +194,7 @@ fn governance(g: &Governance) -> GovernanceView {
     let stages = std::iter::once(&g.whole).chain(&g.stages);
     let deserted = stages.clone().skip(1).flat_map(|s| s.deserted.iter().map(move |d| (s, d)));
     GovernanceView {
+        heading: format!("{}, {}", g.map.name, g.repository.name),
         facts,
         stages: stages.map(stage).collect(),
         deserted: deserted
@@ -266,7 +276,15 @@ fn tier(line: &Line, tier: &TierHistory) -> Result<TierLine, PlotError> {
             crate::history::suspects(line, m),
         ]
     });
+    let plot_of = |series: &Series| {
+        let name = series.workload.as_deref()?;
+        let moved = tier.moves.iter().any(|m| m.workload.as_deref() == Some(name));
+        moved.then(|| plot::history(&line.runs, series, &format!("{name} on {} over the commits, with intervals", tier.tier)))
+    };
+    let plots = tier.workloads.iter().filter_map(|s| Some((s.workload.clone()?, plot_of(s)?)));
+    let plots = plots.map(|(name, plot)| Ok(Some(name).zip(plot?))).collect::<Result<Vec<_>, PlotError>>()?;
     Ok(TierLine {
+        plots: plots.into_iter().flatten().collect(),
         tier: tier.tier.clone(),
         ends: crate::history::ends(line, tier),
         no_move: crate::history::no_move(tier),
