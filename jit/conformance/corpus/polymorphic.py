@@ -502,3 +502,69 @@ def a_value_changes_its_class_between_sites():
     for o in (One(4), Two(5)):
         out.append([f(o) for _ in range(3)])
     return out
+
+
+@case
+def one_value_unpacked_iterated_and_asked_again_and_again():
+    class Odd:
+        def __init__(self, *items):
+            self.items = items
+
+        def __iter__(self):
+            yield from self.items
+
+        def __bool__(self):
+            if len(self.items) == 1:
+                raise ValueError("neither true nor false")
+            return len(self.items) != 3
+
+    def unpacks(x):
+        a, b = x
+        c, d = x
+        (e, f), g = x, x
+        a, b = x
+        return [a, b, c, d, e, f, g is x]
+
+    def iterates(x):
+        seen = []
+        for a in x:
+            seen.append(a)
+        for b in x:
+            seen.append(b)
+        if seen:
+            for a in x:
+                seen.append((a, b))
+        return seen
+
+    def asks(x):
+        r = []
+        if x:
+            r.append(1)
+        if not x:
+            r.append(2)
+        while x:
+            r.append(3)
+            break
+        return r, bool(x) or r
+
+    def moves(x, n):
+        for _ in range(n):
+            a, b, c, d, e, f, g, h = x
+            h, a, b, c, d, e, f, g = x
+            g, h, a, b, c, d, e, f = x
+            f, g, h, a, b, c, d, e = x
+            e, f, g, h, a, b, c, d = x
+        return a, b, c, d, e, f, g, h
+
+    out = []
+    for f in (unpacks, iterates, asks):
+        heat(f, [1, 2])
+        for x in ((1, 2), "ab", {3: 4, 5: 6}, range(2), Odd(1, "s"), [2**70, 0.5]):
+            out.append(heat(f, x))
+        for x in ((), [], "", Odd(), (1,), [1], Odd(1), (1, 2, 3), [1, 2, 3], Odd(1, 2, 3), 5, 0, None, 1.5, True):
+            out.append(outcome(f, x))
+    for x in (tuple(range(8)), list("abcdefgh"), "abcdefgh"):
+        out.append(heat(moves, x, 20))
+    for x in ((), [1] * 7, Odd(*range(8)), Odd(1), None):
+        out.append(outcome(moves, x, 3))
+    return out

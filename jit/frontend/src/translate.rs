@@ -97,6 +97,8 @@ pub(crate) struct Translator<'a> {
     /// How many generic calls there are, and how many instructions that gain: the policy looks at them.
     pub(crate) generic: u32,
     pub(crate) specialised: u32,
+    /// How many parts of sequences are put into variables: the interpreter is as fast.
+    pub(crate) moved: u32,
 }
 
 /// What is known of a value of several classes: what holds of it where one guard failed holds where the same value is used again.
@@ -128,6 +130,8 @@ pub struct Built {
     pub specialised: u32,
     /// Instructions compiled to calls of generic helpers.
     pub generic: u32,
+    /// Parts of sequences that are moved into variables, as fast as by the interpreter, where there are many of them.
+    pub moved: u32,
     /// Whether there are loops in it.
     pub loops: bool,
 }
@@ -185,12 +189,13 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
         hints: HashMap::new(),
         generic: 0,
         specialised: 0,
+        moved: 0,
     };
     translator.enter(entry)?;
     translator.regions()?;
-    let Translator { mut func, generic, specialised, .. } = translator;
+    let Translator { mut func, generic, specialised, moved, .. } = translator;
     drop_unneeded_frame(&mut func, !bytecode.loops.is_empty());
-    Ok(Built { func, specialised, generic, loops: !bytecode.loops.is_empty() })
+    Ok(Built { func, specialised, generic, moved, loops: !bytecode.loops.is_empty() })
 }
 
 /// A function that never runs Python code needs no frame of its own.

@@ -120,6 +120,11 @@ impl Type {
         self.is_subtype(Type::NULLABLE)
     }
 
+    /// Whether it's one of CPython's own classes, exactly.
+    pub const fn is_class(self) -> bool {
+        self.0.is_power_of_two() && self.is_subtype(Type::OBJECT) && self.0 != Type::OTHER.0
+    }
+
     /// Whether the value may be null.
     pub const fn may_be_null(self) -> bool {
         self.0 & Type::NULL.0 != 0

@@ -1,5 +1,6 @@
 """What is learnt from guards that failed: code is compiled again once for what one value turned out to be, not once per site that uses it."""
 
+import sys
 import unittest
 
 import pepjit
@@ -36,13 +37,44 @@ def divided(o):
     if type(o) is One: return o.a + o.b
     if type(o) is Two: return o.a - o.b
     return o.a * o.b
+
+def unpacking(pair):
+    a, b = pair
+    c, d = pair
+    e, f = pair
+    g, h = pair
+    a, b = pair
+    return [a * c + e * g + b * d + f * h for _ in range(3)]
+
+def iterating(items):
+    total = 0
+    for x in items: total += x
+    for x in items: total += x
+    for x in items: total -= x
+    for x in items: total += x
+    for x in items: total -= x
+    return total
+
+def asking(value):
+    count = 0
+    if value: count += 1
+    if not value: count -= 1
+    if value: count += 2
+    if not value: count -= 2
+    if value: count += 3
+    return count
+
+def all_unpacking(rounds, items):
+    for _ in range(rounds):
+{unpacks}    return a
 """
+UNPACK = "        a, b, c, d, e, f, g, h, i, j = items\n"
 
 
 class Learning(unittest.TestCase):
     def setUp(self):
         self.names = {}
-        exec(PROGRAM, self.names)
+        exec(PROGRAM.replace("{unpacks}", UNPACK * 50), self.names)
         pepjit.enable(threshold=20)
 
     def tearDown(self):
@@ -77,6 +109,32 @@ class Learning(unittest.TestCase):
 
     def test_what_branches_tell_apart_stays_apart(self):
         self.assertIn(self.look("divided"), range(1, 4))
+
+    def attempts_with(self, name, *values):
+        function = self.names[name]
+        for _ in range(100):
+            function(values[0])
+        for _ in range(2000):
+            for value in values:
+                function(value)
+        return pepjit.explain(function)["attempts"]
+
+    def test_unpacking_in_a_row(self):
+        self.assertIn(self.attempts_with("unpacking", (1, 2), [1, 2]), range(1, 4))
+
+    @unittest.skipIf(sys.version_info < (3, 15), "each loop has an iterator of its own, which its guard is on")
+    def test_loops_in_a_row(self):
+        self.assertIn(self.attempts_with("iterating", [1, 2, 3], (1, 2, 3), range(3)), range(1, 4))
+
+    def test_conditions_in_a_row(self):
+        self.assertIn(self.attempts_with("asking", [1], 1, "a", None), range(1, 4))
+
+    def test_what_only_unpacks_is_left_to_the_interpreter(self):
+        function = self.names["all_unpacking"]
+        for _ in range(200):
+            function(50, tuple(range(10)))
+        self.assertEqual(pepjit.explain(function)["reason"], "mostly generic calls")
+        self.assertFalse(pepjit.is_compiled(function))
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ impl Policy {
     /// and entering a function costs no more than the interpreter's frame.
     pub(crate) fn worthwhile(&self, built: &Built, a_loop: bool) -> bool {
         let gains = if a_loop { built.specialised >= 1 } else { built.generic == 0 || built.specialised >= 2 };
-        self.force || gains && built.specialised * 3 >= built.generic * 2
+        self.force || gains && built.specialised * 3 >= built.generic * 2 && built.specialised * MOVED >= built.moved
     }
 
     /// The same for what a generator does until its next yield, which has to make up for resuming it: that costs more than in the interpreter.
@@ -123,6 +123,9 @@ impl Policy {
         }
     }
 }
+
+/// Moved parts of sequences that an instruction which gains makes up for: they take time to compile, and as long as in the interpreter.
+const MOVED: u32 = 16;
 
 /// Instructions that gain between two yields at least.
 const LEAST_BETWEEN_YIELDS: u32 = 2;

@@ -333,26 +333,27 @@ impl Translator<'_> {
         let value = self.value(entry);
         let spec = self.insn.spec;
         let ty = self.ty(entry);
+        let mixed = self.top_is_mixed();
         let zero_compare = |this: &mut Self, number: Value| {
             let zero = this.build().int(0);
             this.op_imm(Op::IntCmp, &[number, zero], Imm::Cond(Cond::Ne))
         };
         let truth = if ty.is_subtype(Type::BOOL) && !ty.is_empty() {
             return Ok(());
-        } else if !self.is_wide(entry) && (self.is_int(entry) || spec == "TO_BOOL_INT") && !self.failed() {
+        } else if !self.is_wide(entry) && (self.is_int(entry) || spec == "TO_BOOL_INT") && !mixed {
             let number = self.int(entry);
             zero_compare(self, number)
-        } else if spec == "TO_BOOL_BOOL" && !self.failed() {
+        } else if spec == "TO_BOOL_BOOL" && !mixed {
             let truth = self.checked(Op::UnboxBool, &[value]);
             self.pop()?;
             self.release(entry);
             self.push_bool(truth);
             return Ok(());
-        } else if (spec == "TO_BOOL_LIST" || ty.is_subtype(Type::LIST)) && !self.failed() {
+        } else if (spec == "TO_BOOL_LIST" || ty.is_subtype(Type::LIST)) && !mixed {
             self.guard_type(entry, Type::LIST)?;
             let size = self.op_imm(Op::LoadField, &[value], Imm::Field(Field::VarSize));
             zero_compare(self, size)
-        } else if (spec == "TO_BOOL_STR" || ty.is_subtype(Type::STR)) && !self.failed() {
+        } else if (spec == "TO_BOOL_STR" || ty.is_subtype(Type::STR)) && !mixed {
             self.guard_type(entry, Type::STR)?;
             let size = self.op_imm(Op::LoadField, &[value], Imm::Field(Field::StrLength));
             zero_compare(self, size)

@@ -1,7 +1,7 @@
 //! Globals and attributes.
 
 use crate::state::{Entry, Owner};
-use crate::translate::{Several, Step, Translator};
+use crate::translate::{Step, Translator};
 use crate::world::{Attribute, Shadow};
 use pepjit_ir::op::Reason;
 use pepjit_ir::{Block, Cond, Field, Helper, Imm, ObjRef, Op, Type, Value};
@@ -122,10 +122,8 @@ impl Translator<'_> {
     /// The class of an attribute's owner: known, or from the cache.
     fn owner_class(&mut self, owner: Entry) -> Option<(ObjRef, bool)> {
         let ty = self.ty(owner);
-        for (named, _) in Type::NAMED {
-            if *named == ty && !matches!(*named, Type::OTHER | Type::NULL) && ty.is_subtype(Type::OBJECT) {
-                return Some((self.world.well_known(ty)?, true));
-            }
+        if ty.is_class() {
+            return Some((self.world.well_known(ty)?, true));
         }
         self.expected_class(owner).map(|class| (class, false))
     }
@@ -283,23 +281,13 @@ impl Translator<'_> {
         Ok(true)
     }
 
-    /// Whether the owner comes with several classes: here, or where it was used before.
-    ///
-    /// Were each site to find out for itself, all code that uses one value would be compiled once per site: a guard hides those after it.
+    /// Whether the owner comes with several classes, or shapes of one: here, or where it was used before.
     fn varies(&mut self, owner: Entry) -> bool {
-        let Entry::Value(value, _) = owner else { return self.failed() };
-        let region = self.region;
-        if !self.failed() {
-            let known = matches!(self.owner_class(owner), Some((_, true)));
-            return !known && self.several.get(&value).is_some_and(|several| several.everywhere || several.region == region);
-        }
-        if let Some(versions) = self.input.site_classes.get(&self.insn.offset) {
+        if self.failed() {
             let cached = self.cached_version(2);
-            let several = self.several.entry(value).or_insert(Several { classes: Vec::new(), region, everywhere: false });
-            several.everywhere |= several.region != region;
-            several.classes.extend(cached.into_iter().chain(versions.iter().copied()));
+            self.note_several(owner, cached);
         }
-        true
+        self.mixed(owner)
     }
 
     /// The classes that came by; not more than a few.

@@ -5,6 +5,9 @@ use crate::translate::{Step, Translator, unsupported};
 use pepjit_ir::op::Reason;
 use pepjit_ir::{Cond, Constant, Field, Helper, Imm, Op, Type, Value};
 
+/// Unpacking more than so many parts takes the interpreter no longer: it's all references that are counted.
+const FEW_PARTS: u32 = 3;
+
 impl Translator<'_> {
     /// An index, made non-negative if it's a negative constant, and checked against a size.
     fn index(&mut self, key: Entry, size: Value) -> Value {
@@ -377,7 +380,7 @@ impl Translator<'_> {
             _ => Some(self.ty(sequence)).filter(|ty| *ty == Type::TUPLE || *ty == Type::LIST),
         };
         if let Some(ty) = ty
-            && !self.failed()
+            && !self.top_is_mixed()
         {
             let value = self.guard_type(sequence, ty)?;
             let size = self.op_imm(Op::LoadField, &[value], Imm::Field(Field::VarSize));
@@ -385,7 +388,11 @@ impl Translator<'_> {
             let right = self.op_imm(Op::IntCmp, &[size, wanted], Imm::Cond(Cond::Eq));
             self.guard(Op::Guard, &[right], Imm::Reason(Reason::Index));
             let items = self.items(value, ty);
-            self.specialised += 1;
+            if count <= FEW_PARTS {
+                self.specialised += 1;
+            } else {
+                self.moved += count;
+            }
             let owned = matches!(sequence, Entry::Value(_, Owner::Slot));
             let mut parts = Vec::new();
             for position in 0..count {

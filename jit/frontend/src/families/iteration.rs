@@ -40,7 +40,7 @@ impl Translator<'_> {
         let entry = self.peek(0)?;
         let known = self.ty(entry);
         let ty = match self.next_iteration() {
-            _ if self.failed() => None,
+            _ if self.top_is_mixed() => None,
             Some("FOR_ITER_LIST") => Some(Type::LIST),
             Some("FOR_ITER_TUPLE") => Some(Type::TUPLE),
             _ if INDEXED.contains(&known) => Some(known),

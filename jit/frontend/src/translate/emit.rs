@@ -1,6 +1,6 @@
 //! What every instruction's translation needs: values, the frame's stack and locals, guards, calls of helpers, exceptions, forks.
 
-use super::{Saved, Step, Translator, unsupported};
+use super::{Saved, Several, Step, Translator, unsupported};
 use crate::decode::Insn;
 use crate::state::{Entry, Frame, Owner};
 use pepjit_ir::op::{Effects, Reason};
@@ -45,6 +45,34 @@ impl Translator<'_> {
     /// Whether speculation failed at this instruction before.
     pub(crate) fn failed(&self) -> bool {
         self.input.failed_sites.contains(&self.insn.offset)
+    }
+
+    /// Speculation on a value's class failed at this instruction: remembers that, with the classes that came by.
+    ///
+    /// Were each site to find out for itself, all code that uses one value would be compiled once per site: a guard hides those after it.
+    pub(crate) fn note_several(&mut self, entry: Entry, cached: Option<u32>) {
+        let Entry::Value(value, _) = entry else { return };
+        let region = self.region;
+        let several = self.several.entry(value).or_insert(Several { classes: Vec::new(), region, everywhere: false });
+        several.everywhere |= several.region != region;
+        several.classes.extend(cached);
+        several.classes.extend(self.input.site_classes.get(&self.insn.offset).into_iter().flatten());
+    }
+
+    /// Whether not to speculate on the class of a value: it failed here, or where the value was used before.
+    pub(crate) fn mixed(&self, entry: Entry) -> bool {
+        let Entry::Value(value, _) = entry else { return self.failed() };
+        let noted = |several: &Several| several.everywhere || several.region == self.region;
+        self.failed() || self.several.get(&value).is_some_and(noted) && !self.func.ty(value).is_class()
+    }
+
+    /// The same of the topmost stack entry, for instructions that are compiled for one of CPython's own classes.
+    pub(crate) fn top_is_mixed(&mut self) -> bool {
+        let Ok(top) = self.peek(0) else { return true };
+        if self.failed() && self.input.site_classes.contains_key(&self.insn.offset) {
+            self.note_several(top, None);
+        }
+        self.mixed(top)
     }
 
     pub(crate) fn op(&mut self, op: Op, args: &[Value]) -> Value {
