@@ -3,6 +3,7 @@
 
 #include "internal/pycore_instruments.h"
 #include "internal/pycore_pystate.h"
+#include "opcode_ids.h"
 
 /* ---------------------------------------------------------------- monitoring */
 
@@ -92,6 +93,35 @@ void pepjit_wait_no_more(void)
     memset(waits, 0, sizeof waits);
 }
 
+/* sys.monitoring can only do so for all code at once. What is done here is what it does to an instruction that raises events of one tool alone. */
+int pepjit_listen_again(PyObject *object, int64_t jump)
+{
+    PyCodeObject *code = (PyCodeObject *)object;
+    _PyCoMonitoringData *data = code->_co_monitoring;
+    int64_t unit = jump == PEPJIT_WAIT_START ? code->_co_firsttraceable : jump;
+    int event = jump == PEPJIT_WAIT_START ? PY_MONITORING_EVENT_PY_START : PY_MONITORING_EVENT_JUMP;
+    bool current = code->_co_instrumentation_version == breaker_version(PyThreadState_GetUnchecked());
+    if (data == NULL || data->tools != NULL || data->active_monitors.tools[event] != 1u << PEPJIT_TOOL || !current || unit >= Py_SIZE(code)) {
+        return 0;
+    }
+    uint8_t *opcode = &_PyCode_CODE(code)[unit].op.code;
+    switch (*opcode) {
+    case RESUME:
+    case RESUME_CHECK:
+        *opcode = INSTRUMENTED_RESUME;
+        return 1;
+    case JUMP_BACKWARD:
+#if PEPJIT_314
+    case JUMP_BACKWARD_NO_JIT:
+    case JUMP_BACKWARD_JIT:
+#endif
+        *opcode = INSTRUMENTED_JUMP_BACKWARD;
+        return 1;
+    default:
+        return *opcode == INSTRUMENTED_RESUME || *opcode == INSTRUMENTED_JUMP_BACKWARD;
+    }
+}
+
 static bool waits_on(PyObject *code, int64_t header)
 {
     struct wait *wait = find_wait(code, header);
@@ -102,12 +132,15 @@ static bool waits_on(PyObject *code, int64_t header)
     return true;
 }
 
+uint64_t pepjit_events;
+
 static PyObject *on_jump(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     (void)self;
     if (nargs != 3) {
         Py_RETURN_NONE;
     }
+    pepjit_events++;
     long from = PyLong_AsLong(args[1]) / (long)sizeof(_Py_CODEUNIT);
     long to = PyLong_AsLong(args[2]) / (long)sizeof(_Py_CODEUNIT);
     if (to > from) {
@@ -131,6 +164,7 @@ static PyObject *on_jump(PyObject *self, PyObject *const *args, Py_ssize_t nargs
 static PyObject *on_start(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     (void)self;
+    pepjit_events++;
     if (nargs != 2 || waits_on(args[0], PEPJIT_WAIT_START)) {
         Py_RETURN_NONE;
     }

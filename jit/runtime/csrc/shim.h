@@ -238,6 +238,8 @@ int pepjit_monitoring_events(int events);
 int pepjit_monitoring_restart(void);
 /* Off means off: events off, callbacks removed, tool id freed. Idempotent. */
 void pepjit_monitoring_end(void);
+/* How many events were raised: each takes the interpreter some 25 ns. */
+extern uint64_t pepjit_events;
 /* Whether anybody else monitors, traces or profiles (then compiled code must not be entered). */
 int pepjit_others_monitor(PyThreadState *tstate);
 
@@ -248,6 +250,9 @@ enum { PEPJIT_WAIT_START = -1 };
 uint64_t pepjit_wait(PyObject *code, int64_t header, uint64_t events);
 /* Nobody waits any more. */
 void pepjit_wait_no_more(void);
+/* Has the code's start (PEPJIT_WAIT_START), or the backward jump at a code unit, raise the events again that a callback has disabled. 0 if that
+ * can't be done now. */
+int pepjit_listen_again(PyObject *code, int64_t jump);
 /* How many code units a code object has. */
 int64_t pepjit_code_units(PyObject *code);
 /* Others may have begun or ended to monitor single code objects: don't enter those that they do. 0 if it can't be done now. */

@@ -30,22 +30,108 @@ class Tile(Shape):
     @width.setter
     def width(self, side): self.side = side
 
-total([Shape(1, 2)] * 100, 3000)
+total([Shape(1, 2)] * 100, 20000)
 print([total([kind(3, 4) for kind in kinds], 2000) for kinds in ([Square], [Tile], [Tile, Square, Shape])])
 """
 
 # `small` gains only by going straight to `big`, which takes much longer to compile.
 CALLER = """
-source = "def big(x):\\n" + "    x = x * 3 + 1 & 65535\\n" * 100 + "    return x\\n"
+source = "def big(x):\\n" + "    x = x * 3 + 1 & 65535\\n" * 150 + "    return x\\n"
 exec(source)
 
 def small(x):
     return big(x)
 
-total = 0
-for i in range(40000):
-    total += small(i)
-print(total, pepjit.is_compiled(big), pepjit.is_compiled(small))
+import time
+while not pepjit.is_compiled(small) and time.process_time() < 60:
+    results = [small(i) for i in range(1000)]
+print(sum(results), pepjit.is_compiled(big), pepjit.is_compiled(small))
+"""
+
+# Functions that are called often and can't be compiled yet, called by a loop of which the same is true.
+WAITING = """
+import time
+
+functions = []
+for number in range(20):
+    exec(f"def f(x):\\n" + "    x = x * 3 + 1 & 65535\\n" * 10 + "    return x\\n")
+    functions.append(f)
+
+def rounds(count):
+    total = 0
+    for i in range(count):
+        for f in functions:
+            total += f(i)
+    return total
+
+print(rounds(40000))
+if pepjit.stats()['rests']:
+    # Now it's affordable, and whoever rests must hear of it.
+    while not all(map(pepjit.is_compiled, functions)) and time.process_time() < 60:
+        rounds(1000)
+    print(sum(map(pepjit.is_compiled, functions)))
+"""
+
+# Others ask for events of code that isn't listened to for a while, and code goes away meanwhile.
+WATCHED = """
+import sys, gc
+mon = sys.monitoring
+
+def make(number):
+    exec(f"def f(x):\\n    for i in range(x % 4 + {number}):\\n        x = x * 3 + i & 65535\\n    return x\\n", space := {})
+    return space["f"]
+
+def rounds(functions, count):
+    total = 0
+    for i in range(count):
+        for f in functions:
+            total += f(i)
+    return total
+
+def watched(functions, events, code=None):
+    seen = {}
+    mon.use_tool_id(3, "watcher")
+    for event in events:
+        def note(code, *where, event=event):
+            if code.co_name in ("f", "rounds"):
+                seen[event, code.co_name] = seen.get((event, code.co_name), 0) + 1
+        mon.register_callback(3, event, note)
+    mon.set_events(3, 0 if code else sum(events))
+    if code:
+        mon.set_local_events(3, code, sum(events))
+    rounds(functions, 50)
+    if code:
+        mon.set_local_events(3, code, 0)
+    mon.set_events(3, 0)
+    for event in events:
+        mon.register_callback(3, event, None)
+    mon.free_tool_id(3)
+    return sorted(seen.items())
+
+def traced(functions):
+    seen = []
+    def trace(frame, event, argument):
+        if frame.f_code.co_name in ("f", "rounds"):
+            seen.append((frame.f_lineno, event))
+            return trace
+    sys.settrace(trace)
+    rounds(functions, 3)
+    sys.settrace(None)
+    return seen
+
+E = mon.events
+for turn in range(6):
+    functions = [make(number) for number in range(8 + turn)]
+    print(rounds(functions, 2500))
+    print(watched(functions, [E.PY_START, E.JUMP, E.PY_RETURN]))
+    rounds(functions, 400)
+    print(watched(functions, [E.LINE]), watched(functions, [E.PY_START, E.LINE, E.JUMP], functions[3].__code__))
+    rounds(functions, 400)
+    print(traced(functions))
+    mon.restart_events()
+    if turn % 2:
+        del functions
+        gc.collect()
 """
 
 
@@ -74,11 +160,27 @@ class Budget(unittest.TestCase):
         # Some 8000 calls meet a class that the code wasn't made for.
         self.assertLess(poor["exits"], 3000)
 
+    def test_who_waits_is_seldom_listened_to_and_compiled_at_last(self):
+        rich, expected = run(WAITING, PEPJIT_SHARE="0")
+        self.assertEqual((rich["rests"], rich["functions_compiled"]), (0, 20))
+        poor, printed = run(WAITING, PEPJIT_SHARE="5")
+        self.assertEqual(printed, expected + "20\n")
+        self.assertGreater(poor["rests"], 20)
+        # Each of most of the calls would raise one.
+        self.assertLess(poor["events"], 20 * 40000 / 4)
+
+    def test_others_hear_of_everything_while_someone_rests(self):
+        resting, printed = run(WATCHED, PEPJIT_SHARE="1")
+        plain = subprocess.run([sys.executable, "-c", "pass\n" + WATCHED], env={**os.environ, "PEPJIT": "0"}, capture_output=True, text=True, timeout=120)
+        self.assertEqual((plain.returncode, plain.stderr), (0, ""))
+        self.assertEqual(printed, plain.stdout)
+        self.assertGreater(resting["rests"], 20)
+
     def test_who_calls_what_isn_t_affordable_yet_is_tried_again(self):
         counters, printed = run(CALLER, PEPJIT_SHARE="1000")
         expected = 0
-        for i in range(40000):
-            for _ in range(100):
+        for i in range(1000):
+            for _ in range(150):
                 i = i * 3 + 1 & 65535
             expected += i
         self.assertEqual(printed, f"{expected} True True\n")

@@ -51,6 +51,8 @@ counters! {
     recompilations,
     /// Functions and loops given back to the interpreter until compiling them again is affordable, because their exits cost too much.
     postponed,
+    /// Times that code which waits until compiling it is affordable wasn't listened to for a while.
+    rests,
     /// Compilations broken off because nothing would be gained before what is called is compiled, which isn't affordable yet.
     too_early,
     /// Functions and loops given up because speculation kept failing.

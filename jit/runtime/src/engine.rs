@@ -6,6 +6,7 @@ use crate::counters::Counters;
 use crate::ffi::{self, Object};
 use crate::lifecycle::{Event, Patience, Queued};
 use crate::linkage::{Process, UnitAddresses, UnitLinkage};
+use crate::listening::Listening;
 use crate::objects::{code_facts, function_info};
 use crate::policy::{self, Policy};
 use crate::registry::{EntryCell, Key, OsrProfile, Registry, Unit, UnitId, Words};
@@ -121,6 +122,8 @@ pub(crate) struct Engine {
     pub(crate) queue: Vec<Queued>,
     /// When the queue was last gone through.
     pub(crate) queue_seen: Instant,
+    /// Who waits until compiling is affordable.
+    pub(crate) listening: Listening,
 }
 
 struct Global(RefCell<Option<Engine>>);
@@ -270,7 +273,10 @@ impl Engine {
             self.released.extend(self.classes.drain().map(|(_, class)| class as Object));
         }
         let refusal = match outcome {
-            Ok(Ok(id)) => return Ok(id),
+            Ok(Ok(id)) => {
+                crate::hooks::end_rests(self);
+                return Ok(id);
+            }
             Ok(Err(refusal)) => refusal,
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());

@@ -273,6 +273,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_catch(tstate: ThreadState) -> Object;
     pub(crate) fn pepjit_handler_target(code: Object, offset: u32) -> i64;
     pub(crate) static mut pepjit_unwinds: u64;
+    pub(crate) static mut pepjit_events: u64;
     pub(crate) fn pepjit_pop_frame(tstate: ThreadState, light: Frame);
     pub(crate) fn pepjit_forget_view(tstate: ThreadState, frame: Frame);
     pub(crate) fn pepjit_bind(function: Object, args: *const Object, nargsf: usize, names: Object, out: *mut Object) -> i64;
@@ -319,6 +320,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_code_monitored(code: Object) -> c_int;
     pub(crate) fn pepjit_wait(code: Object, header: i64, events: u64) -> u64;
     pub(crate) fn pepjit_wait_no_more();
+    pub(crate) fn pepjit_listen_again(code: Object, jump: i64) -> c_int;
     pub(crate) fn pepjit_code_units(code: Object) -> i64;
     pub(crate) fn pepjit_watchers_begin() -> c_int;
     pub(crate) fn pepjit_watchers_end();

@@ -3,6 +3,7 @@
 use crate::engine::{self, Engine, Profile};
 use crate::ffi::{self, Exit, Frame, LoopEntry, Object, ThreadState};
 use crate::lifecycle::Event;
+use crate::listening::{Site, Verdict, WAKING_EVENTS};
 use crate::objects::{class_type, function_info, observed_type, with_text};
 use crate::policy;
 use crate::registry::{Key, UnitId};
@@ -15,6 +16,8 @@ use std::time::Instant;
 const NOTHING: c_int = 0;
 const DISABLE: c_int = 1;
 const ENTERED: c_int = 2;
+/// The same as `DISABLE`, but only for a while.
+const REST: c_int = 3;
 
 const FUNCTION_CODE: c_int = 0;
 const FUNCTION_DESTROYED: c_int = 3;
@@ -55,19 +58,89 @@ fn wait(code: Object, header: i64, events: u64) -> u64 {
     unsafe { ffi::pepjit_wait(code, header, events) }
 }
 
-/// A function is to be looked at again when it has been called a good deal more often.
-fn ask_again(engine: &mut Engine, code: Object) -> c_int {
-    let profile = engine.calls.entry(code as usize).or_default();
-    profile.count += wait(code, ffi::WAIT_START, policy::until_asked_again(profile.count));
-    NOTHING
+impl Site {
+    fn start(code: Object) -> Site {
+        Site { code: code as usize, jump: None }
+    }
+
+    fn jump(code: Object, from: u32, to: u32) -> Site {
+        Site { code: code as usize, jump: Some((from, to)) }
+    }
+
+    /// By what the C side knows those who wait.
+    fn header(self) -> i64 {
+        self.jump.map_or(ffi::WAIT_START, |(_, to)| to.into())
+    }
 }
 
-/// The same of a loop.
-fn ask_loop_again(engine: &mut Engine, code: Object, header: u32) -> c_int {
-    let count = engine.jumps.entry(code as usize).or_default().entry(header).or_default();
-    *count += wait(code, header.into(), policy::until_asked_again(*count));
-    NOTHING
+/// How many events of a site have been counted.
+fn count_of(engine: &mut Engine, site: Site) -> &mut u64 {
+    match site.jump {
+        None => &mut engine.calls.entry(site.code).or_default().count,
+        Some((_, to)) => engine.jumps.entry(site.code).or_default().entry(to).or_default(),
+    }
 }
+
+/// A function or loop is to be looked at again later: compiling it isn't affordable, or was tried in vain for that reason.
+fn ask_again(engine: &mut Engine, site: Site, tried: bool) -> c_int {
+    let count = *count_of(engine, site);
+    let now = Instant::now();
+    match engine.listening.verdict(site, count, tried, now) {
+        Verdict::Rest => {
+            engine.counters.rests += 1;
+            REST
+        }
+        Verdict::After(events) => {
+            let unseen = wait(site.code as Object, site.header(), events);
+            engine.listening.unseen(site, unseen, now);
+            *count_of(engine, site) += unseen;
+            NOTHING
+        }
+    }
+}
+
+/// What the interpreter is told. A function or loop that raises no more events no longer tells when the rests of others are over.
+fn verdict(engine: &mut Engine, site: Site, verdict: c_int) -> c_int {
+    match verdict {
+        REST => return DISABLE,
+        DISABLE => {
+            engine.listening.leave(site);
+            end_rests(engine);
+        }
+        _ => {}
+    }
+    verdict
+}
+
+/// Listens to everyone again: something that was heard of may not be heard of any more.
+pub(crate) fn end_rests(engine: &mut Engine) {
+    if engine.listening.any_rests() {
+        engine.listening.end_rests(Instant::now());
+        wake_rested(engine);
+    }
+}
+
+/// Listens again to what has rested for long enough. Called wherever something is heard of.
+fn wake_rested(engine: &mut Engine) {
+    if !engine.listening.any_rests() {
+        return;
+    }
+    let now = Instant::now();
+    while let Some(site) = engine.listening.over(now) {
+        let (code, jump) = (site.code as Object, site.jump.map_or(ffi::WAIT_START, |(from, _)| from.into()));
+        // SAFETY: the code object is alive: its end is reported, and takes its sites away.
+        if unsafe { ffi::pepjit_listen_again(code, jump) } == 0 {
+            engine.listening.rest_on(site, now);
+            continue;
+        }
+        let unseen = wait(code, site.header(), WAKING_EVENTS);
+        *count_of(engine, site) += unseen;
+        engine.listening.wake(site, unseen, now);
+    }
+}
+
+/// Rounds of a loop that won't be compiled between two looks whether the rests of others are over.
+const ROUNDS_OF_OTHERS: u64 = 256;
 
 /// Functions noted of one call at most.
 const MOST_FUNCTIONS: usize = 4;
@@ -90,58 +163,71 @@ fn note_caller(engine: &mut Engine, frame: Frame, function: Object) {
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, function: Object) -> c_int {
     engine::with(|engine| {
-        if !engine.enabled {
-            return DISABLE;
-        }
-        engine.run_queue();
-        let threshold = engine.threshold(code);
-        note_caller(engine, frame, function);
-        let seen = observe(frame);
-        let profile = engine.calls.entry(code as usize).or_default();
-        profile.observe(&seen);
-        profile.count += 1;
-        if profile.count <= threshold {
-            profile.count += wait(code, ffi::WAIT_START, policy::calls_unseen(profile.count, threshold));
-            return NOTHING;
-        }
-        if engine.idle {
-            return DISABLE;
-        }
-        let (count, observed) = (profile.count, profile.observed.clone());
-        let affordable = if engine.looping.contains(&(code as usize)) {
-            engine.budget.allows_calls_of_hot(code, count)
-        } else {
-            engine.budget.allows_calls(code, count)
-        };
-        if !affordable {
-            return ask_again(engine, code);
-        }
-        if crate::objects::is_generator(code) {
-            engine.make_native_generators(function);
-            return DISABLE;
-        }
-        let key = engine.key_of(function, code, None);
-        let shared = key.owner != function as usize;
-        if let Some(id) = engine.registry.find_id(key) {
-            // Another function of code that's compiled already.
-            engine.hook(id, function);
-            if !engine.policy.force && engine.registry.units.get(&id).is_some_and(policy::called_too_seldom) {
-                engine.give_up(key, "its functions are called too seldom");
-                return DISABLE;
-            }
-        } else if engine.compile(function, Entry::Function, observed).is_err() {
-            return if engine.is_early(key) { ask_again(engine, code) } else { DISABLE };
-        }
-        // More functions of this code may come.
-        if shared { NOTHING } else { DISABLE }
+        let told = start(engine, frame, code, function);
+        verdict(engine, Site::start(code), told)
     })
     .unwrap_or(NOTHING)
 }
 
+/// What to do at the start of a function.
+fn start(engine: &mut Engine, frame: Frame, code: Object, function: Object) -> c_int {
+    if !engine.enabled {
+        return DISABLE;
+    }
+    engine.run_queue();
+    wake_rested(engine);
+    let threshold = engine.threshold(code);
+    note_caller(engine, frame, function);
+    let seen = observe(frame);
+    let site = Site::start(code);
+    let profile = engine.calls.entry(code as usize).or_default();
+    profile.observe(&seen);
+    profile.count += 1;
+    if profile.count > threshold {
+        profile.count += engine.listening.missed(site, Instant::now());
+    }
+    if profile.count <= threshold {
+        profile.count += wait(code, ffi::WAIT_START, policy::calls_unseen(profile.count, threshold));
+        return NOTHING;
+    }
+    if engine.idle {
+        return DISABLE;
+    }
+    let (count, observed) = (profile.count, profile.observed.clone());
+    let affordable = if engine.looping.contains(&(code as usize)) {
+        engine.budget.allows_calls_of_hot(code, count)
+    } else {
+        engine.budget.allows_calls(code, count)
+    };
+    if !affordable {
+        return ask_again(engine, site, false);
+    }
+    if crate::objects::is_generator(code) {
+        engine.make_native_generators(function);
+        return DISABLE;
+    }
+    let key = engine.key_of(function, code, None);
+    let shared = key.owner != function as usize;
+    if let Some(id) = engine.registry.find_id(key) {
+        // Another function of code that's compiled already.
+        engine.hook(id, function);
+        if !engine.policy.force && engine.registry.units.get(&id).is_some_and(policy::called_too_seldom) {
+            engine.give_up(key, "its functions are called too seldom");
+            return DISABLE;
+        }
+    } else if engine.compile(function, Entry::Function, observed).is_err() {
+        return if engine.is_early(key) { ask_again(engine, site, true) } else { DISABLE };
+    }
+    // More functions of this code may come.
+    if shared { NOTHING } else { DISABLE }
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_jump(tstate: ThreadState, frame: Frame, code: Object, from: u32, to: u32) -> c_int {
-    let entry = engine::with(|engine| jump(engine, frame, code, from, to)).unwrap_or(Err(NOTHING));
-    match entry {
+    let entry = engine::with(|engine| {
+        jump(engine, frame, code, from, to).map_err(|told| verdict(engine, Site::jump(code, from, to), told))
+    });
+    match entry.unwrap_or(Err(NOTHING)) {
         Err(verdict) => verdict,
         Ok(Loop { unit, entry, handle, active, timed }) => {
             let start = timed.then(Instant::now);
@@ -264,15 +350,25 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
     let function = unsafe { ffi::pepjit_frame_function(frame) };
     // SAFETY: as above.
     if function.is_null() || unsafe { ffi::pepjit_frame_plain_names(frame) } == 0 {
+        if engine.listening.any_rests() {
+            // It won't be compiled, but it tells when a rest is over.
+            wake_rested(engine);
+            wait(code, to.into(), ROUNDS_OF_OTHERS);
+            return Err(NOTHING);
+        }
         return Err(DISABLE);
     }
     let key = Key { owner: code as usize, header: Some(to) };
     if let Some(known) = known_loop(engine, frame, function, key) {
+        wake_rested(engine);
         return Ok(known);
     }
+    let site = Site::jump(code, from, to);
     if engine.registry.find(key).is_none() {
+        wake_rested(engine);
+        let missed = engine.listening.missed(site, Instant::now());
         let count = engine.jumps.entry(code as usize).or_default().entry(to).or_default();
-        *count += 1;
+        *count += 1 + missed;
         if *count <= engine.policy.jumps {
             *count += wait(code, to.into(), engine.policy.jumps - *count);
             return Err(NOTHING);
@@ -281,7 +377,7 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
             return Err(DISABLE);
         }
         if !engine.budget.allows_rounds(code, u64::from(from.saturating_sub(to)), *count) {
-            return Err(ask_loop_again(engine, code, to));
+            return Err(ask_again(engine, site, false));
         }
     }
     if crate::objects::is_generator(code) {
@@ -299,7 +395,7 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
         let locals = crate::objects::local_count(function);
         let depth = observed.len().saturating_sub(locals) as u32;
         if engine.compile(function, Entry::Loop { header: to, depth }, observed.clone()).is_err() {
-            return Err(if engine.is_early(key) { ask_loop_again(engine, code, to) } else { DISABLE });
+            return Err(if engine.is_early(key) { ask_again(engine, site, true) } else { DISABLE });
         }
         // What it would save to compile it again is counted from here on.
         engine.jumps.entry(code as usize).or_default().insert(to, engine.policy.jumps);
@@ -315,7 +411,8 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
         let count = engine.jumps.entry(code as usize).or_default().entry(to).or_default();
         *count += 1;
         if !engine.budget.allows_rounds(code, u64::from(from.saturating_sub(to)), *count) {
-            return Err(ask_loop_again(engine, code, to));
+            *count += wait(code, to.into(), policy::until_asked_again(*count));
+            return Err(NOTHING);
         }
         let either = made_for.iter().zip(&observed).map(|(then, now)| if *then == Type::NULL { *now } else { *then }).collect();
         if let Some(id) = engine.registry.current.get(&key).copied() {
@@ -353,6 +450,7 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_exit_limit(record: *mut Exit) {
     engine::with(|engine| {
+        wake_rested(engine);
         // SAFETY: the record belongs to a unit that is active.
         let record = unsafe { &mut *record };
         let Some(unit) = engine.registry.units.get_mut(&record.user) else { return };

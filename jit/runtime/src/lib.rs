@@ -18,6 +18,7 @@ mod heap;
 mod hooks;
 mod lifecycle;
 mod linkage;
+mod listening;
 mod module;
 mod objects;
 mod policy;

@@ -402,6 +402,7 @@ impl Engine {
     fn forget_code(&mut self, code: usize) {
         self.calls.remove(&code);
         self.jumps.remove(&code);
+        self.listening.forget(code);
         self.nested.remove(&code);
         self.looping.remove(&code);
         self.hot_handlers.remove(&code);

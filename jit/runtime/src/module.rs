@@ -7,6 +7,7 @@ use crate::ffi::{self, Object};
 use crate::hooks::compile_now;
 use crate::lifecycle::Patience;
 use crate::linkage::Process;
+use crate::listening::Listening;
 use crate::objects::{text, tuple};
 use crate::policy::Policy;
 use crate::registry::Registry;
@@ -137,6 +138,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             hot_handlers: HashMap::new(),
             queue: Vec::new(),
             queue_seen: Instant::now(),
+            listening: Listening::default(),
             callees_denied: 0,
             released: Vec::new(),
         })
@@ -287,6 +289,7 @@ fn disable() -> Object {
         engine.jumps.clear();
         engine.nested.clear();
         engine.queue.clear();
+        engine.listening = Listening::default();
         std::mem::replace(&mut engine.enabled, false)
     });
     if was == Some(true) {
@@ -369,8 +372,11 @@ fn all_counters() -> Vec<(String, u64)> {
         let entries = engine.counters.native_entries + running;
         all.retain(|(name, _)| name != "code_bytes" && name != "native_entries");
         all.push(("native_entries".into(), entries));
-        // SAFETY: a counter of the C side, read with the GIL held.
-        all.push(("unwinds".into(), unsafe { ffi::pepjit_unwinds }));
+        // SAFETY: counters of the C side, read with the GIL held.
+        unsafe {
+            all.push(("unwinds".into(), ffi::pepjit_unwinds));
+            all.push(("events".into(), ffi::pepjit_events));
+        }
         for (name, value) in &mut all {
             if name == "metadata_bytes" {
                 *value += crate::unwind::metadata_bytes();

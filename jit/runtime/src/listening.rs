@@ -1,0 +1,269 @@
+//! Which events are asked for of code that waits until compiling it is affordable.
+//!
+//! An event costs the interpreter some 25 nanoseconds, as much as a short function's call takes. What is called often therefore isn't listened
+//! to for a while, and counted as if it had gone on at the rate that was seen. Nothing wakes the JIT when that while is over but other events: a
+//! site rests only where, since it was looked at before, another one has been heard of.
+
+use crate::engine::ByAddress;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::{Duration, Instant};
+
+/// An instruction that raises events: the start of a code object (by address), or a backward jump of it (by code unit).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Site {
+    pub(crate) code: usize,
+    /// Of a jump: its code unit, and the loop's header.
+    pub(crate) jump: Option<(u32, u32)>,
+}
+
+/// Events that are further apart cost nothing to speak of.
+const SELDOM: Duration = Duration::from_micros(50);
+
+/// For how long a site rests at least, and at most.
+const REST: Duration = Duration::from_millis(1);
+const LONG_REST: Duration = Duration::from_millis(20);
+
+/// For how long events of a site that doesn't rest aren't looked at.
+const UNSEEN: Duration = Duration::from_micros(500);
+
+/// Over how many events a rate is measured first, and after a rest.
+const FIRST_EVENTS: u64 = 64;
+pub(crate) const WAKING_EVENTS: u64 = 8;
+
+/// What is known of a site's events.
+#[derive(Debug)]
+struct Heard {
+    /// Since when the events are counted that haven't been looked at, and how many these are.
+    since: Instant,
+    unseen: u64,
+    /// How long it has rested before.
+    rested: Duration,
+    /// Whether it rests.
+    resting: bool,
+}
+
+/// What to do with a site that waits.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Look at it again after so many events.
+    After(u64),
+    /// Raise no events until [`Listening::over`] names it.
+    Rest,
+}
+
+/// All sites that wait.
+#[derive(Debug, Default)]
+pub(crate) struct Listening {
+    /// By code object.
+    sites: ByAddress<Vec<(Site, Heard)>>,
+    /// Sites that rest, by the end of the rest.
+    rests: BinaryHeap<Reverse<(Instant, Site)>>,
+    /// The last two sites that were heard of and don't rest.
+    audible: [Option<(Site, Instant)>; 2],
+}
+
+impl Listening {
+    fn heard(&mut self, site: Site) -> Option<&mut Heard> {
+        self.sites.get_mut(&site.code)?.iter_mut().find(|(of, _)| *of == site).map(|(_, heard)| heard)
+    }
+
+    fn note(&mut self, site: Site, heard: Heard) {
+        match self.heard(site) {
+            Some(known) => *known = heard,
+            None => self.sites.entry(site.code).or_default().push((site, heard)),
+        }
+    }
+
+    /// A site is heard of: how many events of it there were meanwhile that nobody has counted.
+    pub(crate) fn missed(&mut self, site: Site, now: Instant) -> u64 {
+        let Some(heard) = self.heard(site) else { return 0 };
+        let rested = std::mem::take(&mut heard.rested);
+        (rested.as_nanos() / now.saturating_duration_since(heard.since).as_nanos().max(1)) as u64 * (heard.unseen + 1)
+    }
+
+    /// Compiling is too dear for a site that has raised so many events: when to look at it again. What was `tried` in vain waits for a good deal
+    /// more of them.
+    pub(crate) fn verdict(&mut self, site: Site, count: u64, tried: bool, now: Instant) -> Verdict {
+        let known = self.heard(site).map(|heard| now.saturating_duration_since(heard.since) / (heard.unseen as u32 + 1));
+        self.audible = match self.audible {
+            [last, before] if last.is_some_and(|(of, _)| of == site) => [Some((site, now)), before],
+            [last, _] => [Some((site, now)), last],
+        };
+        let Some(every) = known else { return Verdict::After((count / 4).min(FIRST_EVENTS)) };
+        let since = self.heard(site).map_or(now, |heard| heard.since);
+        let other_audible = self.audible[1].is_some_and(|(_, at)| at > since);
+        let quarter = every.saturating_mul(u32::try_from(count / 4).unwrap_or(u32::MAX));
+        if tried {
+            return Verdict::After(count / 4);
+        }
+        if every >= SELDOM || !other_audible {
+            let unseen = UNSEEN.as_nanos() / every.as_nanos().max(1);
+            return Verdict::After((count / 4).min(unseen as u64));
+        }
+        self.audible = [self.audible[1], None];
+        let rested = quarter.clamp(REST, LONG_REST);
+        self.note(site, Heard { since: now, unseen: 0, rested, resting: true });
+        self.rests.push(Reverse((now + rested, site)));
+        Verdict::Rest
+    }
+
+    /// So many events of the site won't be looked at.
+    pub(crate) fn unseen(&mut self, site: Site, events: u64, now: Instant) {
+        self.note(site, Heard { since: now, unseen: events, rested: Duration::ZERO, resting: false });
+    }
+
+    /// A site whose rest is over: it's to raise events again.
+    pub(crate) fn over(&mut self, now: Instant) -> Option<Site> {
+        loop {
+            let Reverse((end, site)) = *self.rests.peek()?;
+            if end > now {
+                return None;
+            }
+            self.rests.pop();
+            // It may have left meanwhile, or come back by itself.
+            if self.heard(site).is_some_and(|heard| heard.resting) {
+                return Some(site);
+            }
+        }
+    }
+
+    /// A site raises events again: the first ones aren't looked at.
+    pub(crate) fn wake(&mut self, site: Site, unseen: u64, now: Instant) {
+        if let Some(heard) = self.heard(site) {
+            (heard.since, heard.unseen, heard.resting) = (now, unseen, false);
+        }
+    }
+
+    /// A site can't raise events for now: it rests on.
+    pub(crate) fn rest_on(&mut self, site: Site, now: Instant) {
+        self.rests.push(Reverse((now + LONG_REST, site)));
+    }
+
+    /// A site no longer waits.
+    pub(crate) fn leave(&mut self, site: Site) {
+        if let Some(sites) = self.sites.get_mut(&site.code) {
+            sites.retain(|(of, _)| *of != site);
+        }
+        for place in &mut self.audible {
+            *place = place.filter(|(of, _)| *of != site);
+        }
+    }
+
+    /// Everyone is to be listened to again.
+    pub(crate) fn end_rests(&mut self, now: Instant) {
+        self.rests = self.rests.drain().map(|Reverse((_, site))| Reverse((now, site))).collect();
+    }
+
+    /// A code object is going away.
+    pub(crate) fn forget(&mut self, code: usize) {
+        self.sites.remove(&code);
+        for place in &mut self.audible {
+            *place = place.filter(|(site, _)| site.code != code);
+        }
+    }
+
+    /// Whether any site rests.
+    pub(crate) fn any_rests(&self) -> bool {
+        !self.rests.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOUD: Site = Site { code: 1, jump: None };
+    const QUIET: Site = Site { code: 2, jump: Some((40, 10)) };
+
+    fn after(start: Instant, micros: u64) -> Instant {
+        start + Duration::from_micros(micros)
+    }
+
+    /// Has a site raise an event every microsecond up to `micros`, and looks at it after 999 of them.
+    fn loud(listening: &mut Listening, start: Instant, micros: u64, others: &[u64]) -> Verdict {
+        let first = micros - 1000;
+        let Verdict::After(_) = listening.verdict(LOUD, 8000, false, after(start, first)) else { panic!("no rate is known") };
+        listening.unseen(LOUD, 999, after(start, first));
+        for at in others {
+            listening.verdict(QUIET, 500, false, after(start, *at));
+        }
+        listening.verdict(LOUD, 8000, false, after(start, micros))
+    }
+
+    #[test]
+    fn what_is_called_often_rests_while_another_is_heard_of() {
+        let start = Instant::now();
+        assert_eq!(loud(&mut Listening::default(), start, 3000, &[]), Verdict::After(500), "nobody would wake it");
+        let mut listening = Listening::default();
+        listening.verdict(QUIET, 500, false, after(start, 1999));
+        assert_eq!(loud(&mut listening, start, 3000, &[]), Verdict::After(500), "the other one has fallen silent");
+        let mut listening = Listening::default();
+        assert_eq!(loud(&mut listening, start, 3000, &[2500]), Verdict::Rest);
+        assert_eq!(listening.over(after(start, 4999)), None);
+        assert_eq!(listening.over(after(start, 5000)), Some(LOUD), "after a quarter of its events");
+        assert!(!listening.any_rests());
+    }
+
+    #[test]
+    fn what_was_tried_in_vain_waits_for_a_good_deal_more() {
+        let start = Instant::now();
+        let mut listening = Listening::default();
+        loud(&mut listening, start, 3000, &[2500]);
+        assert_eq!(listening.verdict(LOUD, 8000, true, after(start, 3001)), Verdict::After(2000));
+    }
+
+    #[test]
+    fn one_of_two_goes_on_raising_events() {
+        let start = Instant::now();
+        let mut listening = Listening::default();
+        assert_eq!(loud(&mut listening, start, 3000, &[2400, 2401]), Verdict::Rest);
+        listening.unseen(QUIET, 99, after(start, 2401));
+        assert_eq!(listening.verdict(QUIET, 800, false, after(start, 2501)), Verdict::After(200), "it alone is heard of");
+    }
+
+    #[test]
+    fn events_during_a_rest_are_counted_at_the_rate_seen_after_it() {
+        let start = Instant::now();
+        let mut listening = Listening::default();
+        assert_eq!(loud(&mut listening, start, 3000, &[2500]), Verdict::Rest);
+        let site = listening.over(after(start, 5000)).expect("its rest is over");
+        listening.wake(site, WAKING_EVENTS, after(start, 5000));
+        assert_eq!(listening.missed(LOUD, after(start, 5009)), 2000 / 9 * 9, "one a microsecond");
+        assert_eq!(listening.missed(LOUD, after(start, 5009)), 0, "once");
+    }
+
+    #[test]
+    fn what_is_called_no_more_after_its_rest_has_missed_nothing() {
+        let start = Instant::now();
+        let mut listening = Listening::default();
+        assert_eq!(loud(&mut listening, start, 3000, &[2500]), Verdict::Rest);
+        listening.over(after(start, 5000)).expect("its rest is over");
+        listening.wake(LOUD, WAKING_EVENTS, after(start, 5000));
+        assert_eq!(listening.missed(LOUD, after(start, 900_000)), 0);
+    }
+
+    #[test]
+    fn all_rests_can_be_ended() {
+        let start = Instant::now();
+        let mut listening = Listening::default();
+        assert_eq!(loud(&mut listening, start, 3000, &[2500]), Verdict::Rest);
+        listening.end_rests(after(start, 3100));
+        assert_eq!(listening.over(after(start, 3100)), Some(LOUD));
+    }
+
+    #[test]
+    fn what_has_gone_or_left_isn_t_woken() {
+        let start = Instant::now();
+        for gone in [true, false] {
+            let mut listening = Listening::default();
+            assert_eq!(loud(&mut listening, start, 3000, &[2500]), Verdict::Rest);
+            if gone {
+                listening.forget(LOUD.code);
+            } else {
+                listening.leave(LOUD);
+            }
+            assert_eq!(listening.over(after(start, 90_000)), None);
+        }
+    }
+}
