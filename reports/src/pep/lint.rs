@@ -26,23 +26,25 @@ fn finding(line: usize, message: impl Into<String>) -> Finding {
 /// when it measures something.
 pub fn template(text: &str) -> Vec<Finding> {
     let mut found = Vec::new();
-    let bare = without_expressions(text);
-    for (index, line) in bare.lines().enumerate() {
-        let line_number = index + 1;
-        let line = without_roles(line);
-        let tokens: Vec<&str> = line.split_whitespace().collect();
-        for (at, token) in tokens.iter().enumerate() {
-            let before = at.checked_sub(1).map_or("", |i| tokens[i]);
-            if token.chars().any(char::is_numeric) && !is_name(token, before) {
-                let message = format!(
-                    "{token:?} is a figure typed by hand: take it from a run, a file or a criterion, as in {{{{ fig(\"pepjit\", \"speed\") }}}}"
-                );
-                found.push(finding(line_number, message));
-            }
-            let next = tokens.get(at + 1).map_or("", |t| bare_word(t));
-            if is_number_word(bare_word(token)) && is_measure(next) {
-                found.push(finding(line_number, format!("\"{token} {next}\" is a figure typed by hand, in words")));
-            }
+    let lines: Vec<String> = without_expressions(text).lines().map(without_roles).collect();
+    // Over the ends of lines: where a line ends means nothing.
+    let tokens: Vec<(usize, &str)> =
+        lines.iter().enumerate().flat_map(|(index, line)| line.split_whitespace().map(move |token| (index + 1, token))).collect();
+    for (at, (line, token)) in tokens.iter().enumerate() {
+        let before = at.checked_sub(1).map_or("", |i| tokens[i].1);
+        if token.chars().any(char::is_numeric) && !is_name(token, before) {
+            let message = format!(
+                "{token:?} is a figure typed by hand: take it from a run, a file or a criterion, as in {{{{ fig(\"pepjit\", \"speed\") }}}}"
+            );
+            found.push(finding(*line, message));
+        }
+        let words =
+            |from: usize, to: usize| tokens[(at + from).min(tokens.len())..(at + to).min(tokens.len())].iter().map(|t| t.1);
+        let next = words(1, 2).next().map_or("", bare_word);
+        let is_part = is_fraction(bare_word(token)) && words(1, 4).any(|word| is_quantity(bare_word(word)));
+        if is_multiple(bare_word(token)) || is_part || (is_number_word(bare_word(token)) && is_measure(next)) {
+            let said = words(0, if is_part { 4 } else { 2 }).collect::<Vec<_>>().join(" ");
+            found.push(finding(*line, format!("\"{said}\" is a figure typed by hand, in words")));
         }
     }
     found
@@ -137,6 +139,24 @@ fn is_number_word(word: &str) -> bool {
     ];
     let word = word.to_lowercase();
     WORDS.iter().any(|w| word == *w || word.split('-').any(|part| part == *w))
+}
+
+/// A word that is a figure by itself.
+fn is_multiple(word: &str) -> bool {
+    const WORDS: [&str; 10] =
+        ["twice", "thrice", "double", "doubles", "doubled", "triple", "triples", "tripled", "halves", "halved"];
+    let word = word.to_lowercase();
+    WORDS.contains(&word.as_str()) || word.strip_suffix("fold").is_some_and(|number| is_number_word(number))
+}
+
+/// A word that is a figure where a quantity is divided.
+fn is_fraction(word: &str) -> bool {
+    let word = word.to_lowercase();
+    ["half", "third", "thirds", "quarter", "quarters", "fifth", "fifths", "tenth", "tenths"].contains(&word.as_str())
+}
+
+fn is_quantity(word: &str) -> bool {
+    ["time", "times", "memory", "speed", "size", "code", "cost", "costs", "gain", "fast"].contains(&word.to_lowercase().as_str())
 }
 
 fn is_measure(word: &str) -> bool {
@@ -338,6 +358,13 @@ mod tests {
             "fig 3.5x",
             "(1.2)",
             "half percent",
+            "Twice as fast.",
+            "It is twenty\ntimes as fast.",
+            "It doubles the speed.",
+            "a tenfold gain",
+            "half of the time",
+            "a third of the memory",
+            "Half as fast.",
         ] {
             assert!(!template(bad).is_empty(), "{bad}");
         }
@@ -351,6 +378,7 @@ mod tests {
             "On x86-64 and aarch64 since 2026-06-05, Created: 23-Nov-2026, see gh-139038.",
             "``PY_START``, ``tool_id_5`` and `a thread <https://discuss.python.org/t/1234>`__.",
             "Two back ends, one interface; half of it is a table.",
+            "The third reason is a claim; a half-public interface; the manifold costs of a third compiler.",
             "{# 43 in a comment #}",
             "   :header-rows: 1",
         ] {
