@@ -2,7 +2,8 @@
 //!
 //! An event costs the interpreter some 25 nanoseconds, as much as a short function's call takes. What is called often therefore isn't listened
 //! to for a while, and counted as if it had gone on at the rate that was seen. Nothing wakes the JIT when that while is over but other events: a
-//! site rests only where, since it was looked at before, another one has been heard of.
+//! site rests only where, since it was looked at before, another one has been heard of. (Should a single call in C then begin to call what rests,
+//! and nothing else run in Python, it stays interpreted until that call is over.)
 
 use crate::engine::ByAddress;
 use std::cmp::Reverse;
