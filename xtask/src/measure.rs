@@ -30,7 +30,7 @@ use plan::Notes;
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(after_help = "Examples:
-  cargo xtask measure                                       everything by default, about seven minutes
+  cargo xtask measure                                       everything by default, about eight minutes
   cargo xtask measure --quick                               a first look, about a minute
   cargo xtask measure --python 3.14 --workloads nbody,fft --rounds 10
   cargo xtask measure --tiers interp,interp-aa,cpython-jit,cinderx   other JITs
@@ -64,7 +64,7 @@ pub(crate) struct Args {
     #[arg(long = "python", value_name = "PYTHON")]
     pythons: Vec<String>,
     /// Rounds: process pairs per workload and tier. With --resume, the new total. Without it, as many as fit into about
-    /// seven minutes.
+    /// eight minutes.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: Option<u32>,
     /// Measure until the criteria are decided: to the first of the looks that are planned in the thresholds file, judge, and

@@ -146,7 +146,7 @@ fn is_multiple(word: &str) -> bool {
     const WORDS: [&str; 10] =
         ["twice", "thrice", "double", "doubles", "doubled", "triple", "triples", "tripled", "halves", "halved"];
     let word = word.to_lowercase();
-    WORDS.contains(&word.as_str()) || word.strip_suffix("fold").is_some_and(|number| is_number_word(number))
+    WORDS.contains(&word.as_str()) || word.strip_suffix("fold").is_some_and(is_number_word)
 }
 
 /// A word that is a figure where a quantity is divided.

@@ -22,7 +22,7 @@ use super::{Args, places};
 use crate::project;
 
 /// How long a run with default sizes may take.
-const BUDGET: Duration = Duration::from_mins(7);
+const BUDGET: Duration = Duration::from_mins(8);
 
 /// The same of a suite of many programs that was asked for, such as pyperformance.
 const SUITE_BUDGET: Duration = Duration::from_mins(75);
