@@ -63,6 +63,25 @@ fn body(html: &str) -> &str {
     html.split_once("</head>").and_then(|(_, body)| body.split_once("<script>")).expect("a page").0
 }
 
+/// What a row says is enough to measure it again: the tier with its baseline and the control, and nothing of one machine.
+#[test]
+fn each_row_has_the_command_that_measures_it_again() {
+    let a = analysis(5, |_| {});
+    for tier in &a.tiers {
+        for row in &tier.workloads {
+            let words: Vec<&str> = row.command.split(' ').collect();
+            let of = |name: &str| words.iter().position(|w| *w == name).and_then(|at| words.get(at + 1)).copied();
+            assert_eq!(&words[..3], ["cargo", "xtask", "measure"], "{}", row.command);
+            assert_eq!(of("--workloads"), Some(row.name.as_str()), "{}", row.command);
+            let tiers: Vec<&str> = of("--tiers").expect("tiers").split(',').collect();
+            assert!(tiers.contains(&a.manifest.baseline.as_str()) && tiers.contains(&tier.tier.as_str()), "{}", row.command);
+            assert!(tiers.contains(&"interp-aa") && tiers.len() <= 3, "{}", row.command);
+            assert_eq!(of("--rounds"), Some("5"));
+            assert!(!row.command.contains('/'), "{}", row.command);
+        }
+    }
+}
+
 #[test]
 fn html_report() {
     insta::assert_snapshot!(body(&pepjit_reports::html(&material(5, |_| {})).expect("a report")));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::data::{Cell, RunData};
 use super::{Estimate, JitMemory, MemoryUse, Options, Process, Proof, Sizing, TierResult, Verdict, WorkloadResult};
-use crate::model::{FailureKind, TierRecord, WorkloadRecord, meta};
+use crate::model::{DesignKind, FailureKind, TierRecord, WorkloadRecord, meta};
 use crate::stats::paired::{POWER, Paired, required_pairs};
 use crate::stats::warmup::{break_even, consensus};
 use crate::stats::{mean, median, multiple, suite};
@@ -237,26 +237,67 @@ fn pays_from(cell: &Cell, base: &Cell) -> Option<f64> {
     Some(median(&each)).filter(|m| m.is_finite())
 }
 
-/// The command that runs one process of a row by hand.
+/// The command that measures a row again: its tier, the baseline and the control, in as many rounds of the same design.
+///
+/// The command of a single process wouldn't do: a row is a ratio, and what turns a JIT on and proves it is the harness's affair.
 fn command(data: &RunData, tier: &TierRecord, workload: &WorkloadRecord) -> String {
-    let design = &data.manifest.design;
-    let path = data.manifest.python_path.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>();
-    let path = (!path.is_empty()).then(|| format!("PYTHONPATH={}", quoted(&path.join(":"))));
-    let mut words: Vec<String> = path.into_iter().collect();
-    words.extend(tier.env.iter().map(|(k, v)| format!("{k}={}", quoted(v))));
-    words.push(quoted(&tier.interpreter.to_string_lossy()));
-    words.extend(tier.args.iter().map(|a| quoted(a)));
-    words.push(quoted(&workload.script.to_string_lossy()));
-    words.extend(workload.args.iter().map(|a| quoted(a)));
-    words.extend(["--worker".to_owned(), format!("--worker-task={}", workload.task)]);
-    let (warmups, values) = design.counts(workload);
-    words.push(format!("--loops {} --warmups {warmups} --values {}", workload.loops.max(1), values.max(1)));
-    words.push("-o out.json".to_owned());
+    let m = &data.manifest;
+    let baseline = m.tier(&m.baseline);
+    let control = m.tiers.iter().find(|t| t.name != m.baseline && baseline.is_some_and(|b| same(t, b))).map(|t| t.name.as_str());
+    let mut tiers = vec![m.baseline.as_str()];
+    for name in control.into_iter().chain([tier.name.as_str()]) {
+        if !tiers.contains(&name) {
+            tiers.push(name);
+        }
+    }
+    let minor: Vec<&str> = baseline.map_or("", |b| b.version.as_str()).split('.').take(2).collect();
+    let mut words = ["cargo", "xtask", "measure", "--python"].map(str::to_owned).to_vec();
+    words.push(minor.join("."));
+    words.extend(typed(&m.command_line));
+    if m.suite != crate::workloads::BUILT_IN && !words.iter().any(|word| word == "--suite") {
+        words.extend(["--suite".to_owned(), quoted(&m.suite)]);
+    }
+    words.extend(["--workloads".to_owned(), quoted(&workload.name), "--tiers".to_owned(), quoted(&tiers.join(","))]);
+    let design = match m.design.kind {
+        DesignKind::Interleaved => "interleaved",
+        DesignKind::Coscheduled => "coscheduled",
+    };
+    words.push(format!("--design {design} --rounds {} --seed {}", m.design.rounds, m.seed));
     words.join(" ")
+}
+
+/// Of what was typed, the options that a row's command needs as well.
+fn typed(line: &[String]) -> Vec<String> {
+    const KEPT: [&str; 7] = ["--suite", "--tiers-file", "--values", "--warmups", "--window", "--timeout", "--inherit-environ"];
+    let mut kept = Vec::new();
+    let mut words = line.iter().peekable();
+    while let Some(word) = words.next() {
+        let (name, value) = word.split_once('=').map_or((word.as_str(), None), |(name, value)| (name, Some(value)));
+        if KEPT.contains(&name) {
+            let value = value.map(str::to_owned).or_else(|| words.next().cloned()).unwrap_or_default();
+            kept.extend([name.to_owned(), quoted(&value)]);
+        }
+    }
+    kept
 }
 
 /// A word for a POSIX shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::typed;
+
+    #[test]
+    fn of_what_was_typed_a_row_needs_what_says_how_it_was_measured() {
+        let kept = |line: &str| typed(&line.split(' ').map(str::to_owned).collect::<Vec<_>>()).join(" ");
+        assert_eq!(kept("xtask measure --python 3.15 --rounds 3 --jobs 2 --tiers a,b --out /tmp/x"), "");
+        assert_eq!(
+            kept("xtask measure --suite pyperformance:math --out x --tiers-file=my.toml --values 5"),
+            "--suite pyperformance:math --tiers-file my.toml --values 5"
+        );
+    }
 }

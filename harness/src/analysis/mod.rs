@@ -262,7 +262,7 @@ pub struct WorkloadResult {
     pub counters: std::collections::BTreeMap<String, f64>,
     /// Processes without usable values.
     pub failures: Vec<Failure>,
-    /// The command that runs one process of this row.
+    /// The command that measures this row again.
     pub command: String,
 }
 
