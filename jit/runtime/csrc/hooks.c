@@ -539,7 +539,7 @@ void pepjit_unwatch_type(PyObject *type)
 uint32_t pepjit_hook(PyObject *function, void *entry)
 {
     PyFunctionObject *func = (PyFunctionObject *)function;
-    uint32_t version = func->func_version;
+    uint32_t version = function_version(func);
     PyFunction_SetVectorcall(func, (vectorcallfunc)entry);
     return version;
 }

@@ -114,6 +114,17 @@ static inline void check_owner_here(void)
     }
 }
 
+/* The version of a function; 0 if it has none. 3.14 and later have a number for versions that were taken away, too: given back to a function by
+ * _PyFunction_SetVersion, it stays in the interpreter's table when the function goes. */
+static inline uint32_t function_version(const PyFunctionObject *function)
+{
+#ifdef FUNC_VERSION_FIRST_VALID
+    return function->func_version >= FUNC_VERSION_FIRST_VALID ? function->func_version : 0;
+#else
+    return function->func_version;
+#endif
+}
+
 /* The instrumentation version, without pending events. */
 static inline uint64_t breaker_version(PyThreadState *tstate)
 {

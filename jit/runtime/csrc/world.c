@@ -250,7 +250,7 @@ void pepjit_function_info(PyObject *function, struct pepjit_function *out)
     out->closure = func->func_closure;
     out->qualname = func->func_qualname;
     out->vectorcall = (void *)func->vectorcall;
-    out->version = func->func_version;
+    out->version = function_version(func);
     /* The collector may have cleared the function. */
     out->plain_dicts = func->func_globals != NULL && PyDict_CheckExact(func->func_globals) && func->func_builtins != NULL &&
         PyDict_CheckExact(func->func_builtins);
@@ -259,7 +259,7 @@ void pepjit_function_info(PyObject *function, struct pepjit_function *out)
 PyObject *pepjit_function_of_version(uint32_t version)
 {
     struct _func_version_cache_item *item = PyInterpreterState_Get()->func_state.func_version_cache + version % FUNC_VERSION_CACHE_SIZE;
-    return item->func != NULL && item->func->func_version == version ? (PyObject *)item->func : NULL;
+    return version != 0 && item->func != NULL && function_version(item->func) == version ? (PyObject *)item->func : NULL;
 }
 
 static uint32_t table_number(const uint8_t **table)
