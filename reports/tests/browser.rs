@@ -202,7 +202,8 @@ const LEGIBLE: &str = r#"(() => {
     seen += 1;
     if (ratio < least) { least = ratio; words = e.textContent.trim().slice(0, 40); }
   }
-  return { least, words, seen, wide: document.documentElement.scrollWidth - window.innerWidth };
+  return { least, words, seen, // A phone widens its layout to what doesn't fit; the part of it that shows stays as it is.
+    wide: document.documentElement.scrollWidth - Math.min(window.innerWidth, window.visualViewport.width * window.visualViewport.scale) };
 })()"#;
 
 fn is_legible(browser: &mut Browser, name: &str) {
