@@ -228,8 +228,8 @@ helpers! {
     // Exceptions
     /// `raise exception from cause`; without a cause: null. Always leaves an exception set.
     Raise "raise" (Obj, Nullable) plain -> None [READS WRITES CALLS RAISES];
-    /// The exception that is being handled, or null.
-    Handled "handled" () plain -> NewOrNull [READS];
+    /// The exception that is being handled, or null. The interpreter keeps it while it's handled.
+    Handled "handled" () plain -> RefOrNull [READS];
     /// Sets an exception as it is, to be raised again.
     SetRaised "set_raised" (Own) plain -> None [WRITES];
     /// Makes an exception the one that is being handled; gives the one that was, or `None`.

@@ -231,7 +231,13 @@ void pepjit_raise(PyObject *raised, PyObject *cause)
     check_owner_here();
 }
 
-PyObject *pepjit_handled(void) { return PyErr_GetHandledException(); }
+PyObject *pepjit_handled(void)
+{
+    PyObject *exception = PyErr_GetHandledException();
+    Py_XDECREF(exception); /* borrowed */
+    return exception;
+}
+
 void pepjit_set_raised(PyObject *exception) { PyErr_SetRaisedException(exception); }
 
 /* ---------------------------------------------------------------- helpers: handlers */

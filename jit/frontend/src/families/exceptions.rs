@@ -88,6 +88,7 @@ impl Translator<'_> {
     fn raise_again(&mut self) -> Step {
         let exception = self.build().call(Helper::Handled, &[]);
         self.guard(Op::GuardBound, &[exception], Imm::Reason(Reason::Exception));
+        self.build().effect(Op::IncRef, &[exception], Imm::None);
         self.reraise_value(exception, None);
         Ok(())
     }
