@@ -1,6 +1,7 @@
 """What is learnt from guards that failed: code is compiled again once for what one value turned out to be, not once per site that uses it."""
 
 import sys
+import time
 import unittest
 
 import pepjit
@@ -135,6 +136,40 @@ class Learning(unittest.TestCase):
             function(50, tuple(range(10)))
         self.assertEqual(pepjit.explain(function)["reason"], "mostly generic calls")
         self.assertFalse(pepjit.is_compiled(function))
+
+
+class NowAndThen(unittest.TestCase):
+    """What fails seldom is no reason to speculate less, however long the process runs."""
+
+    def setUp(self):
+        pepjit.enable(threshold=20)
+
+    def tearDown(self):
+        pepjit.disable()
+
+    def repeated(self, pause):
+        """How often a function is compiled again whose product overflows in one call of ten."""
+        scope = {}
+        exec("def power(x):\n    y = x * x\n    return y * y % 7\n", scope)
+        power = scope["power"]
+        for _ in range(100):
+            power(1)
+        self.assertTrue(pepjit.is_compiled(power))
+        before = pepjit.stats()
+        for _ in range(150):
+            for _ in range(9):
+                power(1)
+            self.assertEqual(power(2**20), 4)
+            time.sleep(pause)
+        after = pepjit.stats()
+        self.assertGreaterEqual(after["exit:overflow"] - before["exit:overflow"], 50)
+        return pepjit.explain(power)["attempts"] - 1
+
+    def test_what_overflows_seldom_stays_as_it_is(self):
+        self.assertEqual(self.repeated(0.004), 0)
+
+    def test_what_overflows_often_expects_it(self):
+        self.assertGreater(self.repeated(0), 0)
 
 
 if __name__ == "__main__":

@@ -484,6 +484,11 @@ extern "C" fn pepjit_rs_exit_limit(record: *mut Exit) {
             }
             return;
         }
+        let made = unit.made;
+        if !engine.policy.force && learns && holder.as_mut().is_some_and(|holder| holder.is_rare(made, Instant::now())) {
+            record.limit = record.count + policy::exit_limit(reason.unwrap_or(Reason::Class), false).max(1);
+            return;
+        }
         let rare =
             reason.is_some_and(|reason| !reason.is_speculation()) && *unit.words.entries / policy::RARE_EXITS > record.count;
         if rare {

@@ -30,6 +30,12 @@ impl ExitHolder {
         before.is_some_and(|(count, then)| policy::costs_too_much(self.exit.count - count, now - then))
     }
 
+    /// Whether it has been taken so seldom, since this was last asked or the code was made, that another speculation wouldn't gain anything.
+    pub(crate) fn is_rare(&mut self, made: Instant, now: Instant) -> bool {
+        let (count, then) = self.asked.replace((self.exit.count, now)).unwrap_or((0, made));
+        policy::is_rare(self.reason, self.exit.count - count, now - then)
+    }
+
     /// Bytes of memory.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Exit>() + self.slots.len() * size_of::<ffi::ExitSlot>() + self.drops.len() * 4

@@ -179,6 +179,14 @@ pub(crate) fn costs_too_much(exits: u64, time: Duration) -> bool {
     u128::from(exits * budget::EXIT * EXITS_PART) > time.as_nanos()
 }
 
+/// Whether so many exits in this time are too few to give up a speculation for: a site that fails now and then would in the end, however long
+/// that takes, be compiled without it. What works on big ints is several times slower than what doesn't, so that this speculation is
+/// kept even if it fails often. (What else a call does after its exit isn't counted, and may take longer than the exit itself.)
+pub(crate) fn is_rare(reason: Reason, exits: u64, time: Duration) -> bool {
+    let apart = if reason == Reason::Overflow { Duration::from_millis(1) } else { Duration::from_millis(100) };
+    time.as_nanos() > u128::from(exits) * apart.as_nanos()
+}
+
 /// How often an exit to one exception handler is taken before that is compiled.
 pub(crate) const HANDLER_RUNS: u64 = 24;
 
