@@ -915,3 +915,24 @@ def generator_methods():
     heat(f)
     Tree.__iter__ = lambda self: iter([self.value])
     return f(), heat(f)
+
+
+@case
+def immortal_numbers_keep_their_count():
+    def gen(n):
+        for i in range(n):
+            yield i * 3
+
+    def f(n):
+        g = gen(n)
+        total = 0
+        for _ in range(n):
+            total += next(g)
+        return total
+
+    numbers = range(-5, 257)
+    before = [sys.getrefcount(number) for number in numbers]
+    out = heat(f, 60)
+    for n in range(50):
+        f(n)
+    return out, [number for number, count in zip(numbers, before) if sys.getrefcount(number) < count]

@@ -104,8 +104,10 @@ impl Lower<'_, '_> {
         if ty == Type::C_BOOL {
             return Ok(self.e.fb.ins().bor_imm_s(object, UNCOUNTED));
         }
-        // The interpreter compares None and the bools as they are in frames; of other immortal objects it doesn't matter.
-        let marked = ty.without(Type::NONE).without(Type::BOOL) != ty;
+        // The interpreter compares None and the bools as they are in frames, and takes from the count of whatever isn't marked without asking
+        // whether it's immortal.
+        let marked =
+            !(ty.is_subtype(Type::FLOAT) || ty.is_subtype(Type::LIST) || ty.is_subtype(Type::DICT) || ty == Type::C_FLOAT);
         if !ty.may_be_null() {
             return Ok(if marked { self.marked(object) } else { object });
         }
