@@ -202,7 +202,8 @@ fn python_steps(root: &Path, python: &Interpreter, args: &Args, newest: bool) ->
         }
     };
     if args.leaks || !args.quick {
-        with_module("leaks", "jit/conformance/leaks.py", &["--modes", "on"]);
+        let modes = if newest { "on,forced,exits" } else { "on" };
+        with_module("leaks", "jit/conformance/leaks.py", &["--modes", modes]);
     }
     if newest {
         with_module("random programs", "jit/conformance/fuzz.py", &["--count", "20", "--modes", "forced,random-exits-1"]);
