@@ -36,7 +36,7 @@ pub(crate) const EXIT: u64 = 1500;
 pub(crate) const SHARE: u64 = 30;
 
 /// A younger process, in nanoseconds, may spend less: at a tenth of this age a tenth of the share.
-const YOUTH: u64 = 2_000_000_000;
+const YOUTH: u64 = 1_000_000_000;
 
 /// What a code unit is expected to take to compile, in nanoseconds, and how many code units outweigh that expectation.
 const EXPECTED: u64 = 9_000;
@@ -216,12 +216,12 @@ mod tests {
     fn a_young_process_spends_little_and_an_old_one_its_share() {
         let mut budget = Budget::new(25);
         assert!(!budget.affords(100, 60 * MS), "some 200 units of 9 us against 0.9 ms");
-        assert!(budget.affords(100, 300 * MS), "against 11 ms");
+        assert!(budget.affords(100, 200 * MS), "against 10 ms");
         budget.begin(500);
-        assert!(!budget.affords(100, 300 * MS), "what is begun isn't paid yet");
+        assert!(!budget.affords(100, 200 * MS), "what is begun isn't paid yet");
         budget.spend(30 * MS);
-        assert!(!budget.affords(100, 530 * MS));
-        assert!(budget.affords(100, 600 * MS));
+        assert!(!budget.affords(100, 330 * MS));
+        assert!(budget.affords(100, 430 * MS));
         budget.begin(500);
         budget.spend(470 * MS);
         assert!(!budget.affords(1, 2400 * MS));
