@@ -108,6 +108,9 @@ int pepjit_listen_again(PyObject *object, int64_t jump)
     switch (*opcode) {
     case RESUME:
     case RESUME_CHECK:
+#if PEPJIT_315
+    case RESUME_CHECK_JIT:
+#endif
         *opcode = INSTRUMENTED_RESUME;
         return 1;
     case JUMP_BACKWARD:

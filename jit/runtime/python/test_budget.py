@@ -169,6 +169,12 @@ class Budget(unittest.TestCase):
         # Each of most of the calls would raise one.
         self.assertLess(poor["events"], 20 * 40000 / 4)
 
+    def test_who_rests_is_heard_of_again_beside_the_interpreter_s_own_jit(self):
+        # Where there is one, functions that raise no events start with an instruction of its own.
+        counters, printed = run(WAITING, PEPJIT_SHARE="5", PYTHON_JIT="1")
+        self.assertEqual(printed.split()[1], "20")
+        self.assertGreater(counters["rests"], 20)
+
     def test_others_hear_of_everything_while_someone_rests(self):
         resting, printed = run(WATCHED, PEPJIT_SHARE="1")
         plain = subprocess.run([sys.executable, "-c", "pass\n" + WATCHED], env={**os.environ, "PEPJIT": "0"}, capture_output=True, text=True, timeout=120)
