@@ -93,6 +93,15 @@ void pepjit_wait_no_more(void)
     memset(waits, 0, sizeof waits);
 }
 
+int pepjit_other_jit(void)
+{
+#if PEPJIT_314
+    return PyInterpreterState_Get()->jit;
+#else
+    return 0;
+#endif
+}
+
 /* sys.monitoring can only do so for all code at once. What is done here is what it does to an instruction that raises events of one tool alone. */
 int pepjit_listen_again(PyObject *object, int64_t jump)
 {
@@ -108,15 +117,11 @@ int pepjit_listen_again(PyObject *object, int64_t jump)
     switch (*opcode) {
     case RESUME:
     case RESUME_CHECK:
-#if PEPJIT_315
-    case RESUME_CHECK_JIT:
-#endif
         *opcode = INSTRUMENTED_RESUME;
         return 1;
     case JUMP_BACKWARD:
 #if PEPJIT_314
     case JUMP_BACKWARD_NO_JIT:
-    case JUMP_BACKWARD_JIT:
 #endif
         *opcode = INSTRUMENTED_JUMP_BACKWARD;
         return 1;

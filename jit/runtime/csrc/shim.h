@@ -250,6 +250,8 @@ enum { PEPJIT_WAIT_START = -1 };
 uint64_t pepjit_wait(PyObject *code, int64_t header, uint64_t events);
 /* Nobody waits any more. */
 void pepjit_wait_no_more(void);
+/* Whether CPython's own JIT is on. */
+int pepjit_other_jit(void);
 /* Has the code's start (PEPJIT_WAIT_START), or the backward jump at a code unit, raise the events again that a callback has disabled. 0 if that
  * can't be done now. */
 int pepjit_listen_again(PyObject *code, int64_t jump);

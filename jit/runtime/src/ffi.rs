@@ -320,6 +320,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_code_monitored(code: Object) -> c_int;
     pub(crate) fn pepjit_wait(code: Object, header: i64, events: u64) -> u64;
     pub(crate) fn pepjit_wait_no_more();
+    pub(crate) fn pepjit_other_jit() -> c_int;
     pub(crate) fn pepjit_listen_again(code: Object, jump: i64) -> c_int;
     pub(crate) fn pepjit_code_units(code: Object) -> i64;
     pub(crate) fn pepjit_watchers_begin() -> c_int;

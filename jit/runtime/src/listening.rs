@@ -60,11 +60,19 @@ pub(crate) struct Listening {
     sites: ByAddress<Vec<(Site, Heard)>>,
     /// Sites that rest, by the end of the rest.
     rests: BinaryHeap<Reverse<(Instant, Site)>>,
+    /// Whether no site may rest.
+    restless: bool,
     /// The last two sites that were heard of and don't rest.
     audible: [Option<(Site, Instant)>; 2],
 }
 
 impl Listening {
+    /// Nothing waits yet. `restless`: what raises no events for a while may not raise any afterwards, as CPython's own JIT may have compiled
+    /// it, or inlined it, meanwhile.
+    pub(crate) fn new(restless: bool) -> Listening {
+        Listening { restless, ..Listening::default() }
+    }
+
     fn heard(&mut self, site: Site) -> Option<&mut Heard> {
         self.sites.get_mut(&site.code)?.iter_mut().find(|(of, _)| *of == site).map(|(_, heard)| heard)
     }
@@ -98,7 +106,7 @@ impl Listening {
         if tried {
             return Verdict::After(count / 4);
         }
-        if every >= SELDOM || !other_audible {
+        if self.restless || every >= SELDOM || !other_audible {
             let unseen = UNSEEN.as_nanos() / every.as_nanos().max(1);
             return Verdict::After((count / 4).min(unseen as u64));
         }

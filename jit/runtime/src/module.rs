@@ -105,6 +105,11 @@ fn backend() -> Result<Box<dyn Backend>, String> {
     }
 }
 
+fn listening() -> Listening {
+    // SAFETY: no preconditions.
+    Listening::new(unsafe { ffi::pepjit_other_jit() } != 0)
+}
+
 /// Sets the engine up; the module is being imported.
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
@@ -138,7 +143,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             hot_handlers: HashMap::new(),
             queue: Vec::new(),
             queue_seen: Instant::now(),
-            listening: Listening::default(),
+            listening: listening(),
             callees_denied: 0,
             released: Vec::new(),
         })
@@ -289,7 +294,7 @@ fn disable() -> Object {
         engine.jumps.clear();
         engine.nested.clear();
         engine.queue.clear();
-        engine.listening = Listening::default();
+        engine.listening = listening();
         std::mem::replace(&mut engine.enabled, false)
     });
     if was == Some(true) {
