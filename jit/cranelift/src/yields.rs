@@ -106,8 +106,8 @@ impl Lower<'_, '_> {
         }
         // The interpreter compares None and the bools as they are in frames, and takes from the count of whatever isn't marked without asking
         // whether it's immortal.
-        let marked =
-            !(ty.is_subtype(Type::FLOAT) || ty.is_subtype(Type::LIST) || ty.is_subtype(Type::DICT) || ty == Type::C_FLOAT);
+        let mortal = [Type::FLOAT, Type::LIST, Type::DICT, Type::C_FLOAT];
+        let marked = !mortal.iter().any(|class| ty.is_subtype(*class));
         if !ty.may_be_null() {
             return Ok(if marked { self.marked(object) } else { object });
         }

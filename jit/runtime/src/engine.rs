@@ -274,7 +274,7 @@ impl Engine {
         }
         let refusal = match outcome {
             Ok(Ok(id)) => {
-                crate::hooks::end_rests(self);
+                self.end_rests();
                 return Ok(id);
             }
             Ok(Err(refusal)) => refusal,

@@ -3,7 +3,7 @@
 use crate::engine::{self, Engine, Profile};
 use crate::ffi::{self, Exit, Frame, LoopEntry, Object, ThreadState};
 use crate::lifecycle::Event;
-use crate::listening::{Site, Verdict, WAKING_EVENTS};
+use crate::listening::{Site, Verdict, wait};
 use crate::objects::{class_type, function_info, observed_type, with_text};
 use crate::policy;
 use crate::registry::{Key, UnitId};
@@ -52,91 +52,25 @@ impl Profile {
     }
 }
 
-/// So many events of the code, or of this loop of it, won't be reported: to be counted now.
-fn wait(code: Object, header: i64, events: u64) -> u64 {
-    // SAFETY: a live code object; no more than its address is kept.
-    unsafe { ffi::pepjit_wait(code, header, events) }
-}
-
-impl Site {
-    fn start(code: Object) -> Site {
-        Site { code: code as usize, jump: None }
-    }
-
-    fn jump(code: Object, from: u32, to: u32) -> Site {
-        Site { code: code as usize, jump: Some((from, to)) }
-    }
-
-    /// By what the C side knows those who wait.
-    fn header(self) -> i64 {
-        self.jump.map_or(ffi::WAIT_START, |(_, to)| to.into())
-    }
-}
-
-/// How many events of a site have been counted.
-fn count_of(engine: &mut Engine, site: Site) -> &mut u64 {
-    match site.jump {
-        None => &mut engine.calls.entry(site.code).or_default().count,
-        Some((_, to)) => engine.jumps.entry(site.code).or_default().entry(to).or_default(),
-    }
-}
-
 /// A function or loop is to be looked at again later: compiling it isn't affordable, or was tried in vain for that reason.
 fn ask_again(engine: &mut Engine, site: Site, tried: bool) -> c_int {
-    let count = *count_of(engine, site);
-    let now = Instant::now();
-    match engine.listening.verdict(site, count, tried, now) {
-        Verdict::Rest => {
-            engine.counters.rests += 1;
-            REST
-        }
-        Verdict::After(events) => {
-            let unseen = wait(site.code as Object, site.header(), events);
-            engine.listening.unseen(site, unseen, now);
-            *count_of(engine, site) += unseen;
-            NOTHING
-        }
+    match engine.wait_for_budget(site, tried) {
+        Verdict::Rest => REST,
+        Verdict::After(_) => NOTHING,
     }
 }
 
 /// What the interpreter is told. A function or loop that raises no more events no longer tells when the rests of others are over.
-fn verdict(engine: &mut Engine, site: Site, verdict: c_int) -> c_int {
+fn answer(engine: &mut Engine, site: Site, verdict: c_int) -> c_int {
     match verdict {
         REST => return DISABLE,
         DISABLE => {
             engine.listening.leave(site);
-            end_rests(engine);
+            engine.end_rests();
         }
         _ => {}
     }
     verdict
-}
-
-/// Listens to everyone again: something that was heard of may not be heard of any more.
-pub(crate) fn end_rests(engine: &mut Engine) {
-    if engine.listening.any_rests() {
-        engine.listening.end_rests(Instant::now());
-        wake_rested(engine);
-    }
-}
-
-/// Listens again to what has rested for long enough. Called wherever something is heard of.
-fn wake_rested(engine: &mut Engine) {
-    if !engine.listening.any_rests() {
-        return;
-    }
-    let now = Instant::now();
-    while let Some(site) = engine.listening.over(now) {
-        let (code, jump) = (site.code as Object, site.jump.map_or(ffi::WAIT_START, |(from, _)| from.into()));
-        // SAFETY: the code object is alive: its end is reported, and takes its sites away.
-        if unsafe { ffi::pepjit_listen_again(code, jump) } == 0 {
-            engine.listening.rest_on(site, now);
-            continue;
-        }
-        let unseen = wait(code, site.header(), WAKING_EVENTS);
-        *count_of(engine, site) += unseen;
-        engine.listening.wake(site, unseen, now);
-    }
 }
 
 /// Rounds of a loop that won't be compiled between two looks whether the rests of others are over.
@@ -164,7 +98,7 @@ fn note_caller(engine: &mut Engine, frame: Frame, function: Object) {
 extern "C" fn pepjit_rs_start(_tstate: ThreadState, frame: Frame, code: Object, function: Object) -> c_int {
     engine::with(|engine| {
         let told = start(engine, frame, code, function);
-        verdict(engine, Site::start(code), told)
+        answer(engine, Site::start(code), told)
     })
     .unwrap_or(NOTHING)
 }
@@ -175,7 +109,7 @@ fn start(engine: &mut Engine, frame: Frame, code: Object, function: Object) -> c
         return DISABLE;
     }
     engine.run_queue();
-    wake_rested(engine);
+    engine.wake_rested();
     let threshold = engine.threshold(code);
     note_caller(engine, frame, function);
     let seen = observe(frame);
@@ -183,17 +117,15 @@ fn start(engine: &mut Engine, frame: Frame, code: Object, function: Object) -> c
     let profile = engine.calls.entry(code as usize).or_default();
     profile.observe(&seen);
     profile.count += 1;
-    if profile.count > threshold {
-        profile.count += engine.listening.missed(site, Instant::now());
-    }
     if profile.count <= threshold {
         profile.count += wait(code, ffi::WAIT_START, policy::calls_unseen(profile.count, threshold));
         return NOTHING;
     }
+    profile.count += engine.listening.missed(site, Instant::now());
     if engine.idle {
         return DISABLE;
     }
-    let (count, observed) = (profile.count, profile.observed.clone());
+    let count = profile.count;
     let affordable = if engine.looping.contains(&(code as usize)) {
         engine.budget.allows_calls_of_hot(code, count)
     } else {
@@ -202,6 +134,7 @@ fn start(engine: &mut Engine, frame: Frame, code: Object, function: Object) -> c
     if !affordable {
         return ask_again(engine, site, false);
     }
+    let observed = profile.observed.clone();
     if crate::objects::is_generator(code) {
         engine.make_native_generators(function);
         return DISABLE;
@@ -225,7 +158,7 @@ fn start(engine: &mut Engine, frame: Frame, code: Object, function: Object) -> c
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_jump(tstate: ThreadState, frame: Frame, code: Object, from: u32, to: u32) -> c_int {
     let entry = engine::with(|engine| {
-        jump(engine, frame, code, from, to).map_err(|told| verdict(engine, Site::jump(code, from, to), told))
+        jump(engine, frame, code, from, to).map_err(|told| answer(engine, Site::jump(code, from, to), told))
     });
     match entry.unwrap_or(Err(NOTHING)) {
         Err(verdict) => verdict,
@@ -346,13 +279,13 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
     if !engine.enabled {
         return Err(DISABLE);
     }
+    engine.wake_rested();
     // SAFETY: the frame is running.
     let function = unsafe { ffi::pepjit_frame_function(frame) };
     // SAFETY: as above.
     if function.is_null() || unsafe { ffi::pepjit_frame_plain_names(frame) } == 0 {
         if engine.listening.any_rests() {
             // It won't be compiled, but it tells when a rest is over.
-            wake_rested(engine);
             wait(code, to.into(), ROUNDS_OF_OTHERS);
             return Err(NOTHING);
         }
@@ -360,12 +293,10 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
     }
     let key = Key { owner: code as usize, header: Some(to) };
     if let Some(known) = known_loop(engine, frame, function, key) {
-        wake_rested(engine);
         return Ok(known);
     }
     let site = Site::jump(code, from, to);
     if engine.registry.find(key).is_none() {
-        wake_rested(engine);
         let missed = engine.listening.missed(site, Instant::now());
         let count = engine.jumps.entry(code as usize).or_default().entry(to).or_default();
         *count += 1 + missed;
@@ -450,7 +381,7 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_exit_limit(record: *mut Exit) {
     engine::with(|engine| {
-        wake_rested(engine);
+        engine.wake_rested();
         // SAFETY: the record belongs to a unit that is active.
         let record = unsafe { &mut *record };
         let Some(unit) = engine.registry.units.get_mut(&record.user) else { return };

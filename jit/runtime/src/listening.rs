@@ -5,7 +5,9 @@
 //! site rests only where, since it was looked at before, another one has been heard of. (Should a single call in C then begin to call what rests,
 //! and nothing else run in Python, it stays interpreted until that call is over.)
 
-use crate::engine::ByAddress;
+use crate::engine::{ByAddress, Engine};
+use crate::ffi::{self, Object};
+use crate::policy::until_asked_again;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
@@ -16,6 +18,29 @@ pub(crate) struct Site {
     pub(crate) code: usize,
     /// Of a jump: its code unit, and the loop's header.
     pub(crate) jump: Option<(u32, u32)>,
+}
+
+impl Site {
+    /// The start of a code object.
+    pub(crate) fn start(code: Object) -> Site {
+        Site { code: code as usize, jump: None }
+    }
+
+    /// A jump from one code unit back to another.
+    pub(crate) fn jump(code: Object, from: u32, to: u32) -> Site {
+        Site { code: code as usize, jump: Some((from, to)) }
+    }
+
+    /// By what the C side knows those who wait.
+    fn header(self) -> i64 {
+        self.jump.map_or(ffi::WAIT_START, |(_, to)| to.into())
+    }
+}
+
+/// So many events of the code, or of this loop of it, won't be reported: to be counted now.
+pub(crate) fn wait(code: Object, header: i64, events: u64) -> u64 {
+    // SAFETY: a live code object; no more than its address is kept.
+    unsafe { ffi::pepjit_wait(code, header, events) }
 }
 
 /// Events that are further apart cost nothing to speak of.
@@ -30,7 +55,7 @@ const UNSEEN: Duration = Duration::from_micros(500);
 
 /// Over how many events a rate is measured first, and after a rest.
 const FIRST_EVENTS: u64 = 64;
-pub(crate) const WAKING_EVENTS: u64 = 8;
+const WAKING_EVENTS: u64 = 8;
 
 /// What is known of a site's events.
 #[derive(Debug)]
@@ -42,6 +67,13 @@ struct Heard {
     rested: Duration,
     /// Whether it rests.
     resting: bool,
+}
+
+impl Heard {
+    /// How long it takes from one event to the next.
+    fn every(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since) / u32::try_from(self.unseen + 1).unwrap_or(u32::MAX)
+    }
 }
 
 /// What to do with a site that waits.
@@ -94,24 +126,23 @@ impl Listening {
     /// Compiling is too dear for a site that has raised so many events: when to look at it again. What was `tried` in vain waits for a good deal
     /// more of them.
     pub(crate) fn verdict(&mut self, site: Site, count: u64, tried: bool, now: Instant) -> Verdict {
-        let known = self.heard(site).map(|heard| now.saturating_duration_since(heard.since) / (heard.unseen as u32 + 1));
+        let known = self.heard(site).map(|heard| (heard.since, heard.every(now)));
         self.audible = match self.audible {
             [last, before] if last.is_some_and(|(of, _)| of == site) => [Some((site, now)), before],
             [last, _] => [Some((site, now)), last],
         };
-        let Some(every) = known else { return Verdict::After((count / 4).min(FIRST_EVENTS)) };
-        let since = self.heard(site).map_or(now, |heard| heard.since);
-        let other_audible = self.audible[1].is_some_and(|(_, at)| at > since);
-        let quarter = every.saturating_mul(u32::try_from(count / 4).unwrap_or(u32::MAX));
+        let events = until_asked_again(count);
+        let Some((since, every)) = known else { return Verdict::After(events.min(FIRST_EVENTS)) };
         if tried {
-            return Verdict::After(count / 4);
+            return Verdict::After(events);
         }
+        let other_audible = self.audible[1].is_some_and(|(_, at)| at > since);
         if self.restless || every >= SELDOM || !other_audible {
             let unseen = UNSEEN.as_nanos() / every.as_nanos().max(1);
-            return Verdict::After((count / 4).min(unseen as u64));
+            return Verdict::After(events.min(unseen as u64));
         }
         self.audible = [self.audible[1], None];
-        let rested = quarter.clamp(REST, LONG_REST);
+        let rested = every.saturating_mul(u32::try_from(events).unwrap_or(u32::MAX)).clamp(REST, LONG_REST);
         self.note(site, Heard { since: now, unseen: 0, rested, resting: true });
         self.rests.push(Reverse((now + rested, site)));
         Verdict::Rest
@@ -175,6 +206,58 @@ impl Listening {
     /// Whether any site rests.
     pub(crate) fn any_rests(&self) -> bool {
         !self.rests.is_empty()
+    }
+}
+
+impl Engine {
+    /// How many events of a site have been counted.
+    fn count_of(&mut self, site: Site) -> &mut u64 {
+        match site.jump {
+            None => &mut self.calls.entry(site.code).or_default().count,
+            Some((_, to)) => self.jumps.entry(site.code).or_default().entry(to).or_default(),
+        }
+    }
+
+    /// Compiling is too dear for a site, or was tried in vain for that reason: when it's heard of again.
+    pub(crate) fn wait_for_budget(&mut self, site: Site, tried: bool) -> Verdict {
+        let (count, now) = (*self.count_of(site), Instant::now());
+        let verdict = self.listening.verdict(site, count, tried, now);
+        match verdict {
+            Verdict::Rest => self.counters.rests += 1,
+            Verdict::After(events) => {
+                let unseen = wait(site.code as Object, site.header(), events);
+                self.listening.unseen(site, unseen, now);
+                *self.count_of(site) += unseen;
+            }
+        }
+        verdict
+    }
+
+    /// Listens to everyone again: something that was heard of may not be heard of any more.
+    pub(crate) fn end_rests(&mut self) {
+        if self.listening.any_rests() {
+            self.listening.end_rests(Instant::now());
+            self.wake_rested();
+        }
+    }
+
+    /// Listens again to what has rested for long enough. Called wherever something is heard of.
+    pub(crate) fn wake_rested(&mut self) {
+        if !self.listening.any_rests() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some(site) = self.listening.over(now) {
+            let (code, jump) = (site.code as Object, site.jump.map_or(ffi::WAIT_START, |(from, _)| from.into()));
+            // SAFETY: the code object is alive: its end is reported, and takes its sites away.
+            if unsafe { ffi::pepjit_listen_again(code, jump) } == 0 {
+                self.listening.rest_on(site, now);
+                continue;
+            }
+            let unseen = wait(code, site.header(), WAKING_EVENTS);
+            *self.count_of(site) += unseen;
+            self.listening.wake(site, unseen, now);
+        }
     }
 }
 
