@@ -7,6 +7,7 @@ use std::process::{Command, exit};
 
 const FILES: &[&str] = &[
     "arguments.c",
+    "arrays.c",
     "bind.c",
     "builtins.c",
     "calls.c",

@@ -2,7 +2,7 @@
 
 use crate::error::internal;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{F64, I8, I32, I64};
+use cranelift_codegen::ir::types::{F32, F64, I8, I32, I64};
 use cranelift_codegen::ir::{
     AbiParam, AliasRegion, AliasRegionData, Block, Inst, InstBuilder, MemFlagsData, SigRef, Signature, StackSlot, StackSlotData,
     StackSlotKind, Type, Value,
@@ -10,6 +10,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::FunctionBuilder;
 use pepjit_backend::{Addresses, BackendError, FreeList, Layout};
+use pepjit_ir::field::Width;
 use pepjit_ir::{Field, Function, Op};
 use std::collections::HashMap;
 
@@ -140,6 +141,41 @@ impl<'f> Emit<'f> {
         let (base, offset) = self.split_offset(base, offset);
         let flags = self.flags(region);
         if bytes == 1 { self.fb.ins().uload8(I64, flags, base, offset) } else { self.fb.ins().uload32(flags, base, offset) }
+    }
+
+    /// Loads what a field of this width holds, extended to a register.
+    pub(crate) fn load_width(&mut self, width: Width, region: Region, base: Value, offset: i64) -> Value {
+        let (base, offset) = self.split_offset(base, offset);
+        let flags = self.flags(region);
+        let ins = self.fb.ins();
+        match width {
+            Width::U8 => ins.uload8(I64, flags, base, offset),
+            Width::I8 => ins.sload8(I64, flags, base, offset),
+            Width::U16 => ins.uload16(I64, flags, base, offset),
+            Width::I16 => ins.sload16(I64, flags, base, offset),
+            Width::U32 => ins.uload32(flags, base, offset),
+            Width::I32 => ins.sload32(flags, base, offset),
+            Width::U64 => ins.load(I64, flags, base, offset),
+            Width::F64 => ins.load(F64, flags, base, offset),
+            Width::F32 => {
+                let single = ins.load(F32, flags, base, offset);
+                self.fb.ins().fpromote(F64, single)
+            }
+        }
+    }
+
+    /// Stores a register to a field of this width.
+    pub(crate) fn store_width(&mut self, width: Width, region: Region, value: Value, base: Value, offset: i64) {
+        let value = if width == Width::F32 { self.fb.ins().fdemote(F32, value) } else { value };
+        let (base, offset) = self.split_offset(base, offset);
+        let flags = self.flags(region);
+        let ins = self.fb.ins();
+        match width {
+            Width::U8 | Width::I8 => ins.istore8(flags, value, base, offset),
+            Width::U16 | Width::I16 => ins.istore16(flags, value, base, offset),
+            Width::U32 | Width::I32 => ins.istore32(flags, value, base, offset),
+            Width::U64 | Width::F32 | Width::F64 => ins.store(flags, value, base, offset),
+        };
     }
 
     pub(crate) fn store(&mut self, region: Region, value: Value, base: Value, offset: i64) {

@@ -265,6 +265,8 @@ impl Lower<'_, '_> {
 
             Op::Load | Op::LoadField => self.load_field(inst)?,
             Op::StoreField => return self.store_field(inst),
+            Op::LoadElement => self.load_element(inst)?,
+            Op::StoreElement | Op::StoreFloatElement => return self.store_element(inst),
             Op::LoadAt | Op::LoadU64 => {
                 let base = self.arg(inst, 0)?;
                 self.e.load(I64, Region::Heap, base, int_imm(inst)?)

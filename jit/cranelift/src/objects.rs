@@ -157,22 +157,31 @@ impl Lower<'_, '_> {
     pub(crate) fn load_field(&mut self, inst: &InstData) -> Result<ir::Value, BackendError> {
         let (base, field) = (self.arg(inst, 0)?, field_imm(inst)?);
         let (region, offset) = (region_of(field), self.e.offset(field));
-        Ok(match field.width() {
-            Width::U8 => self.e.load_zero_extended(1, region, base, offset),
-            Width::U32 => self.e.load_zero_extended(4, region, base, offset),
-            Width::U64 => self.e.load(I64, region, base, offset),
-            Width::F64 => self.e.load(F64, region, base, offset),
-        })
+        Ok(self.e.load_width(field.width(), region, base, offset))
     }
 
     pub(crate) fn store_field(&mut self, inst: &InstData) -> Result<(), BackendError> {
         let (base, value, field) = (self.arg(inst, 0)?, self.arg(inst, 1)?, field_imm(inst)?);
         let (region, offset) = (region_of(field), self.e.offset(field));
-        match field.width() {
-            Width::U8 => self.e.store_truncated(1, region, value, base, offset),
-            Width::U32 => self.e.store_truncated(4, region, value, base, offset),
-            Width::U64 | Width::F64 => self.e.store(region, value, base, offset),
-        }
+        self.e.store_width(field.width(), region, value, base, offset);
+        Ok(())
+    }
+
+    /// The address of an `array.array`'s item.
+    fn element_address(&mut self, inst: &InstData) -> Result<(ir::Value, Width), BackendError> {
+        let (items, index, width) = (self.arg(inst, 0)?, self.arg(inst, 1)?, field_imm(inst)?.width());
+        let offset = if width.log2() == 0 { index } else { self.e.fb.ins().ishl_imm_u(index, i64::from(width.log2())) };
+        Ok((self.e.fb.ins().iadd(items, offset), width))
+    }
+
+    pub(crate) fn load_element(&mut self, inst: &InstData) -> Result<ir::Value, BackendError> {
+        let (address, width) = self.element_address(inst)?;
+        Ok(self.e.load_width(width, Region::Heap, address, 0))
+    }
+
+    pub(crate) fn store_element(&mut self, inst: &InstData) -> Result<(), BackendError> {
+        let ((address, width), value) = (self.element_address(inst)?, self.arg(inst, 2)?);
+        self.e.store_width(width, Region::Heap, value, address, 0);
         Ok(())
     }
 

@@ -211,6 +211,27 @@ pub struct GlobalSlot {
     pub placeholder: u64,
 }
 
+/// What has come by at a subscript for which the interpreter has nothing to tell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subscripted {
+    /// Nothing yet.
+    Nothing {
+        /// Where to note it ([`pepjit_ir::Helper::NoteContainer`]).
+        site: u64,
+    },
+    /// Different things, or something of which nothing better is known.
+    Several,
+    /// Arrays of one kind of items.
+    Array {
+        /// The class `array.array`.
+        class: ObjRef,
+        /// What every array of that kind has in its field `ArrayDescriptor`.
+        descriptor: u64,
+        /// The kind.
+        typecode: u8,
+    },
+}
+
 /// What the front end asks of the running process.
 pub trait World {
     /// Describes an object by its address.
@@ -267,6 +288,9 @@ pub trait World {
 
     /// `True` or `False`.
     fn truth(&mut self, value: bool) -> Option<ObjRef>;
+
+    /// What has come by at the subscript at an offset of the code (in code units).
+    fn subscripted(&mut self, offset: u32) -> Subscripted;
 
     /// A cached small int.
     fn small_int(&mut self, value: u32) -> Option<ObjRef>;

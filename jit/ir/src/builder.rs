@@ -1,6 +1,5 @@
 //! Appends instructions to a function, giving each result its type and ownership from the instruction table.
 
-use crate::field::Width;
 use crate::function::{Block, BlockCall, CalleeId, Function, Inst, InstData, ObjId, StateId, Value, ValueData, ValueDef};
 use crate::helper::Helper;
 use crate::op::{Imm, Op, ResultKind};
@@ -20,7 +19,7 @@ pub fn result_type(func: &Function, op: Op, imm: Imm) -> Option<(Type, bool)> {
         (ResultKind::ByImm, Imm::Helper(helper)) => helper.info().result,
         (ResultKind::ByImm, Imm::Field(field)) => {
             let owned = false;
-            return Some((if field.width() == Width::F64 { Type::C_FLOAT } else { field.ty() }, owned));
+            return Some((field.ty(), owned));
         }
         (kind, _) => kind,
     };

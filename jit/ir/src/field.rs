@@ -7,12 +7,55 @@ use crate::types::Type;
 pub enum Width {
     /// One byte, zero-extended.
     U8,
+    /// One byte, sign-extended.
+    I8,
+    /// Two bytes, zero-extended.
+    U16,
+    /// Two bytes, sign-extended.
+    I16,
     /// Four bytes, zero-extended.
     U32,
+    /// Four bytes, sign-extended.
+    I32,
     /// Eight bytes: a word or a pointer.
     U64,
+    /// Four bytes: a single-precision number, which a register holds as a double.
+    F32,
     /// Eight bytes: a double.
     F64,
+}
+
+impl Width {
+    /// How many bytes in memory.
+    pub const fn bytes(self) -> u8 {
+        1 << self.log2()
+    }
+
+    /// The binary logarithm of that.
+    pub const fn log2(self) -> u8 {
+        match self {
+            Width::U8 | Width::I8 => 0,
+            Width::U16 | Width::I16 => 1,
+            Width::U32 | Width::I32 | Width::F32 => 2,
+            Width::U64 | Width::F64 => 3,
+        }
+    }
+
+    /// What a register holds of zero-extended bytes.
+    pub fn extend(self, raw: u64) -> u64 {
+        match self {
+            Width::I8 => raw as i8 as u64,
+            Width::I16 => raw as i16 as u64,
+            Width::I32 => raw as i32 as u64,
+            Width::F32 => f64::from(f32::from_bits(raw as u32)).to_bits(),
+            Width::U8 | Width::U16 | Width::U32 | Width::U64 | Width::F64 => raw,
+        }
+    }
+
+    /// What memory holds of a register, in the lower bytes.
+    pub fn narrow(self, value: u64) -> u64 {
+        if self == Width::F32 { u64::from((f64::from_bits(value) as f32).to_bits()) } else { value }
+    }
 }
 
 macro_rules! fields {
@@ -98,6 +141,28 @@ fields! {
     MethodSelf, "method.self", U64, Type::OBJECT;
     /// `m_self` of a method in C that is bound (of a function in C: its module, or null).
     BuiltinSelf, "builtin.self", U64, Type::NULLABLE;
+    /// The address of the first item of an `array.array`.
+    ArrayItems, "array.ob_item", U64, Type::C_WORD;
+    /// The address of the description of what an `array.array` holds: one per typecode, for good.
+    ArrayDescriptor, "array.ob_descr", U64, Type::C_WORD;
+    /// An item of an `array.array`, by typecode: `b`.
+    ArrayI8, "array.i8", I8, Type::C_WORD;
+    /// `B`
+    ArrayU8, "array.u8", U8, Type::C_WORD;
+    /// `h`
+    ArrayI16, "array.i16", I16, Type::C_WORD;
+    /// `H`
+    ArrayU16, "array.u16", U16, Type::C_WORD;
+    /// `i`
+    ArrayI32, "array.i32", I32, Type::C_WORD;
+    /// `I`
+    ArrayU32, "array.u32", U32, Type::C_WORD;
+    /// `l`, `L`, `q` and `Q`
+    ArrayI64, "array.i64", U64, Type::C_WORD;
+    /// `f`
+    ArrayF32, "array.f32", F32, Type::C_FLOAT;
+    /// `d`
+    ArrayF64, "array.f64", F64, Type::C_FLOAT;
     /// `eval_breaker` of the thread state.
     EvalBreaker, "tstate.eval_breaker", U64, Type::C_WORD;
 }

@@ -294,4 +294,6 @@ helpers! {
     QuickInstance "quick_instance" (Obj, Obj) plain -> Int [READS];
     /// The same as [`Helper::CallObject`] where 3.13 and 3.15 enter a `with` statement: no signal comes between that and its body.
     EnterContext "enter_context" (Nullable) array -> NewOrNull [READS WRITES CALLS RAISES];
+    /// Notes what is subscripted (container, key, the site's address): 1 if enough has been seen, so that compiling for it is worthwhile.
+    NoteContainer "note_container" (Obj, Obj, Word) plain -> Int [WRITES];
 }

@@ -244,6 +244,17 @@ impl Interpreter<'_> {
                 self.machine.write(item(self.word(inst, 0), self.word(inst, 1)), Width::U64, self.word(inst, 2));
                 Ok(NOTHING)
             }
+            Op::LoadElement => {
+                let (address, width) =
+                    (element(self.word(inst, 0), self.word(inst, 1), imm_field(inst)), imm_field(inst).width());
+                next(width.extend(self.machine.read(address, width)))
+            }
+            Op::StoreElement | Op::StoreFloatElement => {
+                let (address, width) =
+                    (element(self.word(inst, 0), self.word(inst, 1), imm_field(inst)), imm_field(inst).width());
+                self.machine.write(address, width, width.narrow(self.word(inst, 2)));
+                Ok(NOTHING)
+            }
             Op::SwapField => {
                 let offset = self.machine.offset(imm_field(inst));
                 self.swap(displaced(self.word(inst, 0), offset.into()), self.word(inst, 1))
@@ -391,12 +402,12 @@ impl Interpreter<'_> {
 
     fn field(&mut self, base: u64, field: Field) -> u64 {
         let offset = self.machine.offset(field);
-        self.machine.read(displaced(base, offset.into()), field.width())
+        field.width().extend(self.machine.read(displaced(base, offset.into()), field.width()))
     }
 
     fn set_field(&mut self, base: u64, field: Field, value: u64) {
         let offset = self.machine.offset(field);
-        self.machine.write(displaced(base, offset.into()), field.width(), value);
+        self.machine.write(displaced(base, offset.into()), field.width(), field.width().narrow(value));
     }
 
     fn class_of(&mut self, object: u64) -> u64 {
@@ -507,6 +518,10 @@ fn guard(holds: bool, reason: Reason) -> Step {
 
 const fn displaced(base: u64, offset: i64) -> u64 {
     base.wrapping_add_signed(offset)
+}
+
+const fn element(items: u64, index: u64, field: Field) -> u64 {
+    items.wrapping_add(index << field.width().log2())
 }
 
 const fn item(array: u64, index: u64) -> u64 {

@@ -215,6 +215,8 @@ reasons! {
     Stress "stress",
     /// A generator yields the top of its stack, and goes on at the state's offset when it's resumed.
     Yield "yield",
+    /// Enough has been seen of what comes by at a site: it's compiled again for that.
+    Learned "learned",
 }
 
 impl Reason {
@@ -469,6 +471,12 @@ ops! {
     SwapAt "swap_at" (Obj, OwnNullable) Int -> NewOrNull [READS WRITES];
     /// Writes a pointer at an array's address plus 8 x index and gives the old one with its unit.
     SwapItem "swap_item" (Word, Word, Own) None -> NewOrNull [READS WRITES];
+    /// The item of an `array.array` (a field says of what kind) at its items' address plus size x index.
+    LoadElement "load_element" (Word, Word) Field -> ByImm [READS];
+    /// Writes such an item: the lower bytes of a word.
+    StoreElement "store_element" (Word, Word, Word) Field -> None [WRITES];
+    /// Writes such an item: a double, or the nearest single-precision number.
+    StoreFloatElement "store_float_element" (Word, Word, Float) Field -> None [WRITES];
     /// The address of an object's byte at this offset.
     AddressOf "address_of" (Obj) Int -> Word [];
     /// The address of an object's named field.

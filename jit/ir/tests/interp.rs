@@ -183,6 +183,58 @@ fn numbers_are_unboxed_as_floats() {
     assert_eq!(heap.leaks(), []);
 }
 
+/// Kinds of items, with words and what they are when read again.
+const ELEMENTS: &[(&str, &[(i64, i64)])] = &[
+    ("i8", &[(-128, -128), (127, 127), (128, -128), (0x1ff, -1)]),
+    ("u8", &[(255, 255), (-1, 255), (256, 0)]),
+    ("i16", &[(-32768, -32768), (32768, -32768), (0x1_0001, 1)]),
+    ("u16", &[(65535, 65535), (-1, 65535)]),
+    ("i32", &[(-2_147_483_648, -2_147_483_648), (1 << 31, -2_147_483_648), (-1, -1)]),
+    ("u32", &[(4_294_967_295, 4_294_967_295), (-1, 4_294_967_295)]),
+    ("i64", &[(i64::MIN, i64::MIN), (-1, -1), (i64::MAX, i64::MAX)]),
+];
+
+#[test]
+fn items_of_arrays() {
+    for (kind, cases) in ELEMENTS {
+        for (stored, read) in *cases {
+            let mut heap = Heap::new();
+            let body = format!(
+                "b0(v0: Object borrowed, v1: CInt):
+                   v2 = load_field list.ob_item, v0
+                   v3 = const_word 1
+                   store_element array.{kind}, v2, v3, v1
+                   v4 = load_element array.{kind}, v2, v3
+                   v5 = word_to_int v4
+                   return_int v5"
+            );
+            let func = function(&heap, "entry", 2, &body);
+            let list = heap.list(&[]);
+            let array = heap.get(list, pepjit_ir::Field::ListItems);
+            assert_eq!(run(&func, &mut heap, &[list, *stored as u64]), (*read as u64, TAG_INT), "{kind} {stored}");
+            // Nothing beside the item is written.
+            let size = 8 / if kind.ends_with('8') { 8 } else { 64 / kind[1..].parse::<u64>().expect("bits") };
+            assert_eq!((heap.read(array, Width::U8), heap.read(array + 2 * size, Width::U8)), (0, 0), "{kind} {stored}");
+        }
+    }
+    for (kind, cases) in [("f32", [(0.1, f64::from(0.1f32)), (1e300, f64::INFINITY)]), ("f64", [(0.1, 0.1), (-0.0, -0.0)])] {
+        for (stored, read) in cases {
+            let mut heap = Heap::new();
+            let body = format!(
+                "b0(v0: Object borrowed, v1: CFloat):
+                   v2 = load_field list.ob_item, v0
+                   v3 = const_word 1
+                   store_float_element array.{kind}, v2, v3, v1
+                   v4 = load_element array.{kind}, v2, v3
+                   return_float v4"
+            );
+            let func = function(&heap, "entry", 2, &body);
+            let list = heap.list(&[]);
+            assert_eq!(run(&func, &mut heap, &[list, f64::to_bits(stored)]), (read.to_bits(), TAG_FLOAT), "{kind} {stored}");
+        }
+    }
+}
+
 #[test]
 fn stores_in_place() {
     let mut heap = Heap::new();

@@ -683,7 +683,7 @@ static int64_t pepjit_inline_value_add(Obj instance, Obj value, int64_t index)
     H(dict_merge) H(raise) H(handled) H(set_raised) H(push_exc_info) H(pop_except) H(check_exc_match) H(with_except_start) H(load_special) \
     H(native_none) H(native_one) H(native_fast0) H(native_fast1) H(native_fast2) H(native_fast3) H(quick_len)              \
     H(quick_item) H(quick_slice) H(str_contains) H(quick_ord) H(quick_chr) H(quick_min_max) H(to_int) H(to_float) H(to_str) H(to_tuple) \
-    H(quick_step_slice) H(list_set_slice) H(quick_truth) H(quick_instance) H(enter_context)
+    H(quick_step_slice) H(list_set_slice) H(quick_truth) H(quick_instance) H(enter_context) H(note_container)
 
 #define HELPER_ROW(name) {#name, (void *)(uintptr_t)pepjit_##name},
 const struct pepjit_helper pepjit_helpers[] = {HELPERS(HELPER_ROW)};

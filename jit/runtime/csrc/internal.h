@@ -245,6 +245,21 @@ int64_t pepjit_check_exc_match(PyObject *exception, PyObject *class);
 PyObject *pepjit_with_except_start(PyObject *exit, PyObject *self, PyObject *exception);
 PyObject *pepjit_load_special(PyObject *owner, int64_t which);
 
+/* The start of an array.array, which no header tells (Modules/arraymodule.c). Nothing relies on it before arrays.c has compared it with what
+ * the buffer protocol says of a live array. */
+struct pepjit_array_descriptor {
+    char typecode;
+    int itemsize;
+};
+struct pepjit_array {
+    PyVarObject ob_base;
+    char *ob_item;
+    Py_ssize_t allocated;
+    const struct pepjit_array_descriptor *ob_descr;
+    PyObject *weakreflist;
+    Py_ssize_t ob_exports;
+};
+
 /* ---------------------------------------------------------------- helpers outside of helpers.c */
 
 typedef PyObject *Obj;
@@ -255,6 +270,7 @@ Obj pepjit_native_fast0(int64_t address, int64_t flags, Obj self);
 Obj pepjit_native_fast1(int64_t address, int64_t flags, Obj self, Obj a);
 Obj pepjit_native_fast2(int64_t address, int64_t flags, Obj self, Obj a, Obj b);
 Obj pepjit_native_fast3(int64_t address, int64_t flags, Obj self, Obj a, Obj b, Obj c);
+int64_t pepjit_note_container(Obj container, Obj key, int64_t site);
 int64_t pepjit_quick_len(Obj object);
 Obj pepjit_quick_item(Obj object, int64_t index);
 Obj pepjit_quick_slice(Obj object, int64_t start, int64_t stop);

@@ -11,6 +11,19 @@ struct enumeration {
     PyObject *iterator;
 };
 
+/* An item of an array, by its kind. */
+union element {
+    int8_t i8;
+    uint8_t u8;
+    int16_t i16;
+    uint16_t u16;
+    int32_t i32;
+    uint32_t u32;
+    int64_t i64;
+    float f32;
+    double f64;
+};
+
 /* name (pepjit_ir::Field::name), structure, member, width in bytes: in the order of pepjit_ir::Field::ALL. */
 #define FIELDS(F)                                                        \
     F("refcount", PyObject, ob_refcnt, 0)                                \
@@ -43,6 +56,17 @@ struct enumeration {
     F("method.function", PyMethodObject, im_func, 8)                     \
     F("method.self", PyMethodObject, im_self, 8)                         \
     F("builtin.self", PyCFunctionObject, m_self, 8)                      \
+    F("array.ob_item", struct pepjit_array, ob_item, 8)                  \
+    F("array.ob_descr", struct pepjit_array, ob_descr, 8)                \
+    F("array.i8", union element, i8, 1)                                  \
+    F("array.u8", union element, u8, 1)                                  \
+    F("array.i16", union element, i16, 2)                                \
+    F("array.u16", union element, u16, 2)                                \
+    F("array.i32", union element, i32, 4)                                \
+    F("array.u32", union element, u32, 4)                                \
+    F("array.i64", union element, i64, 8)                                \
+    F("array.f32", union element, f32, 4)                                \
+    F("array.f64", union element, f64, 8)                                \
     F("tstate.eval_breaker", PyThreadState, eval_breaker, 8)
 
 #define FIELD_NAME(name, type, member, width) name,

@@ -389,6 +389,16 @@ void pepjit_describe(PyObject *object, struct pepjit_description *out);
 int64_t pepjit_label(PyObject *object, char *buffer, int64_t size);
 /* An exact str as UTF-8 (borrowed, kept by the str; NULL for lone surrogates). */
 const char *pepjit_utf8(PyObject *str, int64_t *length);
+/* What has come by where a subscript is taken. */
+struct pepjit_site {
+    uint64_t seen;  /* 0: nothing; PEPJIT_SEVERAL; 1 + position in PEPJIT_TYPECODES: arrays of this kind */
+    uint64_t count; /* how often, as long as it's the same */
+};
+#define PEPJIT_SEVERAL UINT64_MAX
+#define PEPJIT_TYPECODES "bBhHiIlLqQfd"
+/* The class array.array and what its arrays of a kind (position in PEPJIT_TYPECODES) point to; false if no such array has been seen, or its
+ * layout isn't known. */
+int pepjit_array(uint32_t kind, PyObject **type, uint64_t *descriptor);
 PyObject *pepjit_small_int(uint32_t value);          /* borrowed, immortal; NULL beyond the cache (256; 3.15: 1024) */
 PyObject *pepjit_common_constant(uint32_t number);   /* LOAD_COMMON_CONSTANT: borrowed, immortal or kept by the interpreter; NULL if unknown */
 int pepjit_is_function(PyObject *object);

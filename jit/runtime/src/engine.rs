@@ -3,7 +3,7 @@
 use crate::assumptions::Assumption;
 use crate::budget::{Budget, thread_time};
 use crate::counters::Counters;
-use crate::ffi::{self, Object};
+use crate::ffi::{self, Object, Site};
 use crate::lifecycle::{Event, Patience, Queued};
 use crate::linkage::{Process, UnitAddresses, UnitLinkage};
 use crate::listening::Listening;
@@ -116,6 +116,8 @@ pub(crate) struct Engine {
     pub(crate) classes: HashMap<u32, usize>,
     /// The versions of functions that have been seen to be called, by code object and calling instruction.
     pub(crate) call_sites: ByAddress<HashMap<u32, Vec<u32>>>,
+    /// What has come by at subscripts for which the interpreter has nothing to tell, by code object and offset.
+    pub(crate) subscripts: ByAddress<HashMap<u32, Rc<Site>>>,
     /// Handlers of exceptions that have been seen to run, by code object.
     pub(crate) hot_handlers: HashMap<usize, BTreeSet<u32>>,
     /// Functions that are to be compiled again when there's an opportunity.
@@ -458,6 +460,7 @@ impl Engine {
             params: mine.params,
             exits,
             views,
+            sites: findings.sites,
             kept,
             held,
             function,

@@ -1,5 +1,6 @@
 //! The C side, as declared in `csrc/shim.h`: see there for what each function does.
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
 
 /// An object, opaque.
@@ -49,6 +50,14 @@ pub(crate) struct Exit {
     pub(crate) slots: *const ExitSlot,
     pub(crate) function_cell: *mut Object,
     pub(crate) drops: *const u32,
+}
+
+/// What has come by at a subscript: compiled code lets the C side write here.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(crate) struct Site {
+    pub(crate) seen: Cell<u64>,
+    pub(crate) count: Cell<u64>,
 }
 
 #[repr(C)]
@@ -341,6 +350,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_label(object: Object, buffer: *mut c_char, size: i64) -> i64;
     pub(crate) fn pepjit_utf8(text: Object, length: *mut i64) -> *const c_char;
     pub(crate) fn pepjit_small_int(value: u32) -> Object;
+    pub(crate) fn pepjit_array(kind: u32, class: *mut Object, descriptor: *mut u64) -> c_int;
     pub(crate) fn pepjit_common_constant(number: u32) -> Object;
     pub(crate) fn pepjit_is_function(object: Object) -> c_int;
     pub(crate) fn pepjit_is_class(object: Object) -> c_int;

@@ -396,6 +396,12 @@ extern "C" fn pepjit_rs_exit_limit(record: *mut Exit) {
             record.limit = record.count + 1;
             return;
         }
+        if reason == Some(Reason::Learned) {
+            if !engine.learn(record.user) {
+                record.limit = record.count * 2;
+            }
+            return;
+        }
         let learns = record.throw != 0 || reason.is_some_and(Reason::is_speculation);
         if learns && !engine.budget.allows_exits(record.code, record.count) {
             record.limit = record.count * 2;

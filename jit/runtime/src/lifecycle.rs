@@ -301,6 +301,20 @@ impl Engine {
         self.compile_again(key, function, hooked);
     }
 
+    /// Enough has been seen of what comes by at a subscript: compiles for it. False if there is nothing new.
+    pub(crate) fn learn(&mut self, id: UnitId) -> bool {
+        let Some(unit) = self.registry.units.get(&id).filter(|unit| unit.is_valid()) else { return false };
+        let (key, function, hooked) = (unit.key, unit.function, unit.hooked.clone());
+        if !unit.sites.iter().any(|site| crate::world::is_known(site)) {
+            return false;
+        }
+        self.drop_unit(id);
+        let history = self.registry.history.entry(key).or_default();
+        history.attempts = history.attempts.saturating_sub(1);
+        self.compile_again(key, function, hooked);
+        true
+    }
+
     /// Speculation failed too often at an exit, and compiling without it is too dear for now: until it isn't, the interpreter alone is faster.
     pub(crate) fn postpone(&mut self, id: UnitId, offset: u32, reason: Reason) {
         let Some(queued) = self.registry.units.get(&id).map(Queued::new) else { return };
@@ -407,6 +421,7 @@ impl Engine {
         self.looping.remove(&code);
         self.hot_handlers.remove(&code);
         self.call_sites.remove(&code);
+        self.subscripts.remove(&code);
         self.drop_owned(code);
     }
 

@@ -140,6 +140,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             late: false,
             classes: HashMap::new(),
             call_sites: HashMap::default(),
+            subscripts: HashMap::default(),
             hot_handlers: HashMap::new(),
             queue: Vec::new(),
             queue_seen: Instant::now(),

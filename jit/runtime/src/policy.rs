@@ -204,7 +204,7 @@ pub(crate) fn exit_limit(reason: Reason, throw: bool) -> u64 {
     match reason {
         _ if throw => HANDLER_RUNS,
         Reason::Class | Reason::Overflow | Reason::Arithmetic | Reason::Index | Reason::Attribute | Reason::Callee => 50,
-        Reason::Stress => 1,
+        Reason::Stress | Reason::Learned => 1,
         Reason::Exception
         | Reason::Uncompiled
         | Reason::Unbound

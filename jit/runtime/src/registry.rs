@@ -1,7 +1,7 @@
 //! What has been compiled, and where to find it.
 
 use crate::assumptions::{Assumption, Assumptions};
-use crate::ffi::{self, Object};
+use crate::ffi::{self, Object, Site};
 use crate::linkage::{ExitHolder, ViewTable};
 use pepjit_backend::Compiled;
 use pepjit_ir::{Callee, Parameter, Type};
@@ -134,6 +134,8 @@ pub(crate) struct Unit {
     pub(crate) views: ViewTable,
     /// When it was compiled.
     pub(crate) made: Instant,
+    /// The subscripts at which the code notes what comes by.
+    pub(crate) sites: Vec<Rc<Site>>,
     /// Objects kept alive for the code.
     pub(crate) kept: Vec<Object>,
     /// Objects that others hold as long as the assumptions hold: the collector couldn't see that these references go in circles.

@@ -8,7 +8,7 @@ use crate::registry::{EntryCell, UnitId};
 use pepjit_frontend::input::{CO_VARARGS, CO_VARKEYWORDS};
 use pepjit_frontend::{
     Attribute, Builtin, CalleeInfo, ClassCall, CodeInput, Convention, Entry, GlobalSlot, KnownBy, Native, Shadow, Signature,
-    Target, World,
+    Subscripted, Target, World,
 };
 use pepjit_ir::{Callee, ObjRef, Type};
 use std::collections::HashSet;
@@ -18,10 +18,12 @@ use std::rc::Rc;
 pub(crate) struct ProcessWorld<'a> {
     engine: &'a mut Engine,
     unit: UnitId,
+    code: Object,
     globals: Object,
     builtins: Object,
     assumptions: Vec<Assumption>,
     callees: Vec<Rc<EntryCell>>,
+    sites: Vec<Rc<ffi::Site>>,
     /// Objects that something holds whose change would be reported first.
     held: HashSet<usize>,
 }
@@ -32,6 +34,8 @@ pub(crate) struct Findings {
     pub(crate) assumptions: Vec<Assumption>,
     /// Through which cells it may call.
     pub(crate) callees: Vec<Rc<EntryCell>>,
+    /// The subscripts at which it notes what comes by.
+    pub(crate) sites: Vec<Rc<ffi::Site>>,
     /// The objects that are alive as long as the assumptions hold.
     pub(crate) held: HashSet<usize>,
 }
@@ -58,23 +62,36 @@ const BUILTINS: [Builtin; 19] = [
     Builtin::LooksAtFrame,
 ];
 
+/// The typecodes of arrays, in the order of the C side's numbers.
+const TYPECODES: &[u8] = b"bBhHiIlLqQfd";
+
+/// In a site: different things have come by, or something of which nothing better is known.
+const SEVERAL: u64 = u64::MAX;
+
+/// Whether it's known what comes by at a subscript.
+pub(crate) fn is_known(site: &ffi::Site) -> bool {
+    !matches!(site.seen.get(), 0 | SEVERAL)
+}
+
 impl<'a> ProcessWorld<'a> {
     pub(crate) fn new(engine: &'a mut Engine, unit: UnitId, function: Object) -> ProcessWorld<'a> {
         let info = function_info(function);
         ProcessWorld {
             engine,
+            code: info.code,
             unit,
             globals: info.globals,
             builtins: info.builtins,
             assumptions: Vec::new(),
             callees: Vec::new(),
+            sites: Vec::new(),
             held: HashSet::new(),
         }
     }
 
     /// What has been found out.
     pub(crate) fn finish(self) -> Findings {
-        Findings { assumptions: self.assumptions, callees: self.callees, held: self.held }
+        Findings { assumptions: self.assumptions, callees: self.callees, sites: self.sites, held: self.held }
     }
 
     fn assume(&mut self, assumption: Assumption) {
@@ -463,6 +480,27 @@ impl World for ProcessWorld<'_> {
         // SAFETY: a structure of the declared layout.
         unsafe { ffi::pepjit_process_layout(&raw mut process) };
         Self::known(if value { process.true_object } else { process.false_object } as Object)
+    }
+
+    fn subscripted(&mut self, offset: u32) -> Subscripted {
+        let site = self.engine.subscripts.entry(self.code as usize).or_default().entry(offset).or_default();
+        if site.seen.get() == SEVERAL {
+            return Subscripted::Several;
+        }
+        let site = Rc::clone(site);
+        if is_known(&site) {
+            let kind = (site.seen.get() - 1) as u32;
+            let (mut class, mut descriptor) = (std::ptr::null_mut(), 0);
+            // SAFETY: places for the results.
+            let known = unsafe { ffi::pepjit_array(kind, &raw mut class, &raw mut descriptor) } != 0;
+            return match TYPECODES.get(kind as usize) {
+                Some(typecode) if known => Subscripted::Array { class: describe(class), descriptor, typecode: *typecode },
+                _ => Subscripted::Several,
+            };
+        }
+        let address = Rc::as_ptr(&site) as u64;
+        self.sites.push(site);
+        Subscripted::Nothing { site: address }
     }
 
     fn small_int(&mut self, value: u32) -> Option<ObjRef> {

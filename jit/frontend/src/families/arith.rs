@@ -62,7 +62,7 @@ impl Translator<'_> {
     }
 
     /// A float operand, unboxed; an int is converted if the operand is one, or is a loop's variable that started as one.
-    fn float(&mut self, entry: Entry, lenient: bool) -> Value {
+    pub(super) fn float(&mut self, entry: Entry, lenient: bool) -> Value {
         let value = self.value(entry);
         if self.is_int(entry) {
             let int = self.checked(Op::UnboxInt, &[value]);

@@ -1,7 +1,9 @@
 //! Subscripts, building, unpacking, formatting.
 
+use crate::families::arrays::Array;
 use crate::state::{Entry, Owner};
 use crate::translate::{Step, Translator, unsupported};
+use crate::world::Subscripted;
 use pepjit_ir::op::Reason;
 use pepjit_ir::{Cond, Constant, Field, Helper, Imm, Op, Type, Value};
 
@@ -10,7 +12,7 @@ const FEW_PARTS: u32 = 3;
 
 impl Translator<'_> {
     /// An index, made non-negative if it's a negative constant, and checked against a size.
-    fn index(&mut self, key: Entry, size: Value) -> Value {
+    pub(super) fn index(&mut self, key: Entry, size: Value) -> Value {
         let mut index = self.int(key);
         if let Some(object) = self.constant(key)
             && let Constant::Int(number) = object.constant
@@ -105,16 +107,24 @@ impl Translator<'_> {
         if (likely == Type::BYTES || likely == Type::BYTEARRAY) && self.could_be_int(key) {
             return self.byte_subscript(container, key, likely);
         }
+        let seen = self.subscripted(container, key);
+        if let Subscripted::Array { class, descriptor, typecode } = seen {
+            return self.array_subscript(container, key, &Array { class, descriptor, typecode });
+        }
         if spec == self.insn.name && known != Type::DICT && self.probably_int(key) {
             // Bytes, perhaps, for which the interpreter has no specialised instruction.
             let value = self.value(container);
             let index = self.int(key);
             let args = [value, index];
             let ty = if known == Type::STR { Type::STR } else { Type::OBJECT };
-            let result = self.quick_else((Helper::QuickItem, &args), 2, ty, |this| this.slow_call(Helper::GetItem, 2, &[]))?;
+            let result = self.quick_else((Helper::QuickItem, &args), 2, ty, |this| {
+                this.note_subscripted(container, key, &seen);
+                this.slow_call(Helper::GetItem, 2, &[])
+            })?;
             self.push_owned(result);
             return Ok(());
         }
+        self.note_subscripted(container, key, &seen);
         // The interpreter specialises for some subclasses of dict as well: the helper looks at the class.
         self.generic_op(if known == Type::DICT { Helper::DictGetItem } else { Helper::GetItem }, 2, &[])?;
         if spec.ends_with("SUBSCR_DICT") || known == Type::DICT {
@@ -169,6 +179,16 @@ impl Translator<'_> {
             self.release(container);
             return Ok(());
         }
+        let seen = self.subscripted(container, key);
+        if let Subscripted::Array { class, descriptor, typecode } = seen {
+            let array = Array { class, descriptor, typecode };
+            if self.array_takes(&array, value) {
+                return self.array_store(value, container, key, &array);
+            }
+        } else {
+            self.note_subscripted(container, key, &seen);
+        }
+        let (value, container, key) = (self.peek(2)?, self.peek(1)?, self.peek(0)?);
         let dict = known == Type::DICT;
         if dict || spec == "STORE_SUBSCR_DICT" {
             self.specialised += 1;

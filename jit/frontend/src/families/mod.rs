@@ -1,6 +1,7 @@
 //! What each instruction becomes, by family.
 
 mod arith;
+mod arrays;
 mod attributes;
 mod bigints;
 mod builtins;

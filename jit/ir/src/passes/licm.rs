@@ -226,7 +226,7 @@ impl Mover<'_> {
                 is_bound() && of_class && untested()
             }
             Op::LoadAt => is_bound() && known(true) && untested() && independent(),
-            Op::LoadItem | Op::LoadByte | Op::LoadU32 | Op::LoadU64 => independent(),
+            Op::LoadItem | Op::LoadElement | Op::LoadByte | Op::LoadU32 | Op::LoadU64 => independent(),
             _ => false,
         }
     }

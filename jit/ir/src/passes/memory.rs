@@ -42,12 +42,15 @@ const _: () = assert!(CLASSES <= 64, "the alias classes fit a bit set");
 /// What an instruction reads: the class, or none for one that reads nothing that changes. Not asked of instructions that don't read.
 pub(crate) fn reads(func: &Function, inst: &InstData) -> Option<Class> {
     match (inst.op, inst.imm) {
-        (Op::Load | Op::LoadField, Imm::Field(field)) => Some(field as usize),
+        // An array holds items of one kind all its life.
+        (Op::LoadField, Imm::Field(Field::ArrayDescriptor)) | (Op::Call, Imm::Helper(Helper::StrEqual | Helper::StrCompare)) => {
+            None
+        }
+        (Op::Load | Op::LoadField | Op::LoadElement, Imm::Field(field)) => Some(field as usize),
         (Op::LoadAt, Imm::Int(offset)) => Some(at_class(offset)),
         (Op::LoadItem, _) => Some(ITEM),
         (Op::IsClass | Op::GuardClass, Imm::Obj(class)) => (!func.objects[class.index()].immortal).then_some(OBJECT_CLASS),
         (Op::GuardValid, _) => Some(VALID),
-        (Op::Call, Imm::Helper(Helper::StrEqual | Helper::StrCompare)) => None,
         _ => Some(RAW),
     }
 }
@@ -65,7 +68,7 @@ pub(crate) fn kills(func: &Function, inst: Inst, quiet: &[bool]) -> u64 {
             let slot = slot_of(func, data).map_or(all, |slot| bit(slot.class()));
             [Field::FloatValue, Field::LongTag, Field::LongDigit].iter().fold(slot, |set, field| set | bit(*field as usize))
         }
-        (Op::StoreField | Op::SwapField, Imm::Field(field)) => bit(field as usize),
+        (Op::StoreField | Op::SwapField | Op::StoreElement | Op::StoreFloatElement, Imm::Field(field)) => bit(field as usize),
         (Op::StoreAt | Op::SwapAt, Imm::Int(offset)) => bit(at_class(offset)),
         (Op::StoreItem | Op::SwapItem, _) => bit(ITEM),
         _ if effects.any(Effects::CALLS) => all,

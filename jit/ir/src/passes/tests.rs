@@ -334,6 +334,40 @@ fn gvn_keeps_loads_of_a_loop_that_writes() {
 }
 
 #[test]
+fn gvn_keeps_items_of_arrays_apart_by_kind() {
+    let kept = |between: &str| {
+        let text = after(
+            gvn::run,
+            &function(
+                &format!(
+                    "b0(v0: Object borrowed):
+                       v1 = load_field array.ob_descr, v0
+                       v2 = load_field array.ob_item, v0
+                       v3 = load_field ob_size, v0
+                       v4 = load_element array.f64, v2, v3
+                       {between}
+                       v5 = load_field array.ob_descr, v0
+                       v6 = load_field array.ob_item, v0
+                       v7 = load_element array.f64, v6, v3
+                       v8 = int_cmp eq, v1, v5
+                       guard class, v8 ! s0
+                       v9 = float_add v4, v7
+                       return_float v9"
+                ),
+                "",
+            ),
+        );
+        (count(&text, "array.ob_descr,"), count(&text, "array.ob_item,"), count(&text, "load_element"))
+    };
+    assert_eq!(kept(""), (1, 1, 1));
+    assert_eq!(kept("store_element array.i32, v2, v3, v3"), (1, 1, 1));
+    assert_eq!(kept("store_float_element array.f32, v2, v3, v4"), (1, 1, 1));
+    assert_eq!(kept("v20 = const_float 0.5\n store_float_element array.f64, v2, v3, v20"), (1, 1, 2));
+    // A call may do anything, but to what kind of items an array holds.
+    assert_eq!(kept("v20 = call is_true, v0"), (1, 2, 2));
+}
+
+#[test]
 fn gvn_knows_what_a_branch_has_tested() {
     let text = after(
         gvn::run,

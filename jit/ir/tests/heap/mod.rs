@@ -170,7 +170,7 @@ impl Machine for Heap {
         let object = START + (address - START) / SIZE * SIZE;
         assert!(!self.freed.contains(&object), "reads freed memory at {address:#x}");
         let at = (address - START) as usize;
-        let size = size(width);
+        let size = usize::from(width.bytes());
         let mut bytes = [0; 8];
         bytes[..size].copy_from_slice(&self.bytes[at..at + size]);
         u64::from_le_bytes(bytes)
@@ -180,7 +180,7 @@ impl Machine for Heap {
         let object = START + (address - START) / SIZE * SIZE;
         assert!(!self.freed.contains(&object), "writes freed memory at {address:#x}");
         let at = (address - START) as usize;
-        let size = size(width);
+        let size = usize::from(width.bytes());
         self.bytes[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
     }
 
@@ -367,14 +367,6 @@ impl Machine for Heap {
         self.recursion += i32::from(entered);
         self.frames -= i32::from(pushed);
         (0, TAG_LEFT)
-    }
-}
-
-const fn size(width: Width) -> usize {
-    match width {
-        Width::U8 => 1,
-        Width::U32 => 4,
-        Width::U64 | Width::F64 => 8,
     }
 }
 

@@ -4,6 +4,7 @@ import ctypes
 import math
 import random
 import unittest
+from array import array as Numbers
 
 import shimtest
 
@@ -156,6 +157,29 @@ class Objects(unittest.TestCase):
             self.assertEqual([step(value, 2**63 - 1, -(2**63), -1), step(value, 0, 3, 2)], [value[::-1], value[0:3:2]])
         instance = helper("quick_instance", INT, OBJECT, OBJECT)
         self.assertEqual([instance(True, int), instance("a", int), instance(1, 5)], [1, 0, -1])
+
+    def test_notes_of_containers(self):
+        note = helper("note_container", INT, OBJECT, OBJECT, INT)
+
+        def noted(*containers, key=0):
+            """What is answered for the last of them, and what stands in the site's words."""
+            site = (ctypes.c_uint64 * 2)()
+            for container in containers:
+                answer = note(container, key, ctypes.addressof(site))
+            return answer, site[0], site[1]
+
+        several = 2**64 - 1
+        for kind, code in enumerate("bBhHiIlLqQfd", 1):
+            numbers = Numbers(code, [1, 2])
+            self.assertEqual(noted(numbers), (0, kind, 1))
+            self.assertEqual(noted(*[numbers] * 23), (0, kind, 23))
+            self.assertEqual(noted(*[numbers] * 24), (1, kind, 24))
+            self.assertEqual(noted(numbers, Numbers(code)), (0, kind, 2))
+            self.assertEqual(noted(*[numbers] * 30, [1]), (0, several, 0))
+            self.assertEqual(noted(*[numbers] * 30, key="k"), (0, several, 0))
+        self.assertEqual(noted(Numbers("i", [1]), Numbers("l", [1])), (0, several, 0))
+        for other in (type("Sub", (Numbers,), {})("d", [1.0]), Numbers("u", "w"), [1], b"a", None):
+            self.assertEqual(noted(other), (0, several, 0))
 
     def test_unpacking(self):
         unpack, extended = helper("unpack_sequence", INT, OBJECT, INT), helper("unpack_ex", INT, OBJECT, INT)

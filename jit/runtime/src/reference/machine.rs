@@ -234,8 +234,9 @@ impl Machine for Process<'_> {
         // SAFETY: the front end has made sure, with guards where need be, that this is a field of a live object.
         unsafe {
             match width {
-                Width::U8 => load::<u8>(address).into(),
-                Width::U32 => load::<u32>(address).into(),
+                Width::U8 | Width::I8 => load::<u8>(address).into(),
+                Width::U16 | Width::I16 => load::<u16>(address).into(),
+                Width::U32 | Width::I32 | Width::F32 => load::<u32>(address).into(),
                 Width::U64 | Width::F64 => load(address),
             }
         }
@@ -245,8 +246,9 @@ impl Machine for Process<'_> {
         // SAFETY: as for `read`.
         unsafe {
             match width {
-                Width::U8 => store(address, value as u8),
-                Width::U32 => store(address, value as u32),
+                Width::U8 | Width::I8 => store(address, value as u8),
+                Width::U16 | Width::I16 => store(address, value as u16),
+                Width::U32 | Width::I32 | Width::F32 => store(address, value as u32),
                 Width::U64 | Width::F64 => store(address, value),
             }
         }

@@ -142,6 +142,59 @@ fn guards() {
 }
 
 #[test]
+fn items_of_arrays() {
+    let mut process = Process::new();
+    let cases: &[(&str, &[(i64, i64)])] = &[
+        ("i8", &[(-128, -128), (127, 127), (128, -128), (0x1ff, -1)]),
+        ("u8", &[(255, 255), (-1, 255), (256, 0)]),
+        ("i16", &[(-32768, -32768), (32768, -32768), (0x1_0001, 1)]),
+        ("u16", &[(65535, 65535), (-1, 65535)]),
+        ("i32", &[(-2_147_483_648, -2_147_483_648), (1 << 31, -2_147_483_648), (-1, -1)]),
+        ("u32", &[(4_294_967_295, 4_294_967_295), (-1, 4_294_967_295)]),
+        ("i64", &[(i64::MIN, i64::MIN), (-1, -1), (i64::MAX, i64::MAX)]),
+    ];
+    for (kind, cases) in cases {
+        // From the payload to the eight bytes behind it.
+        let size = if *kind == "i8" || *kind == "u8" { 1 } else { kind[1..].parse::<i64>().expect("bits") / 8 };
+        let compiled = process.compile_text(&unary(&format!(
+            "v1 = address_of 16, v0
+             v2 = load_u64 0, v1
+             v3 = const_word {}
+             store_element array.{kind}, v1, v3, v2
+             v4 = load_element array.{kind}, v1, v3
+             v5 = word_to_int v4
+             return_int v5",
+            8 / size
+        )));
+        for (stored, read) in *cases {
+            let holder = object(1, other_class(), *stored as u64, 0);
+            assert_eq!(process.call(&compiled, &[holder.address()]), int(*read), "{kind} {stored}");
+            let behind = u64::from(holder.high) << 32 | u64::from(holder.digit);
+            let mask = if size == 8 { u64::MAX } else { (1 << (8 * size)) - 1 };
+            assert_eq!(behind, *stored as u64 & mask, "nothing beside the item is written: {kind} {stored}");
+        }
+    }
+    for (kind, size, cases) in
+        [("f32", 4, [(0.1, f64::from(0.1f32)), (1e300, f64::INFINITY)]), ("f64", 8, [(0.1, 0.1), (-0.0, -0.0)])]
+    {
+        let compiled = process.compile_text(&unary(&format!(
+            "v1 = address_of 16, v0
+             v2 = const_word 0
+             v3 = load_element array.f64, v1, v2
+             v4 = const_word {}
+             store_float_element array.{kind}, v1, v4, v3
+             v5 = load_element array.{kind}, v1, v4
+             return_float v5",
+            8 / size
+        )));
+        for (stored, read) in cases {
+            let holder = object(1, other_class(), f64::to_bits(stored), 0);
+            assert_eq!(process.call(&compiled, &[holder.address()]), float(read), "{kind} {stored}");
+        }
+    }
+}
+
+#[test]
 fn memory() {
     let mut process = Process::new();
     let compiled = process.compile_text(&unary(
