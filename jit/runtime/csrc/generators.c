@@ -39,13 +39,16 @@ static void free_generator(void *extra)
     PyMem_RawFree(known);
 }
 
+/* What the interpreter keeps in co_extra. It's asked for whenever a function is made, so it's read in place; `know` makes sure that it is so. */
+struct extras {
+    Py_ssize_t size;
+    struct pepjit_generator *known[];
+};
+
 static struct pepjit_generator *find(PyCodeObject *code)
 {
-    void *extra = NULL;
-    if (code->co_extra == NULL || extra_index < 0 || PyUnstable_Code_GetExtra((PyObject *)code, extra_index, &extra) < 0) {
-        return NULL;
-    }
-    return extra;
+    struct extras *extras = code->co_extra;
+    return extras != NULL && extra_index >= 0 && extra_index < extras->size ? extras->known[extra_index] : NULL;
 }
 
 static bool add_point(struct pepjit_generator *known, uint32_t offset)
@@ -111,6 +114,10 @@ static struct pepjit_generator *know(PyCodeObject *code)
     bool fine = known != NULL && read_code(known, info.base, info.nunits);
     pepjit_code_release(&info);
     if (fine && PyUnstable_Code_SetExtra((PyObject *)code, extra_index, known) == 0) {
+        if (find(code) != known) {
+            PyUnstable_Code_SetExtra((PyObject *)code, extra_index, NULL); /* frees it; generators stay interpreted */
+            return NULL;
+        }
         known->code = code;
         known->locals = code->co_nlocalsplus;
         for (uint32_t i = 0; i < known->count; i++) {
@@ -294,13 +301,14 @@ static void deactivate(struct pepjit_generator *known)
     }
 }
 
-/* Gives generators up that live too shortly to pay. False: they are. */
-static bool pays(struct pepjit_generator *known)
+/* Counts a generator of ours, and gives them up if they live too shortly to pay. False: they are. */
+static bool pays(PyThreadState *tstate, struct pepjit_generator *known)
 {
+    known->saved -= is_light(tstate->current_frame) ? COST_OF_MAKING_NATIVELY : COST_OF_MAKING;
     if (++known->made < JUDGED_AFTER && known->saved > -MOST_LOST) {
         return true;
     }
-    bool enough = known->saved >= (int64_t)known->made * COST_OF_MAKING || pepjit_rs_forced();
+    bool enough = known->saved >= 0 || pepjit_rs_forced();
     known->made = 0;
     known->saved = 0;
     if (!enough) {
@@ -315,11 +323,11 @@ static PyObject *create(PyObject *callable, PyObject *const *args, size_t nargsf
 {
     PyFunctionObject *function = (PyFunctionObject *)callable;
     struct pepjit_generator *known = find((PyCodeObject *)function->func_code);
-    if (known == NULL || !known->active || !pepjit_generators_on || !pays(known)) {
+    PyThreadState *tstate = PyThreadState_GetUnchecked();
+    if (known == NULL || !known->active || !pepjit_generators_on || !pays(tstate, known)) {
         function->vectorcall = pepjit_fallback;
         return pepjit_fallback(callable, args, nargsf, kwnames);
     }
-    PyThreadState *tstate = PyThreadState_GetUnchecked();
     bool quiet = breaker_version(tstate) == pepjit_quiet_breaker || !pepjit_refresh_quiet(tstate);
     if (!quiet || known->points[0].refused || pepjit_stack_low(tstate) || function->func_globals != known->globals ||
         function->func_builtins != known->builtins) {

@@ -8,10 +8,14 @@
 #include "internal/pycore_descrobject.h"
 
 /* A generator has been suspended: makes it ours if there is, or may be, code to go on with. */
-static inline void suspend(PyGenObject *gen, struct pepjit_generator *known, uint64_t nulls)
+static inline void suspend(PyGenObject *gen, struct pepjit_resume *point, uint64_t nulls)
 {
+    struct pepjit_generator *known = point->owner;
     pepjit_frame *frame = generator_frame(gen);
-    struct pepjit_resume *point = find_point(known, (uint32_t)(frame->instr_ptr - _PyCode_CODE(known->code)));
+    uint32_t offset = (uint32_t)(frame->instr_ptr - _PyCode_CODE(known->code));
+    if (point->offset != offset) { /* most go round a loop */
+        point = find_point(known, offset);
+    }
     if (known->active && point != NULL && !point->refused && frame->frame_obj == NULL && pepjit_generator_fits(point, frame, nulls)) {
         pepjit_generator_mask(gen, point, FRAME_SUSPENDED);
     }
@@ -21,11 +25,11 @@ static inline void suspend(PyGenObject *gen, struct pepjit_generator *known, uin
 }
 
 /* The same after a step of the interpreter. */
-static void suspend_interpreted(PyGenObject *gen, struct pepjit_generator *known)
+static void suspend_interpreted(PyGenObject *gen, struct pepjit_resume *point)
 {
     pepjit_frame *frame = generator_frame(gen);
     if (gen->gi_frame_state == FRAME_SUSPENDED && frame->frame_obj == NULL && pepjit_count_entries(frame)) {
-        suspend(gen, known, pepjit_null_entries(frame, known->locals, frame_entries(frame)));
+        suspend(gen, point, pepjit_null_entries(frame, point->owner->locals, frame_entries(frame)));
     }
 }
 
@@ -44,6 +48,16 @@ static inline bool asked_by_send(PyThreadState *tstate)
 #else
     return opcode == SEND || opcode == SEND_GEN;
 #endif
+}
+
+/* Whether the interpreter's own loop asks: it goes on with its own generators in place. */
+static inline bool asked_in_place(pepjit_frame *frame)
+{
+    if (frame == NULL || frame->return_offset == PEPJIT_LIGHT) {
+        return false;
+    }
+    int opcode = frame->instr_ptr->op.code;
+    return opcode == FOR_ITER || opcode == FOR_ITER_GEN;
 }
 
 /* Has the point's code compiled, for the values that the frame has now. The sent value is on the stack. */
@@ -92,7 +106,7 @@ static inline void unlink_generator(PyThreadState *tstate, PyGenObject *gen, pep
 }
 
 /* The interpreter goes on with what compiled code has left. */
-static PySendResult finish_interpreted(PyThreadState *tstate, PyGenObject *gen, struct pepjit_generator *known, PyObject **result)
+static PySendResult finish_interpreted(PyThreadState *tstate, PyGenObject *gen, struct pepjit_resume *point, PyObject **result)
 {
     pepjit_frame *frame = generator_frame(gen);
     tstate->py_recursion_remaining++;
@@ -105,7 +119,7 @@ static PySendResult finish_interpreted(PyThreadState *tstate, PyGenObject *gen, 
     if (!FRAME_STATE_SUSPENDED(gen->gi_frame_state)) {
         return PYGEN_RETURN;
     }
-    suspend_interpreted(gen, known);
+    suspend_interpreted(gen, point);
     return PYGEN_NEXT;
 }
 
@@ -121,7 +135,7 @@ static PySendResult finish_returned(PyThreadState *tstate, PyGenObject *gen, pep
 }
 
 /* Lets a masked generator go on. False: it has been unmasked instead, and the original slot is to be called. */
-static inline bool resume(PyGenObject *gen, PyObject *sent, PyObject **result, PySendResult *how)
+static inline __attribute__((always_inline)) bool resume_here(PyGenObject *gen, PyObject *sent, PyObject **result, PySendResult *how)
 {
     PyThreadState *tstate = PyThreadState_GetUnchecked();
     pepjit_frame *frame = generator_frame(gen);
@@ -139,7 +153,7 @@ static inline bool resume(PyGenObject *gen, PyObject *sent, PyObject **result, P
     tstate->py_recursion_remaining--;
 
     set_frame_entries(frame, known->locals);
-    known->saved += point->gain;
+    known->saved += point->gain + (asked_in_place(frame->previous) ? 0 : SAVED_CALL);
     frame->return_offset = PEPJIT_LIGHT;
     pepjit_pair pair = point->entry(tstate, frame, (PyObject **)frame->localsplus, point->handle);
 
@@ -148,7 +162,7 @@ static inline bool resume(PyGenObject *gen, PyObject *sent, PyObject **result, P
         *result = (PyObject *)(uintptr_t)pair.payload;
         *how = PYGEN_NEXT;
         unlink_generator(tstate, gen, frame);
-        suspend(gen, known, (uint64_t)pair.tag >> 8);
+        suspend(gen, point, (uint64_t)pair.tag >> 8);
         return true;
     }
     pepjit_forget_view(tstate, frame);
@@ -161,13 +175,16 @@ static inline bool resume(PyGenObject *gen, PyObject *sent, PyObject **result, P
         return true;
     }
     if (pair.tag == PEPJIT_TAG_RESUME || pair.tag == PEPJIT_TAG_RAISE) {
-        *how = finish_interpreted(tstate, gen, known, result);
+        *how = finish_interpreted(tstate, gen, point, result);
     }
     else {
         *how = finish_returned(tstate, gen, pair, result);
     }
     return true;
 }
+
+/* The same where it isn't worth its length. */
+static bool resume(PyGenObject *gen, PyObject *sent, PyObject **result, PySendResult *how) { return resume_here(gen, sent, result, how); }
 
 /* ---------------------------------------------------------------- slots */
 
@@ -178,13 +195,12 @@ static traverseproc original_traverse;
 static PyWrapperDescrObject *next_wrapper;
 static bool swapped;
 
-static PyObject *generator_next(PyObject *self)
+static __attribute__((noinline)) PyObject *masked_next(PyGenObject *gen)
 {
-    PyGenObject *gen = (PyGenObject *)self;
     PyObject *result;
     PySendResult how;
-    if (!is_masked(gen) || !resume(gen, Py_None, &result, &how)) {
-        return original_next(self);
+    if (!resume_here(gen, Py_None, &result, &how)) {
+        return original_next((PyObject *)gen);
     }
     if (how == PYGEN_RETURN) {
         if (result != Py_None) {
@@ -194,6 +210,12 @@ static PyObject *generator_next(PyObject *self)
         return NULL;
     }
     return result;
+}
+
+/* The interpreter's own generators come here as well: nothing but a jump is between. */
+static PyObject *generator_next(PyObject *self)
+{
+    return is_masked((PyGenObject *)self) ? masked_next((PyGenObject *)self) : original_next(self);
 }
 
 static PySendResult generator_am_send(PyObject *self, PyObject *arg, PyObject **result)

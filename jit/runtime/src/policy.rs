@@ -100,7 +100,9 @@ impl Policy {
         } else {
             LEAST_BETWEEN_YIELDS
         };
-        self.force || built.specialised >= least && (start || built.specialised * 3 >= built.generic * 2)
+        // What comes before the first yield runs once, unless it loops.
+        let once = start && !built.loops;
+        self.force || built.specialised >= least && (once || built.specialised * 3 >= built.generic * 2)
     }
 
     /// Whether a stress mode is on.

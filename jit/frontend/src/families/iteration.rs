@@ -10,6 +10,10 @@ use pepjit_ir::{Cond, Field, Helper, Imm, Op, Type, Value};
 /// What 3.15 iterates over by an index.
 const INDEXED: [Type; 4] = [Type::LIST, Type::TUPLE, Type::STR, Type::BYTES];
 
+/// As how many generic instructions it counts to go on with a generator that the interpreter resumes in place, in its own loop: compiled code calls
+/// the interpreter anew for each of its items.
+const RESUMED_IN_PLACE: u32 = 3;
+
 impl Translator<'_> {
     /// What the loop that starts here iterates over, if its `FOR_ITER` has been specialised.
     fn next_iteration(&self) -> Option<&'static str> {
@@ -278,7 +282,7 @@ impl Translator<'_> {
     }
 
     fn iterate_generic(&mut self, iterator: Entry) -> Step {
-        self.generic += 1;
+        self.generic += if self.insn.spec == "FOR_ITER_GEN" { RESUMED_IN_PLACE } else { 1 };
         let iterator = self.value(iterator);
         let item = self.call_helper(Helper::IterNext, &[iterator]);
         let none = self.op(Op::IsNull, &[item]);
