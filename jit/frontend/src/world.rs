@@ -230,6 +230,13 @@ pub enum Subscripted {
         /// The kind.
         typecode: u8,
     },
+    /// Instances of a class with a method for it.
+    Instance {
+        /// The class.
+        class: ObjRef,
+        /// The Python function.
+        function: ObjRef,
+    },
 }
 
 /// What the front end asks of the running process.
@@ -289,8 +296,11 @@ pub trait World {
     /// `True` or `False`.
     fn truth(&mut self, value: bool) -> Option<ObjRef>;
 
-    /// What has come by at the subscript at an offset of the code (in code units).
-    fn subscripted(&mut self, offset: u32) -> Subscripted;
+    /// What has come by at the subscript at an offset of the code (in code units), which loads or stores.
+    fn subscripted(&mut self, offset: u32, stores: bool) -> Subscripted;
+
+    /// The Python function that answers for subscripts of exact instances of a class.
+    fn subscript_function(&mut self, class: &ObjRef, stores: bool) -> Option<ObjRef>;
 
     /// A cached small int.
     fn small_int(&mut self, value: u32) -> Option<ObjRef>;

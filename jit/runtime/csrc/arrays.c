@@ -1,5 +1,9 @@
-/* Arrays of numbers (array.array): what subscripts find, and whether the items are where we think. */
+/* What is subscripted where the interpreter has nothing to tell: arrays of numbers (array.array), once it's clear that their items are where we
+ * think, and instances of classes that answer for it in Python. */
 #include "internal.h"
+
+#include "internal/pycore_global_strings.h"
+#include "internal/pycore_runtime.h"
 
 /* How often the same kind has to come by until it's worth compiling for. */
 enum { ENOUGH = 24 };
@@ -122,6 +126,26 @@ static uint64_t look_at(PyObject *object)
     return 1 + kind;
 }
 
+/* Whether a class says in Python what a subscript means. */
+static bool is_function(PyTypeObject *type, PyObject *name)
+{
+    PyObject *found = _PyType_Lookup(type, name);
+    return found != NULL && PyFunction_Check(found);
+}
+
+static uint64_t look_at_class(PyTypeObject *type)
+{
+    if (!PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) || !(is_function(type, &_Py_ID(__getitem__)) || is_function(type, &_Py_ID(__setitem__)))) {
+        return PEPJIT_SEVERAL;
+    }
+    return type->tp_version_tag != 0 ? PEPJIT_OF_CLASS(type->tp_version_tag) : PEPJIT_SEVERAL;
+}
+
+PyObject *pepjit_subscript_name(int stores)
+{
+    return stores ? &_Py_ID(__setitem__) : &_Py_ID(__getitem__);
+}
+
 /* Notes what is subscripted; whether the same has come by often enough. */
 int64_t pepjit_note_container(Obj container, Obj key, int64_t address)
 {
@@ -129,7 +153,12 @@ int64_t pepjit_note_container(Obj container, Obj key, int64_t address)
     if (site->seen == PEPJIT_SEVERAL) {
         return 0;
     }
-    uint64_t seen = PyLong_CheckExact(key) ? look_at(container) : PEPJIT_SEVERAL;
+    PyTypeObject *type = Py_TYPE(container);
+    uint64_t seen = PEPJIT_OF_CLASS(type->tp_version_tag);
+    if (type->tp_version_tag == 0 || seen != site->seen) {
+        seen = PyLong_CheckExact(key) ? look_at(container) : PEPJIT_SEVERAL;
+        seen = seen == PEPJIT_SEVERAL ? look_at_class(type) : seen;
+    }
     if (seen != site->seen && seen != 0) {
         if (site->seen != 0) {
             seen = PEPJIT_SEVERAL;

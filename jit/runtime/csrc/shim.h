@@ -391,11 +391,13 @@ int64_t pepjit_label(PyObject *object, char *buffer, int64_t size);
 const char *pepjit_utf8(PyObject *str, int64_t *length);
 /* What has come by where a subscript is taken. */
 struct pepjit_site {
-    uint64_t seen;  /* 0: nothing; PEPJIT_SEVERAL; 1 + position in PEPJIT_TYPECODES: arrays of this kind */
+    uint64_t seen;  /* 0: nothing; PEPJIT_SEVERAL; 1 + position in PEPJIT_TYPECODES: arrays of this kind; PEPJIT_OF_CLASS */
     uint64_t count; /* how often, as long as it's the same */
 };
 #define PEPJIT_SEVERAL UINT64_MAX
 #define PEPJIT_TYPECODES "bBhHiIlLqQfd"
+#define PEPJIT_OF_CLASS(version) ((uint64_t)(version) << 8 | 0xff) /* instances of the class that has this version */
+PyObject *pepjit_subscript_name(int stores); /* "__setitem__" or "__getitem__" */
 /* The class array.array and what its arrays of a kind (position in PEPJIT_TYPECODES) point to; false if no such array has been seen, or its
  * layout isn't known. */
 int pepjit_array(uint32_t kind, PyObject **type, uint64_t *descriptor);

@@ -68,6 +68,9 @@ const TYPECODES: &[u8] = b"bBhHiIlLqQfd";
 /// In a site: different things have come by, or something of which nothing better is known.
 const SEVERAL: u64 = u64::MAX;
 
+/// In the low byte of a site: the rest is a class's version.
+const OF_CLASS: u64 = 0xff;
+
 /// Whether it's known what comes by at a subscript.
 pub(crate) fn is_known(site: &ffi::Site) -> bool {
     !matches!(site.seen.get(), 0 | SEVERAL)
@@ -482,12 +485,20 @@ impl World for ProcessWorld<'_> {
         Self::known(if value { process.true_object } else { process.false_object } as Object)
     }
 
-    fn subscripted(&mut self, offset: u32) -> Subscripted {
+    fn subscripted(&mut self, offset: u32, stores: bool) -> Subscripted {
         let site = self.engine.subscripts.entry(self.code as usize).or_default().entry(offset).or_default();
         if site.seen.get() == SEVERAL {
             return Subscripted::Several;
         }
         let site = Rc::clone(site);
+        if is_known(&site) && site.seen.get() & 0xff == OF_CLASS {
+            let class = u32::try_from(site.seen.get() >> 8).ok().and_then(|version| self.class_of_version(version));
+            let function = class.as_ref().and_then(|class| self.subscript_function(class, stores));
+            return match (class, function) {
+                (Some(class), Some(function)) => Subscripted::Instance { class, function },
+                _ => Subscripted::Several,
+            };
+        }
         if is_known(&site) {
             let kind = (site.seen.get() - 1) as u32;
             let (mut class, mut descriptor) = (std::ptr::null_mut(), 0);
@@ -501,6 +512,14 @@ impl World for ProcessWorld<'_> {
         let address = Rc::as_ptr(&site) as u64;
         self.sites.push(site);
         Subscripted::Nothing { site: address }
+    }
+
+    fn subscript_function(&mut self, class: &ObjRef, stores: bool) -> Option<ObjRef> {
+        // SAFETY: no preconditions; the name is the interpreter's own.
+        let name = Self::known(unsafe { ffi::pepjit_subscript_name(stores.into()) })?;
+        // Instances can't hide what a class says of subscripts.
+        let Attribute::Method { function, .. } = self.attribute(class, &name) else { return None };
+        (function.ty == Type::FUNCTION).then_some(function)
     }
 
     fn small_int(&mut self, value: u32) -> Option<ObjRef> {

@@ -1,9 +1,9 @@
-//! Items of `array.array`.
+//! Items of `array.array`, and what classes of Python say of subscripts.
 //!
 //! The interpreter has no specialised instructions for them, so that code is compiled twice: first it notes which arrays come by, then it's
 //! compiled for these. What a store doesn't accept (another class, a number out of range) is left to the interpreter, which raises.
 
-use crate::state::Entry;
+use crate::state::{Entry, Owner};
 use crate::translate::{Step, Translator};
 use crate::world::Subscripted;
 use pepjit_ir::op::Reason;
@@ -57,12 +57,19 @@ impl Array {
 
 impl Translator<'_> {
     /// What has come by at the current instruction, if the interpreter has nothing to tell.
-    pub(super) fn subscripted(&mut self, container: Entry, key: Entry) -> Subscripted {
-        let unknown = self.insn.spec == self.insn.name && !self.failed();
-        if unknown && !self.ty(container).intersect(Type::OTHER).is_empty() && self.could_be_int(key) {
-            return self.world.subscripted(self.insn.offset);
+    pub(super) fn subscripted(&mut self, container: Entry, stores: bool) -> Subscripted {
+        let spec = self.insn.spec;
+        let unknown = (spec == self.insn.name || spec.ends_with("SUBSCR_GETITEM")) && !self.failed();
+        if !unknown || self.ty(container).intersect(Type::OTHER).is_empty() {
+            return Subscripted::Several;
         }
-        Subscripted::Several
+        if let Entry::Value(value, _) = container
+            && let Some(class) = self.guarded.get(&value).cloned()
+            && let Some(function) = self.world.subscript_function(&class, stores)
+        {
+            return Subscripted::Instance { class, function };
+        }
+        self.world.subscripted(self.insn.offset, stores)
     }
 
     /// Notes what comes by, as long as nothing is known, and leaves to be compiled for it when that is enough.
@@ -73,6 +80,46 @@ impl Translator<'_> {
         let enough = self.call_helper(Helper::NoteContainer, &[container, key, site]);
         let enough = self.is_nonzero(enough);
         self.guard(Op::GuardNot, &[enough], Imm::Reason(Reason::Learned));
+    }
+
+    /// Whether a function takes what it's given one by one.
+    pub(super) fn is_plain(&mut self, function: &ObjRef) -> bool {
+        let info = self.world.callee(function);
+        info.is_some_and(|info| !info.signature.rest && !info.signature.others)
+    }
+
+    /// `container[key]` of an instance of a class that has a function for it.
+    pub(super) fn instance_subscript(&mut self, container: Entry, class: &ObjRef, function: &ObjRef) -> Step {
+        let value = self.value(container);
+        self.guard_class(value, class);
+        // The stack gets an entry below the operands.
+        self.secure();
+        let (key, container) = (self.pop()?, self.pop()?);
+        self.push_const(function.clone());
+        self.push(container);
+        self.push(key);
+        let site = self.site(1, None)?;
+        self.call_site(&site)
+    }
+
+    /// `container[key] = value` of such an instance. As in the interpreter, the operands stay on the stack meanwhile.
+    pub(super) fn instance_store(&mut self, container: Entry, class: &ObjRef, function: &ObjRef) -> Step {
+        let value = self.value(container);
+        self.guard_class(value, class);
+        self.secure();
+        let lent = |entry: Entry| if let Entry::Value(value, _) = entry { Entry::Value(value, Owner::Outside) } else { entry };
+        let (value, container, key) = (lent(self.peek(2)?), lent(self.peek(1)?), lent(self.peek(0)?));
+        self.push_const(function.clone());
+        self.push(container);
+        self.push(key);
+        self.push(value);
+        let site = self.site(2, None)?;
+        self.call_site(&site)?;
+        for _ in 0..4 {
+            let entry = self.pop()?;
+            self.release(entry);
+        }
+        Ok(())
     }
 
     /// The address of an array's items and a checked index.

@@ -107,9 +107,16 @@ impl Translator<'_> {
         if (likely == Type::BYTES || likely == Type::BYTEARRAY) && self.could_be_int(key) {
             return self.byte_subscript(container, key, likely);
         }
-        let seen = self.subscripted(container, key);
-        if let Subscripted::Array { class, descriptor, typecode } = seen {
-            return self.array_subscript(container, key, &Array { class, descriptor, typecode });
+        let seen = self.subscripted(container, false);
+        match &seen {
+            Subscripted::Array { class, descriptor, typecode } if self.could_be_int(key) => {
+                let array = Array { class: class.clone(), descriptor: *descriptor, typecode: *typecode };
+                return self.array_subscript(container, key, &array);
+            }
+            Subscripted::Instance { class, function } if self.is_plain(function) => {
+                return self.instance_subscript(container, class, function);
+            }
+            _ => {}
         }
         if spec == self.insn.name && known != Type::DICT && self.probably_int(key) {
             // Bytes, perhaps, for which the interpreter has no specialised instruction.
@@ -179,14 +186,18 @@ impl Translator<'_> {
             self.release(container);
             return Ok(());
         }
-        let seen = self.subscripted(container, key);
-        if let Subscripted::Array { class, descriptor, typecode } = seen {
-            let array = Array { class, descriptor, typecode };
-            if self.array_takes(&array, value) {
-                return self.array_store(value, container, key, &array);
+        let seen = self.subscripted(container, true);
+        match &seen {
+            Subscripted::Array { class, descriptor, typecode } if self.could_be_int(key) => {
+                let array = Array { class: class.clone(), descriptor: *descriptor, typecode: *typecode };
+                if self.array_takes(&array, value) {
+                    return self.array_store(value, container, key, &array);
+                }
             }
-        } else {
-            self.note_subscripted(container, key, &seen);
+            Subscripted::Instance { class, function } if self.is_plain(function) => {
+                return self.instance_store(container, class, function);
+            }
+            _ => self.note_subscripted(container, key, &seen),
         }
         let (value, container, key) = (self.peek(2)?, self.peek(1)?, self.peek(0)?);
         let dict = known == Type::DICT;

@@ -180,6 +180,13 @@ class Objects(unittest.TestCase):
         self.assertEqual(noted(Numbers("i", [1]), Numbers("l", [1])), (0, several, 0))
         for other in (type("Sub", (Numbers,), {})("d", [1.0]), Numbers("u", "w"), [1], b"a", None):
             self.assertEqual(noted(other), (0, several, 0))
+        load, store = ({name: lambda *_: None} for name in ("__getitem__", "__setitem__"))
+        one, two = type("One", (), load)(), type("Two", (dict,), store)()
+        self.assertEqual(noted(*[one] * 24, key="k")[::2], (1, 24))
+        self.assertEqual(noted(one)[1] & 0xFF, 0xFF)
+        self.assertNotEqual(noted(one)[1], noted(two)[1])
+        self.assertEqual(noted(one, two), (0, several, 0))
+        self.assertEqual(noted(type("Plain", (), {})()), (0, several, 0))
 
     def test_unpacking(self):
         unpack, extended = helper("unpack_sequence", INT, OBJECT, INT), helper("unpack_ex", INT, OBJECT, INT)
