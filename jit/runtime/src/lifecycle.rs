@@ -111,6 +111,9 @@ impl Queued {
     }
 }
 
+/// Rounds of a loop that surely pay for compiling it.
+const ENOUGH_ROUNDS: u64 = 1 << 40;
+
 impl Engine {
     // ---- who is sent to it ----
 
@@ -311,6 +314,10 @@ impl Engine {
         self.drop_unit(id);
         let history = self.registry.history.entry(key).or_default();
         history.attempts = history.attempts.saturating_sub(1);
+        if let Some(header) = key.header {
+            // What hardly gained yet was worth compiling: it still is.
+            self.jumps.entry(key.owner).or_default().insert(header, ENOUGH_ROUNDS);
+        }
         self.compile_again(key, function, hooked);
         true
     }
