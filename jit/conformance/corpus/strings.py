@@ -211,3 +211,82 @@ def string_keys_built_at_run_time():
             d["k" + str(i % 7)] = d.get(f"k{i % 7}", 0) + i
         return d["k0"], sorted(d), "k" + "1" in d
     return heat(f, 10), f(200), outcome(f, 0)
+
+
+class Text(str):
+    def __contains__(self, part):
+        return "asked for " + str(part)
+
+
+class Container:
+    def __contains__(self, part):
+        return part == "<"
+
+
+@case
+def parts_of_what_was_a_string():
+    def escape(text):
+        try:
+            if "&" in text:
+                text = text.replace("&", "&amp;")
+            if "<" in text:
+                text = text.replace("<", "&lt;")
+            if ">" not in text:
+                return text, None
+            return text.replace(">", "&gt;"), text
+        except (TypeError, AttributeError) as error:
+            return type(error).__name__, str(error), type(text).__name__
+    texts = ["", "a < b", "a & b > c", "\u20ac <", "\U0001f600 & \U0001f600", "<" * 300]
+    others = [b"a & b", 5, None, ["&"], ["<", ">"], {"<": 1}, {">"}, ("&", "<"), Text("a & b"), Text(""), Container(), range(3)]
+    drive(escape, ("plain text",), [(text,) for text in texts + others + texts[:2]])
+
+
+@case
+def parts_that_are_no_strings():
+    def has(part, text):
+        return part in text, part not in text
+
+    drive(has, ("b", "abc"), [("", ""), ("bc", "abc"), ("\u20ac", "abc"), ("c", "\u20acc"), (5, "abc"), (None, "abc"), (b"b", "abc"),
+                              (Text("b"), "abc"), ("b", Text("abc")), ("b", Container()), ("b", 5), ([], "abc"), (5, [5]), ("b", b"abc")])
+
+
+@case
+def strings_that_become_something_else():
+    def f(text, rounds):
+        found = []
+        for i in range(rounds):
+            if "b" in text:
+                found.append(i)
+            if i % 7 == 3:
+                text = text.replace("b", "")
+            elif i % 7 == 4:
+                text = text + "b"
+            elif i == 9:
+                text = ["a", "b"] if len(found) % 2 else None
+            if "c" in text:
+                text = {"b": text}
+        return found, text
+    return heat(f, "ab", 3), outcome(f, "ab", 9), outcome(f, "ab", 12), outcome(f, "abc", 2), outcome(f, "b", 20), outcome(f, "", 20)
+
+
+@case
+def a_string_dies_while_it_is_asked():
+    class Last(str):
+        def __del__(self):
+            gone.append(str(self))
+
+    gone = []
+
+    def f(make, n):
+        found = 0
+        for i in range(n):
+            text = make(i)
+            if "1" in text:
+                text = text.replace("1", "one")
+            if "o" in make(i):
+                found += 1
+            if "n" in text:
+                found += 1
+        return found
+    result = heat(f, str, 20), f(str, 50), f(lambda i: Last(f"o{i}"), 15)
+    return result, gone

@@ -82,6 +82,8 @@ pub(crate) struct Translator<'a> {
     pub(crate) iterators: HashSet<Value>,
     /// Values whose type allows for null that are known not to be: the interpreter's compiler says so, or their class has been looked at.
     pub(crate) bound: HashSet<Value>,
+    /// Where several values of a variable meet of which one is likely a string.
+    pub(crate) texts: HashSet<Value>,
     /// Classes that values had where they were looked at: likely, where the interpreter has nothing to tell.
     pub(crate) guarded: HashMap<Value, ObjRef>,
     /// Values that came with several classes where speculation on their class failed.
@@ -181,6 +183,7 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
         int_seeded: HashSet::new(),
         iterators: HashSet::new(),
         bound: HashSet::new(),
+        texts: HashSet::new(),
         guarded: HashMap::new(),
         several: HashMap::new(),
         region: entry,

@@ -490,12 +490,23 @@ impl Translator<'_> {
         Ok(Some(result))
     }
 
+    /// Whether an entry is likely a string, or was one on some way here.
+    pub(crate) fn perhaps_text(&self, entry: Entry) -> bool {
+        let seen = matches!(entry, Entry::Value(value, _) if self.texts.contains(&value));
+        self.could_be(entry, Type::STR) && (seen || self.likely(entry) == Type::STR)
+    }
+
     pub(super) fn contains(&mut self, arg: u32) -> Step {
         let (item, container) = (self.peek(1)?, self.peek(0)?);
         let cond = if arg & 1 == 0 { Cond::Ne } else { Cond::Eq };
-        if self.ty(container) == Type::STR && self.could_be(item, Type::STR) && !self.failed() {
+        let known = self.ty(container) == Type::STR;
+        let text = known || self.insn.spec == "CONTAINS_OP" && self.perhaps_text(container);
+        if text && self.could_be(item, Type::STR) && !self.failed() {
             // Anything else than a string in a string is an error.
-            let value = self.value(container);
+            let value = self.guard_type(container, Type::STR)?;
+            if !known && let Some(class) = self.world.well_known(Type::STR) {
+                self.guarded.insert(value, class);
+            }
             let part = self.guard_type(item, Type::STR)?;
             let found = self.build().call(Helper::StrContains, &[value, part]);
             let zero = self.build().int(0);

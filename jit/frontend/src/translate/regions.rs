@@ -228,6 +228,12 @@ impl Translator<'_> {
             let parameter = self.parameter(block, ty);
             frame.locals[*local as usize] = parameter;
             self.merge_hint(parameter, edges.iter().map(|edge| edge.frame.locals[*local as usize]));
+            let text = edges.iter().any(|edge| self.perhaps_text(edge.frame.locals[*local as usize]));
+            if let Entry::Value(value, _) = parameter
+                && text
+            {
+                self.texts.insert(value);
+            }
         }
         for index in &stack {
             let ty = self.joined_type(edges.iter().map(|edge| edge.frame.stack[*index]));
