@@ -275,3 +275,31 @@ def in_an_attribute():
     broken = Grid("d", 4, 4)
     broken.w = 5
     drive(smooth, (Grid("d", 5, 5), 2), [(Grid("d", 4, 6), 3), (Grid("f", 4, 4), 3), (Grid("i", 4, 4), 1), (broken, 2), ({}, 2)])
+
+
+@case
+def arrays_in_turns():
+    def f(items, n):
+        a, total = items[0], 0
+        for i in range(n):
+            total += a[i % 2]
+            a[1] = i % 100
+            if i % 50 == 49:
+                a = items[i // 50 % len(items)]
+        return total, [list(a) for a in items]
+    d, e, i, b = array("d", [0.5, 1.5]), array("d", [2.5, 3.5]), array("i", [1, 2]), array("b", [3, 4])
+    drive(f, ([d, e], 300), [([d, e], 300), ([d, i, b], 500), ([i, d, Sub("d", [1.0, 2.0])], 500), ([d, [1, 2], bytearray(b"ab")], 500), ([d, (1, 2)], 500),
+                             ([array("d", [1.0]), d], 200)])
+
+
+@case
+def loops_started_with_other_arrays():
+    def f(a, n):
+        total = 0
+        for i in range(n):
+            total += a[i % 3]
+            a[i % 3] = total % 7
+        return total, list(a)
+    print(outcome(f, array("d", [1.0, 2.0, 3.0]), 2000))
+    drive(f, (array("i", [1, 2, 3]), 300), [(array("d", [1.0, 2.0, 3.0]), 300), ([1, 2, 3], 300), (array("B", [1, 2, 3]), 2000), ({0: 1, 1: 2, 2: 3}, 100),
+                                            (array("b", [1, 2, 3]), 900), (Sub("b", [1, 2, 3]), 30)])

@@ -396,3 +396,20 @@ def metaclasses():
         pass
     drive(fresh(LOAD), (A, 1), [(A, 2), (B, 2), (int, 2), (list, int)])
     drive(fresh(STORE), (A, 1, 2), [(A, 2, 3), (B, 2, 3), (int, 2, 3)])
+
+
+@case
+def instances_in_turns():
+    def f(items, n):
+        o, total = items[0], 0
+        for i in range(n):
+            total += o[i % 2]
+            o[1] = i % 100
+            if i % 50 == 49:
+                o = items[i // 50 % len(items)]
+        return total, [o.show() if hasattr(o, "show") else o for o in items]
+
+    def r(*values):
+        return Rows(list(values))
+    drive(f, ([r(1, 2), r(3, 4)], 300), [([r(1, 2), r(3, 4)], 300), ([r(1, 2), Below([3, 4])], 500), ([Below([1, 2]), r(3, 4), [5, 6]], 500),
+                                         ([[1, 2], r(3, 4), {0: 5, 1: 6}], 500), ([r(1, 2), Other([])], 500), ([r(1)], 5)])

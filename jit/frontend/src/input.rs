@@ -105,6 +105,8 @@ pub struct CodeInput {
     /// For a function: the observed classes of its arguments (`Type::OBJECT` where unknown or varied). For a loop: of the frame's locals,
     /// then stack (`Type::NULL` where unbound).
     pub observed: Vec<Type>,
+    /// For a loop: what the same are where they're subscripted (as [`crate::World::subscripted`] takes it; 0: nothing known).
+    pub containers: Vec<u64>,
     /// Sites (offsets of the bytecode in code units) where speculation failed too often: compile them without.
     pub failed_sites: Vec<u32>,
     /// The versions of the functions that calls have been seen to call, by the calling instruction (in code units).

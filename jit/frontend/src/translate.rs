@@ -96,6 +96,8 @@ pub(crate) struct Translator<'a> {
     pub(crate) methods: HashMap<Value, Method>,
     /// Classes that values had when the loop was compiled: not guarded, but likely.
     pub(crate) hints: HashMap<Value, Type>,
+    /// What values were then to a subscript, by the number that the process gives it.
+    pub(crate) containers: HashMap<Value, u64>,
     /// How many generic calls there are, and how many instructions that gain: the policy looks at them.
     pub(crate) generic: u32,
     pub(crate) specialised: u32,
@@ -190,6 +192,7 @@ pub fn build(input: &CodeInput, world: &mut dyn World) -> Result<Built, BuildErr
         candidates: HashMap::new(),
         methods: HashMap::new(),
         hints: HashMap::new(),
+        containers: HashMap::new(),
         generic: 0,
         specialised: 0,
         moved: 0,

@@ -296,8 +296,9 @@ pub trait World {
     /// `True` or `False`.
     fn truth(&mut self, value: bool) -> Option<ObjRef>;
 
-    /// What has come by at the subscript at an offset of the code (in code units), which loads or stores.
-    fn subscripted(&mut self, offset: u32, stores: bool) -> Subscripted;
+    /// What has come by at the subscript at an offset of the code (in code units), which loads or stores. If nothing has: what is likely to, by a
+    /// number of [`crate::CodeInput::containers`].
+    fn subscripted(&mut self, offset: u32, stores: bool, likely: u64) -> Subscripted;
 
     /// The Python function that answers for subscripts of exact instances of a class.
     fn subscript_function(&mut self, class: &ObjRef, stores: bool) -> Option<ObjRef>;

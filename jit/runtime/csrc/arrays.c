@@ -141,6 +141,13 @@ static uint64_t look_at_class(PyTypeObject *type)
     return type->tp_version_tag != 0 ? PEPJIT_OF_CLASS(type->tp_version_tag) : PEPJIT_SEVERAL;
 }
 
+uint64_t pepjit_container(PyObject *object)
+{
+    uint64_t seen = look_at(object);
+    seen = seen == PEPJIT_SEVERAL ? look_at_class(Py_TYPE(object)) : seen;
+    return seen == PEPJIT_SEVERAL ? 0 : seen;
+}
+
 PyObject *pepjit_subscript_name(int stores)
 {
     return stores ? &_Py_ID(__setitem__) : &_Py_ID(__getitem__);

@@ -397,6 +397,7 @@ struct pepjit_site {
 #define PEPJIT_SEVERAL UINT64_MAX
 #define PEPJIT_TYPECODES "bBhHiIlLqQfd"
 #define PEPJIT_OF_CLASS(version) ((uint64_t)(version) << 8 | 0xff) /* instances of the class that has this version */
+uint64_t pepjit_container(PyObject *object);   /* what a site would say of it; 0: nothing */
 PyObject *pepjit_subscript_name(int stores); /* "__setitem__" or "__getitem__" */
 /* The class array.array and what its arrays of a kind (position in PEPJIT_TYPECODES) point to; false if no such array has been seen, or its
  * layout isn't known. */

@@ -118,6 +118,8 @@ pub(crate) struct Engine {
     pub(crate) call_sites: ByAddress<HashMap<u32, Vec<u32>>>,
     /// What has come by at subscripts for which the interpreter has nothing to tell, by code object and offset.
     pub(crate) subscripts: ByAddress<HashMap<u32, Rc<Site>>>,
+    /// What the values of the frame whose loop is about to be compiled are where they're subscripted.
+    pub(crate) containers: Vec<u64>,
     /// Handlers of exceptions that have been seen to run, by code object.
     pub(crate) hot_handlers: HashMap<usize, BTreeSet<u32>>,
     /// Functions that are to be compiled again when there's an opportunity.
@@ -342,6 +344,9 @@ impl Engine {
             return Err(Refusal::Unsupported("size".into()));
         }
         self.budget.begin(facts.input.code.len() as u64);
+        if matches!(entry, Entry::Loop { .. }) {
+            facts.input.containers = std::mem::take(&mut self.containers);
+        }
         let id = self.registry.reserve();
         let loops = pepjit_frontend::has_loops(&facts.input);
         facts.input.site_classes = self.registry.history.get(&key).map_or_else(HashMap::new, |known| known.classes.clone());

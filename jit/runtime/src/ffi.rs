@@ -350,6 +350,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_label(object: Object, buffer: *mut c_char, size: i64) -> i64;
     pub(crate) fn pepjit_utf8(text: Object, length: *mut i64) -> *const c_char;
     pub(crate) fn pepjit_small_int(value: u32) -> Object;
+    pub(crate) fn pepjit_container(object: Object) -> u64;
     pub(crate) fn pepjit_subscript_name(stores: c_int) -> Object;
     pub(crate) fn pepjit_array(kind: u32, class: *mut Object, descriptor: *mut u64) -> c_int;
     pub(crate) fn pepjit_common_constant(number: u32) -> Object;

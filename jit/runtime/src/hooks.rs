@@ -26,13 +26,27 @@ const DICT_DEALLOCATED: c_int = 5;
 
 /// The classes of a frame's locals and stack.
 pub(crate) fn observe(frame: Frame) -> Vec<Type> {
+    frame_values(frame).into_iter().map(observed_type).collect()
+}
+
+/// What they are where they're subscripted.
+fn observe_containers(frame: Frame) -> Vec<u64> {
+    let look = |value: Object| {
+        // SAFETY: a live object: the frame holds it.
+        if observed_type(value) == Type::OTHER { unsafe { ffi::pepjit_container(value) } } else { 0 }
+    };
+    frame_values(frame).into_iter().map(look).collect()
+}
+
+/// The locals and stack entries of a frame, borrowed.
+fn frame_values(frame: Frame) -> Vec<Object> {
     // SAFETY: the frame is running; the count is what `pepjit_frame_values` writes.
     unsafe {
         let count = ffi::pepjit_frame_count(frame);
         let Ok(count) = usize::try_from(count) else { return Vec::new() };
         let mut values: Vec<Object> = vec![std::ptr::null_mut(); count];
         ffi::pepjit_frame_values(frame, values.as_mut_ptr());
-        values.into_iter().map(observed_type).collect()
+        values
     }
 }
 
@@ -325,6 +339,7 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
         engine.run_queue();
         let locals = crate::objects::local_count(function);
         let depth = observed.len().saturating_sub(locals) as u32;
+        engine.containers = observe_containers(frame);
         if engine.compile(function, Entry::Loop { header: to, depth }, observed.clone()).is_err() {
             return Err(if engine.is_early(key) { ask_again(engine, site, true) } else { DISABLE });
         }
@@ -350,6 +365,7 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
             engine.drop_unit(id);
         }
         let depth = observed.len().saturating_sub(crate::objects::local_count(function)) as u32;
+        engine.containers = observe_containers(frame);
         if engine.compile(function, Entry::Loop { header: to, depth }, either).is_err() {
             return Err(DISABLE);
         }
@@ -357,6 +373,7 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
     if second_look(engine, function, key) {
         let depth = observed.len().saturating_sub(crate::objects::local_count(function)) as u32;
         let made_for = engine.registry.history.get(&key).map_or_else(Vec::new, |history| history.observed.clone());
+        engine.containers = observe_containers(frame);
         if engine.compile(function, Entry::Loop { header: to, depth }, made_for).is_err() {
             return Err(DISABLE);
         }

@@ -141,6 +141,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             classes: HashMap::new(),
             call_sites: HashMap::default(),
             subscripts: HashMap::default(),
+            containers: Vec::new(),
             hot_handlers: HashMap::new(),
             queue: Vec::new(),
             queue_seen: Instant::now(),

@@ -236,6 +236,26 @@ impl<'a> ProcessWorld<'a> {
         self.rely_on_name(dict, name, value.address as Object).then_some(value)
     }
 
+    /// What a site has noted, or what is said of a container.
+    fn container(&mut self, number: u64, stores: bool) -> Subscripted {
+        if number & 0xff == OF_CLASS {
+            let class = u32::try_from(number >> 8).ok().and_then(|version| self.class_of_version(version));
+            let function = class.as_ref().and_then(|class| self.subscript_function(class, stores));
+            return match (class, function) {
+                (Some(class), Some(function)) => Subscripted::Instance { class, function },
+                _ => Subscripted::Several,
+            };
+        }
+        let kind = number.wrapping_sub(1) as u32;
+        let (mut class, mut descriptor) = (std::ptr::null_mut(), 0);
+        // SAFETY: places for the results.
+        let known = unsafe { ffi::pepjit_array(kind, &raw mut class, &raw mut descriptor) } != 0;
+        match TYPECODES.get(kind as usize) {
+            Some(typecode) if known => Subscripted::Array { class: describe(class), descriptor, typecode: *typecode },
+            _ => Subscripted::Several,
+        }
+    }
+
     fn shadow(info: &ffi::AttributeInfo) -> Shadow {
         if info.shared_keys == 0 {
             Shadow::Impossible
@@ -485,29 +505,17 @@ impl World for ProcessWorld<'_> {
         Self::known(if value { process.true_object } else { process.false_object } as Object)
     }
 
-    fn subscripted(&mut self, offset: u32, stores: bool) -> Subscripted {
+    fn subscripted(&mut self, offset: u32, stores: bool, likely: u64) -> Subscripted {
         let site = self.engine.subscripts.entry(self.code as usize).or_default().entry(offset).or_default();
+        if site.seen.get() == 0 {
+            site.seen.set(likely);
+        }
         if site.seen.get() == SEVERAL {
             return Subscripted::Several;
         }
         let site = Rc::clone(site);
-        if is_known(&site) && site.seen.get() & 0xff == OF_CLASS {
-            let class = u32::try_from(site.seen.get() >> 8).ok().and_then(|version| self.class_of_version(version));
-            let function = class.as_ref().and_then(|class| self.subscript_function(class, stores));
-            return match (class, function) {
-                (Some(class), Some(function)) => Subscripted::Instance { class, function },
-                _ => Subscripted::Several,
-            };
-        }
         if is_known(&site) {
-            let kind = (site.seen.get() - 1) as u32;
-            let (mut class, mut descriptor) = (std::ptr::null_mut(), 0);
-            // SAFETY: places for the results.
-            let known = unsafe { ffi::pepjit_array(kind, &raw mut class, &raw mut descriptor) } != 0;
-            return match TYPECODES.get(kind as usize) {
-                Some(typecode) if known => Subscripted::Array { class: describe(class), descriptor, typecode: *typecode },
-                _ => Subscripted::Several,
-            };
+            return self.container(site.seen.get(), stores);
         }
         let address = Rc::as_ptr(&site) as u64;
         self.sites.push(site);

@@ -69,7 +69,8 @@ impl Translator<'_> {
         {
             return Subscripted::Instance { class, function };
         }
-        self.world.subscripted(self.insn.offset, stores)
+        let likely = if let Entry::Value(value, _) = container { self.containers.get(&value).copied() } else { None };
+        self.world.subscripted(self.insn.offset, stores, likely.unwrap_or(0))
     }
 
     /// Notes what comes by, as long as nothing is known, and leaves to be compiled for it when that is enough.

@@ -58,6 +58,9 @@ impl Translator<'_> {
                         let ty = if index < self.input.locals.len() { Type::NULLABLE } else { Type::OBJECT };
                         let value = self.func.add_param(Function::ENTRY, ty, true);
                         self.hints.insert(value, observed);
+                        if let Some(number) = self.input.containers.get(index).filter(|number| **number != 0) {
+                            self.containers.insert(value, *number);
+                        }
                         Entry::Value(value, Owner::Slot)
                     };
                     if index < self.input.locals.len() {
