@@ -15,7 +15,7 @@ _Static_assert(sizeof typecodes == KINDS + 1, "a size for every typecode");
 _Static_assert(sizeof(long) == 8 && sizeof(int) == 4, "the sizes of items");
 
 /* The class, once an array has been seen, and the descriptors of the kinds whose layout has been compared. */
-static PyTypeObject *array_type;
+PyTypeObject *pepjit_array_type;
 static const struct pepjit_array_descriptor *descriptors[KINDS];
 
 /* Whether the first item is what memory says, read as an item of the kind. */
@@ -99,8 +99,8 @@ static int kind_of(PyObject *object)
 static uint64_t look_at(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
-    if (type != array_type) {
-        bool found = array_type == NULL && strcmp(type->tp_name, "array.array") == 0 && PyType_HasFeature(type, Py_TPFLAGS_IMMUTABLETYPE) &&
+    if (type != pepjit_array_type) {
+        bool found = pepjit_array_type == NULL && strcmp(type->tp_name, "array.array") == 0 && PyType_HasFeature(type, Py_TPFLAGS_IMMUTABLETYPE) &&
                      type->tp_basicsize == sizeof(struct pepjit_array) && type->tp_itemsize == 0;
         if (!found) {
             return PEPJIT_SEVERAL;
@@ -121,7 +121,9 @@ static uint64_t look_at(PyObject *object)
     if (kind < 0 || !as_expected(object, kind)) {
         return PEPJIT_SEVERAL;
     }
-    array_type = (PyTypeObject *)Py_NewRef(type);
+    if (pepjit_array_type == NULL) {
+        pepjit_array_type = (PyTypeObject *)Py_NewRef(type);
+    }
     descriptors[kind] = ((struct pepjit_array *)object)->ob_descr;
     return 1 + kind;
 }
@@ -177,10 +179,10 @@ int64_t pepjit_note_container(Obj container, Obj key, int64_t address)
 
 int pepjit_array(uint32_t kind, PyObject **type, uint64_t *descriptor)
 {
-    if (array_type == NULL || kind >= KINDS || descriptors[kind] == NULL) {
+    if (pepjit_array_type == NULL || kind >= KINDS || descriptors[kind] == NULL) {
         return 0;
     }
-    *type = (PyObject *)array_type;
+    *type = (PyObject *)pepjit_array_type;
     *descriptor = (uint64_t)(uintptr_t)descriptors[kind];
     return 1;
 }

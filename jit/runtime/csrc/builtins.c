@@ -87,6 +87,9 @@ int64_t pepjit_quick_len(Obj object)
     if (type == &PySet_Type || type == &PyFrozenSet_Type) {
         return PySet_GET_SIZE(object);
     }
+    if (type == pepjit_array_type) {
+        return Py_SIZE(object);
+    }
     return -1;
 }
 

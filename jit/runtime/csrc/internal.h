@@ -270,6 +270,7 @@ Obj pepjit_native_fast0(int64_t address, int64_t flags, Obj self);
 Obj pepjit_native_fast1(int64_t address, int64_t flags, Obj self, Obj a);
 Obj pepjit_native_fast2(int64_t address, int64_t flags, Obj self, Obj a, Obj b);
 Obj pepjit_native_fast3(int64_t address, int64_t flags, Obj self, Obj a, Obj b, Obj c);
+extern PyTypeObject *pepjit_array_type; /* array.array, once one has been seen */
 int64_t pepjit_note_container(Obj container, Obj key, int64_t site);
 int64_t pepjit_quick_len(Obj object);
 Obj pepjit_quick_item(Obj object, int64_t index);

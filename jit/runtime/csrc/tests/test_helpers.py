@@ -172,6 +172,7 @@ class Objects(unittest.TestCase):
         for kind, code in enumerate("bBhHiIlLqQfd", 1):
             numbers = Numbers(code, [1, 2])
             self.assertEqual(noted(numbers), (0, kind, 1))
+            self.assertEqual(helper("quick_len", INT, OBJECT)(numbers), 2)
             self.assertEqual(noted(*[numbers] * 23), (0, kind, 23))
             self.assertEqual(noted(*[numbers] * 24), (1, kind, 24))
             self.assertEqual(noted(numbers, Numbers(code)), (0, kind, 2))
