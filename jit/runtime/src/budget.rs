@@ -17,16 +17,16 @@ const CALL: u64 = 20;
 
 /// What surely pays must have been able to save as many times what it costs: in a process that ends soon afterwards compiling takes no more than
 /// this part of what it could have saved.
-const MARGIN: u64 = 4;
+const MARGIN: u64 = 2;
 
 /// What is affordable must have been able to save this part of what it costs: big functions that run seldom (parsers of options, of regular
 /// expressions, of whole files while modules are imported) take most of the time and memory, and give least back.
-const PROMISE: u64 = 16;
+const PROMISE: u64 = 4;
 
 /// The same of what compiled code calls: without it the caller gains less, too.
 const CALLEE_PROMISE: u64 = 128;
 
-/// Code units that one call runs at most, loops aside.
+/// Code units that one call runs at most, loops aside, or one round of a loop.
 const RUN: u64 = 300;
 
 /// What an exit costs, in nanoseconds: the frame is rebuilt, and the rest of the call or round is interpreted.
@@ -122,7 +122,7 @@ impl Budget {
 
     /// Whether to compile a loop of so many code units that has gone round this often.
     pub(crate) fn allows_rounds(&mut self, code: Object, body: u64, rounds: u64) -> bool {
-        self.share == 0 || self.allows(code_units(code), rounds * body * SAVED)
+        self.share == 0 || self.allows(code_units(code), rounds * body.min(RUN) * SAVED)
     }
 
     /// Whether to compile a function or loop again after this many exits.
