@@ -742,3 +742,24 @@ def drive_with_unhashable_and_freed_inputs():
         return type(y).__name__, x
     drive(f, (int,), [(list,), (dict,), (object,), (float,), (str,)])
     return outcome(f, None)
+
+
+@case
+def what_the_collector_follows():
+    import gc
+
+    def pair(a, b):
+        return a, b
+
+    def rest(a, *more):
+        return more
+
+    def both(a, b):
+        return rest(a, b, a), pair(a, b), (a, (b, a)), (a, b, a, b)
+
+    def followed(*values):
+        pair(*values)
+        rest(*values)
+        return [gc.is_tracked(each) for each in (pair(*values), rest(*values), *both(*values))]
+    values = [("x", "y"), (1, 2.5), (1, []), ([], 1), ((), ()), ("x", ("y",)), ("x", (["y"],)), ({}, None), (pair, "x"), (int, int)]
+    return heat(followed, "x", "y"), [followed(*each) for each in values], heat(followed, [], "y"), [followed(*each) for each in values]

@@ -89,7 +89,7 @@ static int bind(PyFunctionObject *function, PyCodeObject *code, PyObject *const 
         for (int64_t i = 0; i < rest; i++) {
             PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[positional + i]));
         }
-        *next++ = tuple;
+        *next++ = untrack_plain(tuple);
     }
     else if (given > positional) {
         return 0;

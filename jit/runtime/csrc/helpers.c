@@ -417,7 +417,7 @@ static Obj pepjit_build_list(Obj *items, int64_t count)
     return list;
 }
 
-static Obj pepjit_build_tuple(Obj *items, int64_t count) { return _PyTuple_FromArraySteal(items, count); }
+static Obj pepjit_build_tuple(Obj *items, int64_t count) { return untrack_plain(_PyTuple_FromArraySteal(items, count)); }
 static Obj pepjit_build_map(Obj *items, int64_t count) { DONE(_PyDict_FromItems(items, 2, items + 1, 2, count / 2)); }
 
 static Obj pepjit_build_set(Obj *items, int64_t count)

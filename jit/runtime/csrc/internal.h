@@ -150,6 +150,22 @@ static inline PyObject *served_after(PyObject *callable, PyObject *result)
     return PyFunction_Check(called) ? result : served(result);
 }
 
+/* From 3.14 on the collector doesn't follow a tuple that the interpreter makes of objects whose classes it never follows. */
+static inline PyObject *untrack_plain(PyObject *tuple)
+{
+#if PEPJIT_314
+    for (Py_ssize_t i = 0; tuple != NULL && i < PyTuple_GET_SIZE(tuple); i++) {
+        if (PyType_IS_GC(Py_TYPE(PyTuple_GET_ITEM(tuple, i)))) {
+            return tuple;
+        }
+    }
+    if (tuple != NULL && PyTuple_GET_SIZE(tuple) > 0) {
+        PyObject_GC_UnTrack(tuple);
+    }
+#endif
+    return tuple;
+}
+
 /* ---------------------------------------------------------------- frames that native code runs on */
 
 enum { VIEW_TABLE = 0, VIEW_VARIANT = 1, VIEW_OBSERVED = 2 };
