@@ -148,6 +148,19 @@ def run(program=PROGRAM, **environment):
         with open(path) as file:
             return json.load(file), done.stdout
 
+# A function that is called often, with two loops that go round a few times in each call.
+SHORT_LOOPS = """
+source = "def short(x):\\n"
+for loop in range(2):
+    source += "    for i in range(8):\\n" + "        x = x * 3 + i & 65535\\n" * 12
+exec(source + "    return x\\n")
+
+import time
+while not pepjit.is_compiled(short) and time.process_time() < 60:
+    results = [short(i) for i in range(1000)]
+print(sum(results), pepjit.is_compiled(short))
+"""
+
 
 class Budget(unittest.TestCase):
     def test_code_that_leaves_too_often_waits_in_the_interpreter(self):
@@ -183,6 +196,17 @@ class Budget(unittest.TestCase):
         self.assertEqual((plain.returncode, plain.stderr), (0, ""))
         self.assertEqual(printed, plain.stdout)
         self.assertGreater(resting["rests"], 20)
+
+    def test_loops_that_are_left_soon_come_with_their_function(self):
+        counters, printed = run(SHORT_LOOPS, PEPJIT_SHARE="5")
+        expected = 0
+        for x in range(1000):
+            for i in [*range(8)] * 2:
+                for _ in range(12):
+                    x = x * 3 + i & 65535
+            expected += x
+        self.assertEqual(printed, f"{expected} True\n")
+        self.assertEqual((counters["loops_compiled"], counters["osr_entries"]), (0, 0))
 
     def test_who_calls_what_isn_t_affordable_yet_is_tried_again(self):
         counters, printed = run(CALLER, PEPJIT_SHARE="1000")

@@ -288,6 +288,17 @@ fn known_loop(engine: &mut Engine, frame: Frame, function: Object, key: Key) -> 
     (fits != 0).then(|| Loop::enter(engine, id)).flatten()
 }
 
+/// Whether a loop is to wait for its function: one that is called often and goes round seldom is going to be compiled as a whole, and to
+/// compile its loops takes as long as that, each of them.
+fn comes_with_its_function(engine: &mut Engine, function: Object, code: Object, rounds: u64) -> bool {
+    let calls = engine.calls.get(&(code as usize)).map_or(0, |profile| profile.count);
+    if !policy::is_called_rather(engine.policy.calls, calls, rounds) || crate::objects::is_generator(code) {
+        return false;
+    }
+    let key = engine.key_of(function, code, None);
+    engine.registry.find(key).is_none() && engine.registry.history.get(&key).is_none_or(|history| history.refused.is_none())
+}
+
 /// What to do at a backward jump: enter a loop, or a verdict.
 fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> Result<Loop, c_int> {
     if !engine.enabled {
@@ -321,7 +332,10 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
         if engine.idle {
             return Err(DISABLE);
         }
-        if !engine.budget.allows_rounds(code, u64::from(from.saturating_sub(to)), *count) {
+        let rounds = *count;
+        if comes_with_its_function(engine, function, code, rounds)
+            || !engine.budget.allows_rounds(code, u64::from(from.saturating_sub(to)), rounds)
+        {
             return Err(ask_again(engine, site, false));
         }
     }

@@ -167,6 +167,14 @@ pub(crate) fn until_asked_again(count: u64) -> u64 {
     count / 4
 }
 
+/// Rounds of a loop per call of its function from which on entering it in the middle pays.
+const ROUNDS_OF_A_CALL: u64 = 16;
+
+/// Whether a function with a loop that has gone round this often is better compiled as a whole: it's called nearly as often.
+pub(crate) fn is_called_rather(threshold: u64, calls: u64, rounds: u64) -> bool {
+    calls >= threshold / 2 && threshold > 0 && rounds < calls.saturating_mul(ROUNDS_OF_A_CALL)
+}
+
 /// A function with a loop that is compiled already is compiled after this part of the usual number of calls.
 pub(crate) const LOOPING_CALLS: u64 = 16;
 
@@ -215,5 +223,18 @@ pub(crate) fn exit_limit(reason: Reason, throw: bool) -> u64 {
         | Reason::Pending
         | Reason::Observed
         | Reason::Yield => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loops_that_are_left_soon_come_with_their_function() {
+        assert!(is_called_rather(100, 60, 60 * 8), "eight rounds a call");
+        assert!(!is_called_rather(100, 60, 60 * 40), "forty");
+        assert!(!is_called_rather(100, 3, 40), "who knows whether it's called again");
+        assert!(!is_called_rather(0, 10, 20), "whatever can be compiled is");
     }
 }
