@@ -194,9 +194,9 @@ fn work(units: u64) -> u64 {
     LEAST + units + units * units / LONG
 }
 
-/// The time that this thread has had on a processor, in nanoseconds.
-pub(crate) fn thread_time() -> u64 {
-    cpu_time(libc::CLOCK_THREAD_CPUTIME_ID)
+/// The time that this thread has had on a processor.
+pub(crate) fn thread_time() -> Duration {
+    Duration::from_nanos(cpu_time(libc::CLOCK_THREAD_CPUTIME_ID))
 }
 
 fn cpu_time(clock: c_int) -> u64 {

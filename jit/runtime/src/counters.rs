@@ -65,7 +65,7 @@ counters! {
     metadata_bytes,
     /// The most bytes that one compilation had allocated at once.
     compile_peak_bytes,
-    /// Nanoseconds spent compiling, everything included.
+    /// Nanoseconds of processor time spent compiling, everything included.
     compile_ns,
     /// Of these: front end.
     frontend_ns,

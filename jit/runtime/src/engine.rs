@@ -260,12 +260,12 @@ impl Engine {
         if history.overflows > 2 * MAX_OVERFLOWS {
             failed_sites.push(pepjit_frontend::input::EVEN_SPECIALISED);
         }
-        let (start, processor) = (Instant::now(), thread_time());
+        let start = thread_time();
         let nesting = self.in_progress.len();
         let before = (nesting == 0).then(crate::heap::reset_peak);
         let nested_before = self.nested_time;
         let outcome = catch_unwind(AssertUnwindSafe(|| self.compile_unit(function, &info, key, entry, observed, failed_sites)));
-        let spent = start.elapsed();
+        let spent = thread_time().saturating_sub(start);
         self.nested_time = nested_before + spent;
         if let Some(before) = before {
             let took = crate::heap::peak().saturating_sub(before) as u64;
@@ -273,7 +273,7 @@ impl Engine {
         }
         if nesting == 0 {
             self.counters.compile_ns += spent.as_nanos() as u64;
-            self.budget.spend(thread_time() - processor);
+            self.budget.spend(spent.as_nanos() as u64);
             self.released.extend(self.classes.drain().map(|(_, class)| class as Object));
         }
         let refusal = match outcome {
@@ -361,14 +361,14 @@ impl Engine {
         let function_cell = if shared { cell.function.as_ptr() as u64 } else { 0 };
         self.in_progress.push(InProgress { key, cell, shared, namespaces, params, name: name.clone(), callers: Vec::new() });
 
-        let (start, nested_before) = (Instant::now(), self.nested_time);
+        let (start, nested_before) = (thread_time(), self.nested_time);
         let denied_before = std::mem::take(&mut self.callees_denied);
         let mut world = ProcessWorld::new(self, id, function);
         let built = pepjit_frontend::build(&facts.input, &mut world);
         let mut findings = world.finish();
         let callees_denied = std::mem::replace(&mut self.callees_denied, denied_before);
         // Callees are compiled while their caller's front end asks for them.
-        let own = start.elapsed().saturating_sub(self.nested_time.saturating_sub(nested_before));
+        let own = thread_time().saturating_sub(start).saturating_sub(self.nested_time.saturating_sub(nested_before));
         self.counters.frontend_ns += own.as_nanos() as u64;
         let mut built = built.map_err(|BuildError::Unsupported(what)| Refusal::Unsupported(what))?;
         let worthwhile = match entry {
@@ -381,7 +381,7 @@ impl Engine {
         if self.policy.verify {
             check(&built.func, "the front end")?;
         }
-        let mut pipeline = Pipeline::new();
+        let mut pipeline = Pipeline::timed_by(thread_time);
         pipeline.run(&mut built.func);
         for (pass, time) in pipeline.times() {
             *self.counters.passes.entry(pass).or_default() += time.as_nanos() as u64;
@@ -389,7 +389,7 @@ impl Engine {
         if self.policy.verify {
             check(&built.func, "the passes")?;
         }
-        let start = Instant::now();
+        let start = thread_time();
         let words = Words::new(self.policy.stress_start());
         let addresses = UnitAddresses {
             unit: id,
@@ -407,7 +407,7 @@ impl Engine {
         let mut linkage = UnitLinkage::new(&self.process, addresses, limit);
         let compiled = self.backend.compile(&built.func, &mut linkage, false);
         let (exits, views) = (linkage.exits, linkage.views);
-        self.counters.backend_ns += start.elapsed().as_nanos() as u64;
+        self.counters.backend_ns += thread_time().saturating_sub(start).as_nanos() as u64;
         let compiled: Compiled = compiled.map_err(|error| match error {
             BackendError::Internal { .. } => Refusal::Internal(error.to_string()),
             other => Refusal::Unsupported(other.to_string()),

@@ -306,8 +306,7 @@ fn health(a: &Analysis) -> Vec<String> {
     if a.manifest.design.kind == DesignKind::Coscheduled {
         lines.push(
             "The tiers of a block ran at once on one processor and were timed by thread CPU time: they share \
-             caches, so the figures are for comparing tiers, not for absolute times. What a JIT says of its own time, \
-             that of compiling, passed on the clock: the others had the processor for most of it."
+             caches, so the figures are for comparing tiers, not for absolute times."
                 .to_owned(),
         );
     }
