@@ -122,6 +122,8 @@ pub(crate) struct Engine {
     pub(crate) containers: Vec<u64>,
     /// Handlers of exceptions that have been seen to run, by code object.
     pub(crate) hot_handlers: HashMap<usize, BTreeSet<u32>>,
+    /// Of loops that were hot, by code object and header: whether they went round a few times in each of many calls.
+    pub(crate) left_soon: ByAddress<HashMap<u32, bool>>,
     /// Functions that are to be compiled again when there's an opportunity.
     pub(crate) queue: Vec<Queued>,
     /// When the queue was last gone through.

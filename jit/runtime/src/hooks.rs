@@ -290,9 +290,15 @@ fn known_loop(engine: &mut Engine, frame: Frame, function: Object, key: Key) -> 
 
 /// Whether a loop is to wait for its function: one that is called often and goes round seldom is going to be compiled as a whole, and to
 /// compile its loops takes as long as that, each of them.
-fn comes_with_its_function(engine: &mut Engine, function: Object, code: Object, rounds: u64) -> bool {
-    let calls = engine.calls.get(&(code as usize)).map_or(0, |profile| profile.count);
-    if !policy::is_called_rather(engine.policy.calls, calls, rounds) || crate::objects::is_generator(code) {
+fn comes_with_its_function(engine: &mut Engine, function: Object, code: Object, header: u32, rounds: u64) -> bool {
+    let (threshold, calls) = (engine.policy.calls, engine.calls.get(&(code as usize)).map_or(0, |profile| profile.count));
+    let left_soon = *engine
+        .left_soon
+        .entry(code as usize)
+        .or_default()
+        .entry(header)
+        .or_insert_with(|| policy::is_left_soon(threshold, calls, rounds));
+    if !left_soon || policy::is_left_late(calls, rounds) || crate::objects::is_generator(code) {
         return false;
     }
     let key = engine.key_of(function, code, None);
@@ -333,7 +339,7 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
             return Err(DISABLE);
         }
         let rounds = *count;
-        if comes_with_its_function(engine, function, code, rounds)
+        if comes_with_its_function(engine, function, code, to, rounds)
             || !engine.budget.allows_rounds(code, u64::from(from.saturating_sub(to)), rounds)
         {
             return Err(ask_again(engine, site, false));

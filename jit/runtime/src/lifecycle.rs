@@ -427,6 +427,7 @@ impl Engine {
         self.nested.remove(&code);
         self.looping.remove(&code);
         self.hot_handlers.remove(&code);
+        self.left_soon.remove(&code);
         self.call_sites.remove(&code);
         self.subscripts.remove(&code);
         self.drop_owned(code);

@@ -143,6 +143,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             subscripts: HashMap::default(),
             containers: Vec::new(),
             hot_handlers: HashMap::new(),
+            left_soon: HashMap::default(),
             queue: Vec::new(),
             queue_seen: Instant::now(),
             listening: listening(),
@@ -294,6 +295,7 @@ fn disable() -> Object {
         engine.registry.history.clear();
         engine.calls.clear();
         engine.jumps.clear();
+        engine.left_soon.clear();
         engine.nested.clear();
         engine.queue.clear();
         engine.listening = listening();

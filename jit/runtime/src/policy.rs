@@ -170,9 +170,15 @@ pub(crate) fn until_asked_again(count: u64) -> u64 {
 /// Rounds of a loop per call of its function from which on entering it in the middle pays.
 const ROUNDS_OF_A_CALL: u64 = 16;
 
-/// Whether a function with a loop that has gone round this often is better compiled as a whole: it's called nearly as often.
-pub(crate) fn is_called_rather(threshold: u64, calls: u64, rounds: u64) -> bool {
-    calls >= threshold / 2 && threshold > 0 && rounds < calls.saturating_mul(ROUNDS_OF_A_CALL)
+/// Whether a function with a loop that has gone round this often is better compiled as a whole: it's called nearly as often. To be asked once,
+/// while all that happens is counted: what is heard of now and then tells too little of how two sites compare.
+pub(crate) fn is_left_soon(threshold: u64, calls: u64, rounds: u64) -> bool {
+    calls >= threshold / 4 && threshold > 0 && rounds < calls.saturating_mul(ROUNDS_OF_A_CALL)
+}
+
+/// Whether such a loop has taken to going round often, by all means.
+pub(crate) fn is_left_late(calls: u64, rounds: u64) -> bool {
+    rounds / (ROUNDS_OF_A_CALL * ROUNDS_OF_A_CALL) > calls
 }
 
 /// A function with a loop that is compiled already is compiled after this part of the usual number of calls.
@@ -232,9 +238,11 @@ mod tests {
 
     #[test]
     fn loops_that_are_left_soon_come_with_their_function() {
-        assert!(is_called_rather(100, 60, 60 * 8), "eight rounds a call");
-        assert!(!is_called_rather(100, 60, 60 * 40), "forty");
-        assert!(!is_called_rather(100, 3, 40), "who knows whether it's called again");
-        assert!(!is_called_rather(0, 10, 20), "whatever can be compiled is");
+        assert!(is_left_soon(100, 60, 60 * 8), "eight rounds a call");
+        assert!(!is_left_soon(100, 60, 60 * 40), "forty");
+        assert!(!is_left_soon(100, 3, 40), "who knows whether it's called again");
+        assert!(!is_left_soon(0, 10, 20), "whatever can be compiled is");
+        assert!(!is_left_late(60, 60 * 80), "what was counted now and then may be wrong by as much");
+        assert!(is_left_late(60, 1_000_000), "the last call has stayed in the loop");
     }
 }
