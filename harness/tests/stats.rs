@@ -282,6 +282,17 @@ fn spiky() -> impl Strategy<Value = Vec<f64>> {
     prop::collection::vec((0.9..1.1f64, 0u32..50).prop_map(|(t, spike)| if spike == 0 { t * 3.0 } else { t }), 1..500)
 }
 
+#[test]
+fn quantiles_near_the_median_are_as_exact_as_others() {
+    // There the distribution is as good as straight: P(T <= t) = 1/2 + t f(0), with f(0) = 1/pi for one degree of freedom.
+    for t in [1e-3, 2.9e-5, -1e-7, 1e-9] {
+        let exact = 0.5 + f64::atan(t) / std::f64::consts::PI;
+        assert!((pepjit_harness::stats::t_upper_tail(-t, 1.0) - exact).abs() < 1e-15, "{t}");
+    }
+    let p = 0.500_011_620_185_507_7;
+    assert!((pepjit_harness::stats::t_upper_tail(-t_quantile(p, 42.0), 42.0) - p).abs() < 1e-15);
+}
+
 proptest! {
     #[test]
     fn swapping_the_sides_inverts_the_result(d in prop::collection::vec(-1.0..1.0f64, 3..20)) {
