@@ -41,6 +41,8 @@ pub(crate) struct RunRow {
     pub(crate) python: String,
     pub(crate) suite: String,
     pub(crate) rounds: String,
+    /// Of its intervals: a run that was looked at in between has others than one that wasn't.
+    pub(crate) confidence: String,
 }
 
 /// A criterion, and what each run says of it.
@@ -99,7 +101,7 @@ impl MergedView {
         let tables = jits.map(|t| MergedTable::new(&t.tier, runs, options)).collect::<Result<Vec<_>, _>>()?;
         let tiers: Vec<MergedTier> = tiers.iter().map(|t| MergedTier::new(&t.tier, runs, options, merge)).collect();
         Ok(Self {
-            confidence: format!("{:.0} %", (1.0 - options.alpha) * 100.0),
+            confidence: confidence(options),
             criteria: criteria(runs),
             runs: runs.iter().map(RunRow::new).collect(),
             platforms: platforms(runs),
@@ -139,8 +141,13 @@ impl RunRow {
             python: m.tier(&m.baseline).map(|t| t.version.clone()).unwrap_or_default(),
             suite: m.suite.clone(),
             rounds: format!("{} of {}", e.analysis.health.complete_rounds, m.design.rounds),
+            confidence: confidence(e.analysis.options),
         }
     }
+}
+
+fn confidence(options: Options) -> String {
+    format!("{:.0} %", (1.0 - options.alpha) * 100.0)
 }
 
 /// Whether some workload is in every run. Else a mean over the runs would be of different things.
