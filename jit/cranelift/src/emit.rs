@@ -136,13 +136,6 @@ impl<'f> Emit<'f> {
         self.fb.ins().load(ty, flags, base, offset)
     }
 
-    /// Loads one byte or four, zero-extended to a word.
-    pub(crate) fn load_zero_extended(&mut self, bytes: u8, region: Region, base: Value, offset: i64) -> Value {
-        let (base, offset) = self.split_offset(base, offset);
-        let flags = self.flags(region);
-        if bytes == 1 { self.fb.ins().uload8(I64, flags, base, offset) } else { self.fb.ins().uload32(flags, base, offset) }
-    }
-
     /// Loads what a field of this width holds, extended to a register.
     pub(crate) fn load_width(&mut self, width: Width, region: Region, base: Value, offset: i64) -> Value {
         let (base, offset) = self.split_offset(base, offset);
@@ -182,17 +175,6 @@ impl<'f> Emit<'f> {
         let (base, offset) = self.split_offset(base, offset);
         let flags = self.flags(region);
         self.fb.ins().store(flags, value, base, offset);
-    }
-
-    /// Stores the low byte or the low four bytes of a word.
-    pub(crate) fn store_truncated(&mut self, bytes: u8, region: Region, value: Value, base: Value, offset: i64) {
-        let (base, offset) = self.split_offset(base, offset);
-        let flags = self.flags(region);
-        if bytes == 1 {
-            self.fb.ins().istore8(flags, value, base, offset);
-        } else {
-            self.fb.ins().istore32(flags, value, base, offset);
-        }
     }
 
     /// Loads the word at an address that another thread may write to at any time: never merged with another load.
@@ -335,7 +317,7 @@ impl<'f> Emit<'f> {
     /// The value of an int of at most one digit: the digit times 1, 0 or -1 (two low bits of the tag: 0, 1, 2).
     pub(crate) fn compact_value(&mut self, object: Value, tag: Value) -> Value {
         let offset = self.offset(Field::LongDigit);
-        let digit = self.load_zero_extended(4, Region::Heap, object, offset);
+        let digit = self.load_width(Width::U32, Region::Heap, object, offset);
         let sign = self.fb.ins().band_imm_s(tag, 3);
         let one = self.int(1);
         let factor = self.fb.ins().isub(one, sign);
@@ -351,8 +333,8 @@ impl<'f> Emit<'f> {
     /// The value of an int of two digits.
     pub(crate) fn two_digit_value(&mut self, object: Value, tag: Value) -> Value {
         let offset = self.offset(Field::LongDigit);
-        let low = self.load_zero_extended(4, Region::Heap, object, offset);
-        let high = self.load_zero_extended(4, Region::Heap, object, offset + 4);
+        let low = self.load_width(Width::U32, Region::Heap, object, offset);
+        let high = self.load_width(Width::U32, Region::Heap, object, offset + 4);
         let high = self.fb.ins().ishl_imm_u(high, DIGIT_BITS);
         let magnitude = self.fb.ins().bor(low, high);
         let sign = self.fb.ins().band_imm_s(tag, 3);
@@ -440,7 +422,7 @@ impl<'f> Emit<'f> {
         let sign = self.fb.ins().ishl_imm_u(sign, 1);
         let tag = self.fb.ins().bor_imm_s(sign, 1 << 3);
         self.store(Region::Heap, tag, object, tag_offset);
-        self.store_truncated(4, Region::Heap, magnitude, object, digit_offset);
+        self.store_width(Width::U32, Region::Heap, magnitude, object, digit_offset);
     }
 
     /// The object that a native entry returned as a payload and a tag; what it rarely returns is boxed by a call.
@@ -597,8 +579,8 @@ impl<'f> Emit<'f> {
         let low = self.fb.ins().band_imm_s(magnitude, DIGIT_BASE - 1);
         let high = self.fb.ins().ushr_imm_u(magnitude, DIGIT_BITS);
         self.store(Region::Heap, tag, old, tag_offset);
-        self.store_truncated(4, Region::Heap, low, old, digit_offset);
-        self.store_truncated(4, Region::Heap, high, old, digit_offset + 4);
+        self.store_width(Width::U32, Region::Heap, low, old, digit_offset);
+        self.store_width(Width::U32, Region::Heap, high, old, digit_offset + 4);
         self.fb.ins().jump(done, &[]);
 
         self.fb.switch_to_block(slow);

@@ -7,6 +7,7 @@ use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{Block, FuncRef, Inst, InstBuilder, Signature, Value};
 use cranelift_codegen::isa::CallConv;
 use pepjit_backend::{BackendError, owned_bits};
+use pepjit_ir::field::Width;
 use pepjit_ir::{Function, FunctionKind, Parameter, Type};
 
 /// All bits of `nargsf` but `PY_VECTORCALL_ARGUMENTS_OFFSET`.
@@ -43,7 +44,7 @@ pub(crate) fn vectorcall(mut e: Emit<'_>, params: &[Parameter], returns: Unboxed
     let count = e.fb.ins().band_imm_s(count, COUNT_MASK);
     let matches = e.compare(IntCC::Equal, count, params.len() as i64);
     let valid = e.address(e.addresses.valid);
-    let valid = e.load_zero_extended(1, Region::Heap, valid, 0);
+    let valid = e.load_width(Width::U8, Region::Heap, valid, 0);
     e.branch_unless(valid, fallback);
     if e.addresses.evaluator != 0 {
         let evaluator = e.load_word(e.addresses.evaluator);

@@ -9,6 +9,7 @@ use cranelift_codegen::ir::types::{I8, I64};
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder};
 use cranelift_frontend::Variable;
 use pepjit_backend::{BackendError, Linkage};
+use pepjit_ir::field::Width;
 use pepjit_ir::op::Reason;
 use pepjit_ir::{Block, BlockCall, Effects, Field, Function, FunctionKind, Helper, Imm, InstData, Op, StateId, Type, Value};
 
@@ -306,11 +307,11 @@ impl Lower<'_, '_> {
             }
             Op::LoadByte => {
                 let base = self.arg(inst, 0)?;
-                self.e.load_zero_extended(1, Region::Heap, base, 0)
+                self.e.load_width(Width::U8, Region::Heap, base, 0)
             }
             Op::LoadU32 => {
                 let base = self.arg(inst, 0)?;
-                self.e.load_zero_extended(4, Region::Heap, base, int_imm(inst)?)
+                self.e.load_width(Width::U32, Region::Heap, base, int_imm(inst)?)
             }
             Op::StoreFloatInPlace => {
                 let (slot, value) = (self.arg(inst, 0)?, self.arg(inst, 1)?);

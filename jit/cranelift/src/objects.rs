@@ -139,7 +139,7 @@ impl Lower<'_, '_> {
             }
             Op::GuardValid => {
                 let base = self.e.address(self.e.addresses.valid);
-                let valid = self.e.load_zero_extended(1, Region::Heap, base, 0);
+                let valid = self.e.load_width(Width::U8, Region::Heap, base, 0);
                 self.leave_unless(inst, valid, Reason::Invalidated)
             }
             Op::GuardNot => {

@@ -6,6 +6,7 @@ use crate::lower::{Lower, Lowered, state_of};
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder};
 use pepjit_backend::{BackendError, TAG_YIELD};
+use pepjit_ir::field::Width;
 use pepjit_ir::op::Reason;
 use pepjit_ir::{Field, Function, InstData, Ownership, Slot, Type, Value};
 use std::collections::HashMap;
@@ -76,7 +77,7 @@ impl Lower<'_, '_> {
             self.e.store(Region::Thread, top, frame, offset.into());
         } else {
             let count = self.e.int(count);
-            self.e.store_truncated(4, Region::Thread, count, frame, layout.frame.stacktop.into());
+            self.e.store_width(Width::U32, Region::Thread, count, frame, layout.frame.stacktop.into());
         }
         let tag = self.e.int(TAG_YIELD | nulls << 8);
         self.e.fb.ins().return_(&[payload, tag]);

@@ -19,6 +19,6 @@ pub use input::{CodeInput, Entry, Handler, LocalKind, PyVersion};
 pub use questions::{has_loops, has_run, is_start, parameters, returns_only_none, specialisations};
 pub use translate::{BuildError, Built, build};
 pub use world::{
-    Attribute, Builtin, CalleeInfo, ClassCall, Convention, GlobalSlot, KnownBy, Native, Shadow, Signature, Subscripted, Target,
-    World,
+    Attribute, Builtin, CalleeInfo, ClassCall, Convention, GlobalSlot, KnownBy, Native, Numbers, Shadow, Signature, Subscripted,
+    Target, World,
 };

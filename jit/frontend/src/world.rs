@@ -211,6 +211,17 @@ pub struct GlobalSlot {
     pub placeholder: u64,
 }
 
+/// What arrays (`array.array`) of one kind of items have in common.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Numbers {
+    /// The class `array.array`.
+    pub class: ObjRef,
+    /// What every array of the kind has in its field `ArrayDescriptor`.
+    pub descriptor: u64,
+    /// The kind.
+    pub typecode: u8,
+}
+
 /// What has come by at a subscript for which the interpreter has nothing to tell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Subscripted {
@@ -222,14 +233,7 @@ pub enum Subscripted {
     /// Different things, or something of which nothing better is known.
     Several,
     /// Arrays of one kind of items.
-    Array {
-        /// The class `array.array`.
-        class: ObjRef,
-        /// What every array of that kind has in its field `ArrayDescriptor`.
-        descriptor: u64,
-        /// The kind.
-        typecode: u8,
-    },
+    Array(Numbers),
     /// Instances of a class with a method for it.
     Instance {
         /// The class.

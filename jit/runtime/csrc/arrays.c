@@ -177,12 +177,12 @@ int64_t pepjit_note_container(Obj container, Obj key, int64_t address)
     return site->seen != PEPJIT_SEVERAL && site->seen != 0 && ++site->count >= ENOUGH;
 }
 
-int pepjit_array(uint32_t kind, PyObject **type, uint64_t *descriptor)
+uint8_t pepjit_array(uint32_t kind, PyObject **type, uint64_t *descriptor)
 {
     if (pepjit_array_type == NULL || kind >= KINDS || descriptors[kind] == NULL) {
         return 0;
     }
     *type = (PyObject *)pepjit_array_type;
     *descriptor = (uint64_t)(uintptr_t)descriptors[kind];
-    return 1;
+    return typecodes[kind];
 }

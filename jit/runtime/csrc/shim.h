@@ -399,9 +399,9 @@ struct pepjit_site {
 #define PEPJIT_OF_CLASS(version) ((uint64_t)(version) << 8 | 0xff) /* instances of the class that has this version */
 uint64_t pepjit_container(PyObject *object);   /* what a site would say of it; 0: nothing */
 PyObject *pepjit_subscript_name(int stores); /* "__setitem__" or "__getitem__" */
-/* The class array.array and what its arrays of a kind (position in PEPJIT_TYPECODES) point to; false if no such array has been seen, or its
- * layout isn't known. */
-int pepjit_array(uint32_t kind, PyObject **type, uint64_t *descriptor);
+/* The class array.array and what its arrays of a kind (position in PEPJIT_TYPECODES) point to: their typecode; 0 if no such array has been seen,
+ * or its layout isn't known. */
+uint8_t pepjit_array(uint32_t kind, PyObject **type, uint64_t *descriptor);
 PyObject *pepjit_small_int(uint32_t value);          /* borrowed, immortal; NULL beyond the cache (256; 3.15: 1024) */
 PyObject *pepjit_common_constant(uint32_t number);   /* LOAD_COMMON_CONSTANT: borrowed, immortal or kept by the interpreter; NULL if unknown */
 int pepjit_is_function(PyObject *object);

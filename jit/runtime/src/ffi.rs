@@ -352,7 +352,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_small_int(value: u32) -> Object;
     pub(crate) fn pepjit_container(object: Object) -> u64;
     pub(crate) fn pepjit_subscript_name(stores: c_int) -> Object;
-    pub(crate) fn pepjit_array(kind: u32, class: *mut Object, descriptor: *mut u64) -> c_int;
+    pub(crate) fn pepjit_array(kind: u32, class: *mut Object, descriptor: *mut u64) -> u8;
     pub(crate) fn pepjit_common_constant(number: u32) -> Object;
     pub(crate) fn pepjit_is_function(object: Object) -> c_int;
     pub(crate) fn pepjit_is_class(object: Object) -> c_int;

@@ -305,6 +305,13 @@ fn comes_with_its_function(engine: &mut Engine, function: Object, code: Object, 
     engine.registry.find(key).is_none() && engine.registry.history.get(&key).is_none_or(|history| history.refused.is_none())
 }
 
+/// Compiles the loop at a header for a frame that is at its jump, whose locals and stack have been of these classes. False: it can't be done.
+fn compile_loop(engine: &mut Engine, frame: Frame, function: Object, header: u32, classes: Vec<Type>) -> bool {
+    let depth = classes.len().saturating_sub(crate::objects::local_count(function)) as u32;
+    engine.containers = observe_containers(frame);
+    engine.compile(function, Entry::Loop { header, depth }, classes).is_ok()
+}
+
 /// What to do at a backward jump: enter a loop, or a verdict.
 fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> Result<Loop, c_int> {
     if !engine.enabled {
@@ -357,10 +364,7 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
     let observed = observe(frame);
     if engine.registry.find(key).is_none() {
         engine.run_queue();
-        let locals = crate::objects::local_count(function);
-        let depth = observed.len().saturating_sub(locals) as u32;
-        engine.containers = observe_containers(frame);
-        if engine.compile(function, Entry::Loop { header: to, depth }, observed.clone()).is_err() {
+        if !compile_loop(engine, frame, function, to, observed.clone()) {
             return Err(if engine.is_early(key) { ask_again(engine, site, true) } else { DISABLE });
         }
         // What it would save to compile it again is counted from here on.
@@ -384,17 +388,13 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
         if let Some(id) = engine.registry.current.get(&key).copied() {
             engine.drop_unit(id);
         }
-        let depth = observed.len().saturating_sub(crate::objects::local_count(function)) as u32;
-        engine.containers = observe_containers(frame);
-        if engine.compile(function, Entry::Loop { header: to, depth }, either).is_err() {
+        if !compile_loop(engine, frame, function, to, either) {
             return Err(DISABLE);
         }
     }
     if second_look(engine, function, key) {
-        let depth = observed.len().saturating_sub(crate::objects::local_count(function)) as u32;
         let made_for = engine.registry.history.get(&key).map_or_else(Vec::new, |history| history.observed.clone());
-        engine.containers = observe_containers(frame);
-        if engine.compile(function, Entry::Loop { header: to, depth }, made_for).is_err() {
+        if !compile_loop(engine, frame, function, to, made_for) {
             return Err(DISABLE);
         }
     }

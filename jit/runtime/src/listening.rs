@@ -55,9 +55,10 @@ const UNSEEN: Duration = Duration::from_micros(500);
 
 /// Over how many events a rate is measured first, and after a rest.
 const FIRST_EVENTS: u64 = 64;
+const WAKING_EVENTS: u64 = 8;
+
 /// Over how many events the rate is taken at most: a program changes what it does.
 const REMEMBERED: u64 = 4096;
-const WAKING_EVENTS: u64 = 8;
 
 /// What is known of a site's events.
 #[derive(Debug)]

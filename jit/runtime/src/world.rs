@@ -7,8 +7,8 @@ use crate::objects::{CodeFacts, code_facts, code_name, describe, function_info, 
 use crate::registry::{EntryCell, UnitId};
 use pepjit_frontend::input::{CO_VARARGS, CO_VARKEYWORDS};
 use pepjit_frontend::{
-    Attribute, Builtin, CalleeInfo, ClassCall, CodeInput, Convention, Entry, GlobalSlot, KnownBy, Native, Shadow, Signature,
-    Subscripted, Target, World,
+    Attribute, Builtin, CalleeInfo, ClassCall, CodeInput, Convention, Entry, GlobalSlot, KnownBy, Native, Numbers, Shadow,
+    Signature, Subscripted, Target, World,
 };
 use pepjit_ir::{Callee, ObjRef, Type};
 use std::collections::HashSet;
@@ -61,9 +61,6 @@ const BUILTINS: [Builtin; 19] = [
     Builtin::Enumerate,
     Builtin::LooksAtFrame,
 ];
-
-/// The typecodes of arrays, in the order of the C side's numbers.
-const TYPECODES: &[u8] = b"bBhHiIlLqQfd";
 
 /// In a site: different things have come by, or something of which nothing better is known.
 const SEVERAL: u64 = u64::MAX;
@@ -249,10 +246,9 @@ impl<'a> ProcessWorld<'a> {
         let kind = number.wrapping_sub(1) as u32;
         let (mut class, mut descriptor) = (std::ptr::null_mut(), 0);
         // SAFETY: places for the results.
-        let known = unsafe { ffi::pepjit_array(kind, &raw mut class, &raw mut descriptor) } != 0;
-        match TYPECODES.get(kind as usize) {
-            Some(typecode) if known => Subscripted::Array { class: describe(class), descriptor, typecode: *typecode },
-            _ => Subscripted::Several,
+        match unsafe { ffi::pepjit_array(kind, &raw mut class, &raw mut descriptor) } {
+            0 => Subscripted::Several,
+            typecode => Subscripted::Array(Numbers { class: describe(class), descriptor, typecode }),
         }
     }
 

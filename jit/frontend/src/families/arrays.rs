@@ -5,21 +5,11 @@
 
 use crate::state::{Entry, Owner};
 use crate::translate::{Step, Translator};
-use crate::world::Subscripted;
+use crate::world::{Numbers, Subscripted};
 use pepjit_ir::op::Reason;
 use pepjit_ir::{Cond, Field, Helper, Imm, ObjRef, Op, Type, Value};
 
-/// Arrays of one kind of items.
-pub(super) struct Array {
-    /// The class `array.array`.
-    pub(super) class: ObjRef,
-    /// What every array of the kind has in its field `ArrayDescriptor`.
-    pub(super) descriptor: u64,
-    /// The kind.
-    pub(super) typecode: u8,
-}
-
-impl Array {
+impl Numbers {
     /// How items are in memory.
     fn field(&self) -> Field {
         match self.typecode {
@@ -124,7 +114,7 @@ impl Translator<'_> {
     }
 
     /// The address of an array's items and a checked index.
-    fn element(&mut self, container: Entry, key: Entry, array: &Array) -> (Value, Value) {
+    fn element(&mut self, container: Entry, key: Entry, array: &Numbers) -> (Value, Value) {
         let value = self.value(container);
         let class = self.func.add_object(array.class.clone());
         self.guard(Op::GuardClass, &[value], Imm::Obj(class));
@@ -138,15 +128,20 @@ impl Translator<'_> {
         (items, index)
     }
 
+    /// Leaves if a word isn't the same number with and without a sign.
+    fn guard_signed(&mut self, word: Value) {
+        let zero = self.build().word(0);
+        let fits = self.op_imm(Op::IntCmp, &[word, zero], Imm::Cond(Cond::Ge));
+        self.guard(Op::Guard, &[fits], Imm::Reason(Reason::Overflow));
+    }
+
     /// `array[key]`
-    pub(super) fn array_subscript(&mut self, container: Entry, key: Entry, array: &Array) -> Step {
+    pub(super) fn array_subscript(&mut self, container: Entry, key: Entry, array: &Numbers) -> Step {
         let (items, index) = self.element(container, key, array);
         let mut item = self.op_imm(Op::LoadElement, &[items, index], Imm::Field(array.field()));
         if !array.is_float() {
             if array.is_wide_unsigned() {
-                let zero = self.build().word(0);
-                let fits = self.op_imm(Op::IntCmp, &[item, zero], Imm::Cond(Cond::Ge));
-                self.guard(Op::Guard, &[fits], Imm::Reason(Reason::Overflow));
+                self.guard_signed(item);
             }
             item = self.op(Op::WordToInt, &[item]);
         }
@@ -161,13 +156,13 @@ impl Translator<'_> {
     }
 
     /// Whether an array of the kind may take a value.
-    pub(super) fn array_takes(&self, array: &Array, value: Entry) -> bool {
+    pub(super) fn array_takes(&self, array: &Numbers, value: Entry) -> bool {
         let fitting = if array.is_float() { Type::INT.union(Type::FLOAT) } else { Type::INT };
         !self.ty(value).intersect(fitting).is_empty()
     }
 
     /// `array[key] = value`
-    pub(super) fn array_store(&mut self, value: Entry, container: Entry, key: Entry, array: &Array) -> Step {
+    pub(super) fn array_store(&mut self, value: Entry, container: Entry, key: Entry, array: &Numbers) -> Step {
         let (items, index) = self.element(container, key, array);
         let item = if array.is_float() { self.float(value, true) } else { self.int(value) };
         if let Some((offset, bound)) = array.range() {
@@ -177,9 +172,7 @@ impl Translator<'_> {
             let fits = self.op_imm(Op::IntCmp, &[shifted, bound], Imm::Cond(Cond::Below));
             self.guard(Op::Guard, &[fits], Imm::Reason(Reason::Overflow));
         } else if array.is_wide_unsigned() {
-            let zero = self.build().word(0);
-            let fits = self.op_imm(Op::IntCmp, &[item, zero], Imm::Cond(Cond::Ge));
-            self.guard(Op::Guard, &[fits], Imm::Reason(Reason::Overflow));
+            self.guard_signed(item);
         }
         self.specialised += 1;
         self.secure();

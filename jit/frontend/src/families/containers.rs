@@ -1,6 +1,5 @@
 //! Subscripts, building, unpacking, formatting.
 
-use crate::families::arrays::Array;
 use crate::state::{Entry, Owner};
 use crate::translate::{Step, Translator, unsupported};
 use crate::world::Subscripted;
@@ -109,10 +108,7 @@ impl Translator<'_> {
         }
         let seen = self.subscripted(container, false);
         match &seen {
-            Subscripted::Array { class, descriptor, typecode } if self.could_be_int(key) => {
-                let array = Array { class: class.clone(), descriptor: *descriptor, typecode: *typecode };
-                return self.array_subscript(container, key, &array);
-            }
+            Subscripted::Array(array) if self.could_be_int(key) => return self.array_subscript(container, key, array),
             Subscripted::Instance { class, function } if self.is_plain(function) => {
                 return self.instance_subscript(container, class, function);
             }
@@ -188,10 +184,9 @@ impl Translator<'_> {
         }
         let seen = self.subscripted(container, true);
         match &seen {
-            Subscripted::Array { class, descriptor, typecode } if self.could_be_int(key) => {
-                let array = Array { class: class.clone(), descriptor: *descriptor, typecode: *typecode };
-                if self.array_takes(&array, value) {
-                    return self.array_store(value, container, key, &array);
+            Subscripted::Array(array) if self.could_be_int(key) => {
+                if self.array_takes(array, value) {
+                    return self.array_store(value, container, key, array);
                 }
             }
             Subscripted::Instance { class, function } if self.is_plain(function) => {
