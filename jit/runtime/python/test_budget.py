@@ -161,6 +161,22 @@ while not pepjit.is_compiled(short) and time.process_time() < 60:
 print(sum(results), pepjit.is_compiled(short))
 """
 
+# The same; then what its code relies on changes. Afterwards only its loops raise events: who calls it is compiled as well.
+CHANGED = SHORT_LOOPS.replace("& 65535", "& mask") + """
+def drive(count):
+    for i in range(count):
+        short(i)
+
+for _ in range(200):
+    drive(20)
+compiled = pepjit.is_compiled(short), pepjit.is_compiled(drive)
+mask = 32767
+broken = pepjit.is_compiled(short)
+before = pepjit.stats()["loops_compiled"]
+drive(1000)
+print(compiled, broken, pepjit.is_compiled(short), pepjit.stats()["loops_compiled"] - before)
+"""
+
 
 class Budget(unittest.TestCase):
     def test_code_that_leaves_too_often_waits_in_the_interpreter(self):
@@ -207,6 +223,10 @@ class Budget(unittest.TestCase):
             expected += x
         self.assertEqual(printed, f"{expected} True\n")
         self.assertEqual((counters["loops_compiled"], counters["osr_entries"]), (0, 0))
+
+    def test_loops_that_wait_for_their_function_bring_it_back(self):
+        _, printed = run("mask = 65535\n" + CHANGED, PEPJIT_SHARE="0")
+        self.assertEqual(printed.splitlines()[-1], "(True, True) False True 0")
 
     def test_who_calls_what_isn_t_affordable_yet_is_tried_again(self):
         counters, printed = run(CALLER, PEPJIT_SHARE="1000")

@@ -302,7 +302,11 @@ fn comes_with_its_function(engine: &mut Engine, function: Object, code: Object, 
         return false;
     }
     let key = engine.key_of(function, code, None);
-    engine.registry.find(key).is_none() && engine.registry.history.get(&key).is_none_or(|history| history.refused.is_none())
+    match engine.registry.find(key) {
+        // The call began before the function was compiled, and will soon be over.
+        Some(unit) => *unit.words.entries == 0,
+        None => engine.registry.history.get(&key).is_none_or(|history| history.refused.is_none()),
+    }
 }
 
 /// Compiles the loop at a header for a frame that is at its jump, whose locals and stack have been of these classes. False: it can't be done.
@@ -333,6 +337,8 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
     if let Some(known) = known_loop(engine, frame, function, key) {
         return Ok(known);
     }
+    // The function that a loop waits for may be in it, and raise no events itself.
+    engine.run_queue();
     let site = Site::jump(code, from, to);
     if engine.registry.find(key).is_none() {
         let missed = engine.listening.missed(site, Instant::now());
@@ -363,7 +369,6 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
     }
     let observed = observe(frame);
     if engine.registry.find(key).is_none() {
-        engine.run_queue();
         if !compile_loop(engine, frame, function, to, observed.clone()) {
             return Err(if engine.is_early(key) { ask_again(engine, site, true) } else { DISABLE });
         }
