@@ -23,15 +23,14 @@ const LIBRARY: &str = "pepjit_runtime";
 /// The variable that tells the crate's build script the interpreter.
 const VARIABLE: &str = "PEPJIT_PYTHON";
 
-/// Turns the JIT on at the start of an interpreter whose environment asks for it. Python runs the lines of a .pth file
-/// that begin with `import`; this one may be read twice (a virtual environment's site reads its base's too), so what is
-/// on stays as it is. A module that refuses this interpreter says so in one line, without a traceback; a subinterpreter, in which it
-/// never loads, is not worth a line.
+/// The module that the .pth file imports, as the crate's build script calls it.
+pub(crate) const STARTER: &str = "_pepjit_start";
+
+/// Turns the JIT on in an interpreter whose environment asks for it, once that has run for a little. Python runs the lines of a .pth file that
+/// begin with `import`, each time that it starts: what they take comes on top of each process, whether it wants the JIT or not.
 const AUTOLOAD: &str = concat!(
-    r#"import os; exec("#,
-    r#""if os.environ.get('PEPJIT', '') not in ('', '0'):\n"#,
-    r#" try:\n  import pepjit\n  pepjit.is_enabled() or pepjit.enable()\n"#,
-    r#" except (ImportError, RuntimeError) as error:\n  import sys\n  'subinterp' in str(error) or print('pepjit:', error, file=sys.stderr)")"#,
+    r#"import os; os.getenv('PEPJIT', '') in ('', '0') or exec("try:\n import _pepjit_start\nexcept ImportError as error:\n import sys\n "#,
+    r#"print(f'pepjit: {error}; is it built for this Python?', file=sys.stderr)")"#,
     "\n"
 );
 
@@ -46,7 +45,9 @@ pub enum BuildError {
     Cargo(#[source] io::Error),
     #[error("the module does not compile for {interpreter} ({status}); the compiler's messages are above. {cure}")]
     Failed { interpreter: String, status: String, cure: String },
-    #[error("cargo built {PACKAGE} but names no shared library: is its crate-type still cdylib?")]
+    #[error(
+        "cargo built {PACKAGE} but names no shared library, or no folder of its build script: is its crate-type still cdylib?"
+    )]
     NoLibrary,
     #[error("{path} cannot be written: {source}. Check permissions and free space")]
     Write { path: PathBuf, source: io::Error },
@@ -60,6 +61,8 @@ pub struct Module {
     pub folder: PathBuf,
     /// SHA-256 of the library.
     pub sha256: String,
+    /// SHA-256 of the starter, which loads it.
+    pub starter_sha256: String,
     /// Whether it differs from the build that was there.
     pub changed: bool,
 }
@@ -71,6 +74,14 @@ struct Note {
     version: String,
     interpreter_sha256: String,
     module_sha256: String,
+    starter_sha256: String,
+}
+
+/// What cargo has built.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Built {
+    library: Option<PathBuf>,
+    starter: Option<PathBuf>,
 }
 
 /// Where cargo puts what it builds for the sources in `root`.
@@ -98,14 +109,22 @@ pub fn build(root: &Path, interpreter: &Interpreter, quiet: bool) -> Result<Modu
     let lock = File::create(&lock_path).map_err(write(&lock_path))?;
     lock.lock().map_err(write(&lock_path))?;
 
-    let library = compile(root, interpreter, quiet)?;
-    let sha256 = digest(&[Some(&library)]).map_err(write(&library))?;
-    let target = folder.join(format!("pepjit{}", interpreter.ext_suffix));
-    let changed = digest(&[Some(&target)]).ok().as_ref() != Some(&sha256);
-    if changed {
-        remove_other_builds(&folder, &target).map_err(write(&folder))?;
-        replace(&library, &target).map_err(write(&target))?;
+    let (library, starter) = compile(root, interpreter, quiet)?;
+    let targets = [&library, &starter].into_iter().zip(["pepjit", STARTER]);
+    let targets: Vec<_> =
+        targets.map(|(built, name)| (built, folder.join(format!("{name}{}", interpreter.ext_suffix)))).collect();
+    let (mut digests, mut changed) = (Vec::new(), false);
+    for (built, target) in &targets {
+        let sha256 = digest(&[Some(*built)]).map_err(write(built))?;
+        if digest(&[Some(target)]).ok().as_ref() != Some(&sha256) {
+            let keep: Vec<&Path> = targets.iter().map(|(_, target)| target.as_path()).collect();
+            remove_other_builds(&folder, &keep).map_err(write(&folder))?;
+            replace(built, target).map_err(write(target))?;
+            changed = true;
+        }
+        digests.push(sha256);
     }
+    let [sha256, starter_sha256] = <[String; 2]>::try_from(digests).map_err(|_| BuildError::NoLibrary)?;
     let autoload = folder.join("pepjit.pth");
     if fs::read_to_string(&autoload).ok().as_deref() != Some(AUTOLOAD) {
         write_atomically(&autoload, AUTOLOAD.as_bytes()).map_err(write(&autoload))?;
@@ -115,15 +134,16 @@ pub fn build(root: &Path, interpreter: &Interpreter, quiet: bool) -> Result<Modu
         version: interpreter.version.to_string(),
         interpreter_sha256: interpreter.sha256.clone(),
         module_sha256: sha256.clone(),
+        starter_sha256: starter_sha256.clone(),
     };
     let path = folder.join("build.json");
     let text = serde_json::to_string_pretty(&note).unwrap_or_default() + "\n";
     write_atomically(&path, text.as_bytes()).map_err(write(&path))?;
-    Ok(Module { folder, sha256, changed })
+    Ok(Module { folder, sha256, starter_sha256, changed })
 }
 
-/// Runs cargo and returns the library's path, as cargo itself names it.
-fn compile(root: &Path, interpreter: &Interpreter, quiet: bool) -> Result<PathBuf, BuildError> {
+/// Runs cargo and returns the paths of the library and of the starter, as cargo itself names them.
+fn compile(root: &Path, interpreter: &Interpreter, quiet: bool) -> Result<(PathBuf, PathBuf), BuildError> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--release", "--package", PACKAGE, "--lib", "--message-format=json-render-diagnostics"]);
@@ -139,10 +159,10 @@ fn compile(root: &Path, interpreter: &Interpreter, quiet: bool) -> Result<PathBu
         .stdout(Stdio::piped())
         .spawn()
         .map_err(BuildError::Cargo)?;
-    let mut library = None;
+    let mut built = Built::default();
     if let Some(out) = child.stdout.take() {
         for line in BufReader::new(out).lines().map_while(Result::ok) {
-            library = artifact(&line).or(library);
+            built.note(&line);
         }
     }
     let status = child.wait().map_err(BuildError::Cargo)?;
@@ -157,18 +177,31 @@ fn compile(root: &Path, interpreter: &Interpreter, quiet: bool) -> Result<PathBu
             },
         });
     }
-    library.ok_or(BuildError::NoLibrary)
+    built.library.zip(built.starter).ok_or(BuildError::NoLibrary)
 }
 
-/// The shared library that a line of cargo's messages names, if it is about ours.
-fn artifact(line: &str) -> Option<PathBuf> {
-    let message: serde_json::Value = serde_json::from_str(line).ok()?;
-    if message["reason"] != "compiler-artifact" || message["target"]["name"] != LIBRARY {
-        return None;
+impl Built {
+    /// Takes what a line of cargo's messages tells of our crate.
+    fn note(&mut self, line: &str) {
+        let Ok(message) = serde_json::from_str::<serde_json::Value>(line) else { return };
+        match message["reason"].as_str() {
+            Some("compiler-artifact") if message["target"]["name"] == LIBRARY => {
+                let shared = |path: &Path| path.extension().is_some_and(|extension| extension == "so" || extension == "dylib");
+                let files = message["filenames"].as_array().into_iter().flatten();
+                let library = files.filter_map(|file| file.as_str()).map(PathBuf::from).find(|path| shared(path));
+                self.library = library.or(self.library.take());
+            }
+            // Other crates' scripts run too; none of them leaves such a file.
+            Some("build-script-executed") => {
+                let folder = message["out_dir"].as_str().map(Path::new);
+                self.starter = folder
+                    .map(|folder| folder.join(format!("{STARTER}.so")))
+                    .filter(|path| path.exists())
+                    .or(self.starter.take());
+            }
+            _ => {}
+        }
     }
-    let files = message["filenames"].as_array()?;
-    let shared = |path: &Path| path.extension().is_some_and(|extension| extension == "so" || extension == "dylib");
-    files.iter().filter_map(|file| file.as_str()).map(PathBuf::from).find(|path| shared(path))
 }
 
 fn compiler_present() -> bool {
@@ -192,11 +225,11 @@ fn replace(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Removes libraries of other names, which Python might prefer (another interpreter of this version may have had
 /// another suffix).
-fn remove_other_builds(folder: &Path, keep: &Path) -> io::Result<()> {
+fn remove_other_builds(folder: &Path, keep: &[&Path]) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let library = path.extension().is_some_and(|extension| extension == "so");
-        if library && path != keep {
+        if library && !keep.contains(&path.as_path()) {
             fs::remove_file(path)?;
         }
     }
@@ -208,12 +241,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cargo_names_the_library() {
+    fn cargo_names_the_library_and_the_starter() {
+        let note = |line: &str| {
+            let mut built = Built::default();
+            built.note(line);
+            built
+        };
         let line = r#"{"reason":"compiler-artifact","target":{"name":"pepjit_runtime","kind":["cdylib","rlib"]},
             "filenames":["/t/release/libpepjit_runtime.rlib","/t/release/libpepjit_runtime.so"]}"#;
-        assert_eq!(artifact(line), Some("/t/release/libpepjit_runtime.so".into()));
-        assert_eq!(artifact(&line.replace("pepjit_runtime\",\"kind", "other\",\"kind")), None);
-        assert_eq!(artifact("warning: text"), None);
+        assert_eq!(note(line).library, Some("/t/release/libpepjit_runtime.so".into()));
+        assert_eq!(note(&line.replace("pepjit_runtime\",\"kind", "other\",\"kind")), Built::default());
+        assert_eq!(note("warning: text"), Built::default());
+        let dir = tempfile::tempdir().unwrap();
+        let executed = serde_json::json!({ "reason": "build-script-executed", "out_dir": dir.path() }).to_string();
+        assert_eq!(note(&executed), Built::default(), "another crate's script");
+        fs::write(dir.path().join("_pepjit_start.so"), "starter").unwrap();
+        assert_eq!(note(&executed).starter, Some(dir.path().join("_pepjit_start.so")));
     }
 
     #[test]
@@ -230,9 +273,12 @@ mod tests {
         fs::write(&from, "new").unwrap();
         fs::write(&to, "old").unwrap();
         fs::write(dir.path().join("out/pepjit.so"), "another").unwrap();
-        remove_other_builds(&dir.path().join("out"), &to).unwrap();
+        let starter = dir.path().join("out/_pepjit_start.cpython-314.so");
+        fs::write(&starter, "starter").unwrap();
+        remove_other_builds(&dir.path().join("out"), &[&to, &starter]).unwrap();
         replace(&from, &to).unwrap();
         assert_eq!(fs::read_to_string(&to).unwrap(), "new");
-        assert_eq!(fs::read_dir(dir.path().join("out")).unwrap().count(), 1);
+        assert_eq!(fs::read_to_string(&starter).unwrap(), "starter");
+        assert_eq!(fs::read_dir(dir.path().join("out")).unwrap().count(), 2);
     }
 }

@@ -26,6 +26,10 @@ const FILES: &[&str] = &[
 ];
 const HEADERS: &[&str] = &["generators.h", "internal.h", "shim.h"];
 
+/// The module that the .pth file imports, and what the linker calls it: whoever builds renames it for the interpreter.
+const STARTER: &str = "csrc/start/start.c";
+const STARTER_LIBRARY: &str = "_pepjit_start.so";
+
 /// What the interpreter says of itself.
 const PROBE: &str = "import sys, sysconfig
 v = sys.version_info
@@ -145,6 +149,35 @@ fn find_python() -> Python {
     Python { version, include }
 }
 
+/// Where this interpreter's headers are, as system headers: they don't concern our warnings.
+fn with_headers<'a>(build: &'a mut cc::Build, python: &Python, internal: bool) -> &'a mut cc::Build {
+    build.flag("-isystem").flag(&python.include);
+    if internal {
+        build.flag("-isystem").flag(python.include.join("internal"));
+    }
+    // Debian's pyconfig.h includes the one of its architecture, relative to the folder above. Last, so that no other header is taken there.
+    if let Some(above) = python.include.parent() {
+        build.flag("-idirafter").flag(above);
+    }
+    build.flag("-std=gnu11").opt_level(2).pic(true)
+}
+
+/// Compiles the starter: a library of its own, in the folder that cargo gives this script.
+fn build_starter(python: &Python) {
+    println!("cargo:rerun-if-changed={STARTER}");
+    let library = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join(STARTER_LIBRARY);
+    let mut build = cc::Build::new();
+    let compiler = with_headers(&mut build, python, false).flag("-fvisibility=hidden").get_compiler();
+    let status = compiler.to_command().args(["-shared", "-s", "-Wall", "-Wextra", "-o"]).arg(&library).arg(STARTER).status();
+    match status {
+        Ok(status) if status.success() => {}
+        Ok(status) => fail(&format!("{STARTER} doesn't compile ({status}); the compiler's messages are above")),
+        Err(error) => {
+            fail(&format!("the C compiler can't be run ({error}); install one (on Debian `apt install gcc`) or set CC"))
+        }
+    }
+}
+
 fn main() {
     println!("cargo:rerun-if-env-changed=PEPJIT_PYTHON");
     println!("cargo:rerun-if-changed=build.rs");
@@ -155,29 +188,19 @@ fn main() {
     let python = find_python();
     println!("cargo:rerun-if-changed={}", python.include.join("patchlevel.h").display());
     println!("cargo:rustc-env=PEPJIT_PYTHON_VERSION={}", python.version);
+    build_starter(&python);
 
     let mut build = cc::Build::new();
     for file in FILES {
         build.file(format!("csrc/{file}"));
     }
-    // As system headers: the interpreter's own headers don't concern our warnings.
-    for folder in [python.include.clone(), python.include.join("internal")] {
-        build.flag("-isystem").flag(&folder);
-    }
-    // Debian's pyconfig.h includes the one of its architecture, relative to the folder above. Last, so that no other header is taken there.
-    if let Some(above) = python.include.parent() {
-        build.flag("-idirafter").flag(above);
-    }
-    build
+    with_headers(&mut build, &python, true)
         .define("Py_BUILD_CORE", None)
         .define("NDEBUG", None)
-        .flag("-std=gnu11")
         .flag("-fno-strict-aliasing")
         // One jump less at each call of the interpreter's functions.
         .flag_if_supported("-fno-plt")
         .flag_if_supported("-Wno-missing-field-initializers")
         .flag_if_supported("-Wno-sign-compare")
-        .opt_level(2)
-        .pic(true)
         .compile("pepjit_shim");
 }

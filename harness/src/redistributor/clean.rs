@@ -10,6 +10,7 @@ use git2::Repository;
 
 use super::packages::PACKAGE;
 use super::{CleanBuild, RedistributorError};
+use crate::build::STARTER;
 use crate::interpreters::{Interpreter, digest};
 
 /// How often memory is looked at. A process's peak stays with it, so that only its last moments are missed.
@@ -18,10 +19,11 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Ticks of a second in `/proc`: what Linux tells programs, whatever its own clock.
 const TICKS: f64 = 100.0;
 
-/// A build, with its module.
+/// A build, with its module and the starter that loads it.
 pub(super) struct Built {
     pub(super) facts: CleanBuild,
     pub(super) module: PathBuf,
+    pub(super) starter: PathBuf,
 }
 
 /// Builds the module for `interpreter` in `folder`, which is made anew, from the sources in `root`.
@@ -65,6 +67,8 @@ pub(super) fn build(root: &Path, folder: &Path, interpreter: &Interpreter, jobs:
     }
     let module = target.join("release/libpepjit_runtime.so");
     let bytes = fs::metadata(&module).map_err(io(&module))?.len();
+    let scripts = target.join("release/build");
+    let starter = find_starter(&scripts).map_err(io(&scripts))?;
     let facts = CleanBuild {
         folder: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         wall_s,
@@ -74,7 +78,18 @@ pub(super) fn build(root: &Path, folder: &Path, interpreter: &Interpreter, jobs:
         sha256: digest(&[Some(&module)]).map_err(io(&module))?,
         bytes,
     };
-    Ok(Built { facts, module })
+    Ok(Built { facts, module, starter })
+}
+
+/// The starter, in the folder of the one build script that leaves it.
+fn find_starter(scripts: &Path) -> std::io::Result<PathBuf> {
+    for entry in fs::read_dir(scripts)? {
+        let path = entry?.path().join("out").join(format!("{STARTER}.so"));
+        if path.exists() {
+            return Ok(path);
+        }
+    }
+    Err(std::io::Error::new(std::io::ErrorKind::NotFound, format!("no build script has left {STARTER}.so")))
 }
 
 /// The variables that keep the build's folders out of the module: where cargo keeps packages, the sources, the target.
@@ -102,6 +117,7 @@ pub(super) fn recipe(interpreter: &Interpreter) -> Vec<String> {
         format!("CFLAGS=\"{}\"", map("-ffile-prefix-map")),
         "cargo fetch --locked".to_owned(),
         format!("cargo build --release --locked --offline --package {PACKAGE} --lib"),
+        format!("cp target/release/build/{PACKAGE}-*/out/{STARTER}.so target/release/"),
     ]
 }
 
@@ -197,6 +213,18 @@ mod tests {
         }
         assert!(peaks.values().any(|kib| *kib > 18_000), "{peaks:?}");
         assert!(children_ticks() > before);
+    }
+
+    #[test]
+    fn the_starter_is_where_a_build_script_left_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["another-1", "pepjit-runtime-2"] {
+            fs::create_dir_all(dir.path().join(folder).join("out")).unwrap();
+        }
+        assert_eq!(find_starter(dir.path()).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+        let path = dir.path().join("pepjit-runtime-2/out/_pepjit_start.so");
+        fs::write(&path, "starter").unwrap();
+        assert_eq!(find_starter(dir.path()).unwrap(), path);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use thiserror::Error;
 
 pub use model::*;
 
-use crate::build::target_folder;
+use crate::build::{STARTER, target_folder};
 use crate::interpreters::{Interpreter, Unsupported};
 use crate::machine;
 use crate::provenance::Provenance;
@@ -90,7 +90,14 @@ pub fn sheet(
     on(Step::Examining);
     let first = &built[0];
     let differences = match built.get(1) {
-        Some(second) => elf::differences(&first.module, &second.module)?,
+        Some(second) => {
+            let mut found = elf::differences(&first.module, &second.module)?;
+            let of_starter = elf::differences(&first.starter, &second.starter)?;
+            found.extend(
+                of_starter.into_iter().map(|other| Difference { section: format!("{STARTER} {}", other.section), ..other }),
+            );
+            found
+        }
         None => Vec::new(),
     };
     let described = elf::describe(&first.module)?;
@@ -103,6 +110,8 @@ pub fn sheet(
     std::fs::create_dir_all(&site).map_err(io(&site))?;
     let module = site.join(format!("pepjit{}", interpreter.ext_suffix));
     std::fs::copy(&first.module, &module).map_err(io(&module))?;
+    let starter = site.join(format!("{STARTER}{}", interpreter.ext_suffix));
+    std::fs::copy(&first.starter, &starter).map_err(io(&starter))?;
     let (mapped_before, mapped) = loaded::files(interpreter, &site)?;
     let provenance = Provenance::now(root, interpreter);
     let sbom = sbom::document(&packages, &provenance.created);

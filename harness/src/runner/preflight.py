@@ -1,5 +1,7 @@
 import json, sys
 
+if "_pepjit_start" in sys.modules:
+    import pepjit  # This process ends before the starter would load it.
 own = getattr(sys, "_jit", None)
 module = sys.modules.get("pepjit")
 print(json.dumps({

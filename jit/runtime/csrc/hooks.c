@@ -269,12 +269,22 @@ static int register_callback(int event, PyMethodDef *method)
     return call_monitoring("register_callback", "(iiN)", PEPJIT_TOOL, event, function);
 }
 
+int pepjit_starter_waits(void)
+{
+    PyObject *name = tool_taken ? NULL : PyObject_CallMethod(monitoring, "get_tool", "i", PEPJIT_TOOL);
+    int waits = name != NULL && PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "pepjit") == 0;
+    Py_XDECREF(name);
+    PyErr_Clear();
+    return waits;
+}
+
 int pepjit_monitoring_begin(void)
 {
     if (tool_taken) {
         return 0;
     }
-    if (call_monitoring("use_tool_id", "(is)", PEPJIT_TOOL, "pepjit") < 0) {
+    /* From the starter the tool id is taken over with the events that are on: to turn them off and on would change all code that has run. */
+    if (!pepjit_starter_waits() && call_monitoring("use_tool_id", "(is)", PEPJIT_TOOL, "pepjit") < 0) {
         return -1;
     }
     tool_taken = 1;

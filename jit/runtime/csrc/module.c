@@ -34,14 +34,30 @@ static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "pepjit", PyDoc_STR("A method JIT compiler for CPython."), -1, methods, NULL, NULL, NULL, NULL,
 };
 
+/* The function that a source text defines. No Python code runs: the module may be imported in the middle of a program, whose signals wait for their
+ * handlers. */
+static PyObject *define(const char *source)
+{
+    PyObject *globals = PyDict_New();
+    PyObject *outer = globals != NULL ? Py_CompileString(source, "<pepjit>", Py_file_input) : NULL;
+    PyObject *function = NULL;
+    if (outer != NULL) {
+        PyObject *constants = ((PyCodeObject *)outer)->co_consts;
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(constants) && function == NULL; i++) {
+            PyObject *constant = PyTuple_GET_ITEM(constants, i);
+            function = PyCode_Check(constant) ? PyFunction_New(constant, globals) : NULL;
+        }
+    }
+    Py_XDECREF(outer);
+    Py_XDECREF(globals);
+    return function;
+}
+
 /* Resumes the interpreter in the middle of an expression, with values on its stack. */
 static int check_resume(void)
 {
-    static const char source[] = "def f(a, b):\n    return a[b] + a[b]\n";
     int good = -1;
-    PyObject *globals = PyDict_New();
-    PyObject *result = globals != NULL ? PyRun_String(source, Py_file_input, globals, globals) : NULL;
-    PyObject *function = result != NULL ? PyDict_GetItemString(globals, "f") : NULL;
+    PyObject *function = define("def f(a, b):\n    return a[b] + a[b]\n");
     if (function != NULL) {
         PyCodeObject *code = (PyCodeObject *)((PyFunctionObject *)function)->func_code;
         int64_t buffer[2] = {20, 22};
@@ -65,8 +81,7 @@ static int check_resume(void)
             Py_XDECREF(sum);
         }
     }
-    Py_XDECREF(result);
-    Py_XDECREF(globals);
+    Py_XDECREF(function);
     if (good < 0) {
         PyErr_Clear();
         PyErr_SetString(PyExc_ImportError,
@@ -96,6 +111,14 @@ PyObject *pepjit_module_create(void)
     PyObject *module = PyModule_Create(&definition);
     if (module != NULL && pepjit_rs_init(module) < 0) {
         Py_CLEAR(module);
+    }
+    if (module != NULL && pepjit_starter_waits()) {
+        /* The environment asks for the JIT, and _pepjit_start has put off loading it. If it can't be turned on, that tells so when its time has come. */
+        PyObject *result = pepjit_rs_method(PEPJIT_METHOD_ENABLE, NULL, 0, NULL);
+        if (result == NULL) {
+            PyErr_Clear();
+        }
+        Py_XDECREF(result);
     }
     return module;
 }

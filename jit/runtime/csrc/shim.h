@@ -230,8 +230,11 @@ PyObject *pepjit_rs_method(int method, PyObject *const *args, int64_t nargs, PyO
 /* ------------------------------------------------------------------------------------------------ monitoring */
 
 enum { PEPJIT_EVENT_START = 1, PEPJIT_EVENT_JUMP = 2 };
-/* Takes tool id 5 (OPTIMIZER_ID) as "pepjit" and registers the callbacks; no event is on yet. 0, or -1 with an exception (id taken). */
+/* Takes tool id 5 (OPTIMIZER_ID) as "pepjit" and registers the callbacks; no event is on yet, but those of the starter, whose tool id is taken over.
+ * 0, or -1 with an exception (id taken). */
 int pepjit_monitoring_begin(void);
+/* Whether the starter (csrc/start/start.c) holds the tool id, and waits for this module to be loaded. */
+int pepjit_starter_waits(void);
 /* Switches the global events on (a set of PEPJIT_EVENT_*) or off (0). 0, or -1 with an exception. */
 int pepjit_monitoring_events(int events);
 /* Re-arms what callbacks have disabled (sys.monitoring.restart_events: of all tools). 0, or -1. */
