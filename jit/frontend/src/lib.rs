@@ -16,7 +16,7 @@ mod translate;
 pub mod world;
 
 pub use input::{CodeInput, Entry, Handler, LocalKind, PyVersion};
-pub use questions::{has_loops, has_run, is_start, parameters, returns_only_none, specialisations};
+pub use questions::{has_loops, has_run, is_start, only_yields_in_a_loop, parameters, returns_only_none, specialisations};
 pub use translate::{BuildError, Built, build};
 pub use world::{
     Attribute, Builtin, CalleeInfo, ClassCall, Convention, GlobalSlot, KnownBy, Native, Numbers, Shadow, Signature, Subscripted,

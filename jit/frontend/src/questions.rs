@@ -64,6 +64,16 @@ pub fn is_start(input: &CodeInput, offset: u32) -> bool {
     crate::decode::decode(input).iter().any(|insn| insn.next == offset && insn.name == "RETURN_GENERATOR")
 }
 
+/// Whether a generator has one yield and goes round a loop right after it, as one made by a generator expression.
+pub fn only_yields_in_a_loop(input: &CodeInput) -> bool {
+    let insns = crate::decode::decode(input);
+    let Some(place) = insns.iter().position(|insn| insn.name == "YIELD_VALUE") else { return false };
+    let after = &insns[place + 1..];
+    let dropped = matches!(after, [resume, pop, jump, ..]
+        if resume.name.starts_with("RESUME") && pop.name == "POP_TOP" && jump.name.starts_with("JUMP_BACKWARD"));
+    dropped && after.iter().all(|insn| insn.name != "YIELD_VALUE")
+}
+
 /// Whether every return of a function gives `None`.
 pub fn returns_only_none(input: &CodeInput) -> bool {
     let insns = crate::decode::decode(input);

@@ -68,7 +68,7 @@ static bool compile(PyThreadState *tstate, pepjit_frame *frame, struct pepjit_re
         return false;
     }
     Py_INCREF(function);
-    pepjit_rs_resume(tstate, frame, (PyObject *)point->owner->code, function, point);
+    pepjit_rs_resume(frame, (PyObject *)point->owner->code, function, point, asked_in_place(tstate->current_frame));
     Py_DECREF(function);
     return point->entry != NULL;
 }

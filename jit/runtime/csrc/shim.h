@@ -318,8 +318,9 @@ int pepjit_generator_activate(PyObject *function, uint32_t *version);
 int pepjit_rs_forced(void);
 /* The generator can't be compiled here. If it can't anywhere its code's functions make plain generators again. */
 void pepjit_generator_refuse(struct pepjit_resume *point);
-/* A generator of ours goes on here and there's no code: compile it and set entry and handle, or refuse. Locals and stack: pepjit_frame_values. */
-void pepjit_rs_resume(PyThreadState *tstate, pepjit_frame *frame, PyObject *code, PyObject *function, struct pepjit_resume *point);
+/* A generator of ours goes on here and there's no code: compile it and set entry and handle, or refuse. Locals and stack: pepjit_frame_values.
+ * `in_place`: the interpreter's own loop asks, which goes on with its own generators in place. */
+void pepjit_rs_resume(pepjit_frame *frame, PyObject *code, PyObject *function, struct pepjit_resume *point, int in_place);
 
 /* ------------------------------------------------------------------------------------------------ watchers */
 

@@ -1,5 +1,6 @@
 """Which generators, and which loops over them, are left to the interpreter: it goes on with its own generators in place."""
 
+import types
 import unittest
 
 import pepjit
@@ -29,6 +30,16 @@ def looping_over_others(rounds, items):
         for item in interpreted(items):
             last = item
     yield last
+
+def expression(rounds, items):
+    for _ in range(rounds):
+        for item in (item + 1 for item in items):
+            pass
+
+def summed(rounds, items):
+    for _ in range(rounds):
+        total = sum(item + 1 for item in items)
+    return total
 
 def looping(rounds, items):
     total = 0
@@ -75,6 +86,24 @@ class LeftToTheInterpreter(unittest.TestCase):
     def test_one_that_gains_is_compiled(self):
         totals, explained = self.call("looping")
         self.assertEqual(totals, [20 * sum(item * item for item in self.items)])
+        self.assertTrue(explained["compiled"], explained)
+
+    def explain_expression(self, name):
+        """What is known of the generator expression in a function, after the function has been called."""
+        result, _ = self.call(name)
+        function = self.names[name]
+        code = next(const for const in function.__code__.co_consts if isinstance(const, types.CodeType))
+        return result, pepjit.explain(types.FunctionType(code, self.names))
+
+    def test_an_expression_that_does_little_between_yields_is_left_to_a_loop_of_the_interpreter(self):
+        compiled_before = pepjit.stats()["resumes_compiled"]
+        _, explained = self.explain_expression("expression")
+        self.assertEqual(explained["reason"], "little between yields")
+        self.assertEqual(pepjit.stats()["resumes_compiled"], compiled_before)
+
+    def test_one_that_others_ask_is_compiled(self):
+        total, explained = self.explain_expression("summed")
+        self.assertEqual(total, sum(self.items) + len(self.items))
         self.assertTrue(explained["compiled"], explained)
 
 

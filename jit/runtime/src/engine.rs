@@ -120,6 +120,8 @@ pub(crate) struct Engine {
     pub(crate) subscripts: ByAddress<HashMap<u32, Rc<Site>>>,
     /// What the values of the frame whose loop is about to be compiled are where they're subscripted.
     pub(crate) containers: Vec<u64>,
+    /// Whether the interpreter's own loop asks for the generator that is about to be compiled.
+    pub(crate) resumed_in_place: bool,
     /// Handlers of exceptions that have been seen to run, by code object.
     pub(crate) hot_handlers: HashMap<usize, BTreeSet<u32>>,
     /// Of loops that were hot, by code object and header: whether they went round a few times in each of many calls.
@@ -374,7 +376,13 @@ impl Engine {
         self.counters.frontend_ns += own.as_nanos() as u64;
         let mut built = built.map_err(|BuildError::Unsupported(what)| Refusal::Unsupported(what))?;
         let worthwhile = match entry {
-            Entry::Resume { offset, .. } => self.policy.worth_resuming(&built, pepjit_frontend::is_start(&facts.input, offset)),
+            Entry::Resume { offset, .. } => {
+                let loses = self.resumed_in_place && crate::generators::loses_in_place(&built, &facts.input, offset);
+                if loses && !self.policy.force {
+                    return Err(Refusal::Unsupported("little between yields".into()));
+                }
+                self.policy.worth_resuming(&built, pepjit_frontend::is_start(&facts.input, offset))
+            }
             _ => self.policy.worthwhile(&built, key.header.is_some()),
         };
         if !worthwhile {

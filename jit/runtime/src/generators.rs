@@ -1,8 +1,9 @@
 //! Generators: which functions make those that run compiled code, and the code for each point where they go on.
 
 use crate::engine::{self, Engine};
-use crate::ffi::{self, Frame, Object, Resume, ThreadState};
+use crate::ffi::{self, Frame, Object, Resume};
 use crate::registry::Key;
+use pepjit_frontend::input::CodeInput;
 use pepjit_frontend::{Built, Entry};
 use pepjit_ir::{Op, Type};
 use std::ffi::c_int;
@@ -113,15 +114,25 @@ pub(crate) fn gain(built: &Built) -> i32 {
 /// What it costs to resume a generator, against the interpreter.
 const RESUMING: i32 = 9;
 
+/// Whether what a generator does here is to be left to the interpreter where its own loops ask for it: it would lose each time. Of the start that
+/// is known where what comes after the yield is no more than that.
+pub(crate) fn loses_in_place(built: &Built, input: &CodeInput, offset: u32) -> bool {
+    let telling = !pepjit_frontend::is_start(input, offset) || pepjit_frontend::only_yields_in_a_loop(input);
+    telling && gain(built) <= 0
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_forced() -> c_int {
     engine::with(|engine| engine.policy.force).unwrap_or(true).into()
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn pepjit_rs_resume(_tstate: ThreadState, frame: Frame, code: Object, function: Object, point: *mut Resume) {
+extern "C" fn pepjit_rs_resume(frame: Frame, code: Object, function: Object, point: *mut Resume, in_place: c_int) {
     let Some(point) = NonNull::new(point) else { return };
-    let outcome = engine::with(|engine| if engine.enabled { engine.resume(frame, code, function, point) } else { Ok(()) });
+    let outcome = engine::with(|engine| {
+        engine.resumed_in_place = in_place != 0;
+        if engine.enabled { engine.resume(frame, code, function, point) } else { Ok(()) }
+    });
     if matches!(outcome, Some(Err(_))) {
         // SAFETY: as in `resume`.
         unsafe { ffi::pepjit_generator_refuse(point.as_ptr()) };

@@ -63,9 +63,9 @@ int pepjit_rs_start(PyThreadState *tstate, pepjit_frame *frame, PyObject *code, 
 }
 
 int pepjit_rs_forced(void) { return 0; }
-void pepjit_rs_resume(PyThreadState *tstate, pepjit_frame *frame, PyObject *code, PyObject *function, struct pepjit_resume *point)
+void pepjit_rs_resume(pepjit_frame *frame, PyObject *code, PyObject *function, struct pepjit_resume *point, int in_place)
 {
-    (void)tstate, (void)frame, (void)code, (void)function;
+    (void)frame, (void)code, (void)function, (void)in_place;
     pepjit_generator_refuse(point);
 }
 
