@@ -351,16 +351,13 @@ static PyObject *create(PyObject *callable, PyObject *const *args, size_t nargsf
     return result;
 }
 
-void pepjit_generator_function_made(PyFunctionObject *function)
+int pepjit_generator_function_made(PyFunctionObject *function)
 {
-    PyCodeObject *code = (PyCodeObject *)function->func_code;
-    if (!pepjit_generators_on || code->co_extra == NULL) {
-        return;
-    }
-    struct pepjit_generator *known = find(code);
-    if (known != NULL && known->active) {
+    struct pepjit_generator *known = find((PyCodeObject *)function->func_code);
+    if (known != NULL && known->active && pepjit_generators_on) {
         function->vectorcall = create;
     }
+    return 0;
 }
 
 int pepjit_generator_activate(PyObject *function, uint32_t *version)

@@ -425,13 +425,16 @@ void pepjit_know_function(PyObject *function)
     }
 }
 
-static bool is_known(PyFunctionObject *function)
+/* A function whose address has a bit set goes away: tells of it if it's the one that the bit is for. */
+static __attribute__((noinline)) int known_function_goes(PyObject *function)
 {
-    uint64_t bit;
-    return (*known_word((PyObject *)function, &bit) & bit) != 0 && *forgotten_slot((PyObject *)function) != (PyObject *)function;
+    if (*forgotten_slot(function) != function && pepjit_rs_function_event(PEPJIT_FUNCTION_DESTROYED, function, NULL)) {
+        *forgotten_slot(function) = function;
+    }
+    return 0;
 }
 
-static int on_function(PyFunction_WatchEvent event, PyFunctionObject *function, PyObject *new_value)
+static __attribute__((noinline)) int function_changed(PyFunction_WatchEvent event, PyFunctionObject *function, PyObject *new_value)
 {
     switch (event) {
     case PyFunction_EVENT_MODIFY_CODE:
@@ -443,20 +446,24 @@ static int on_function(PyFunction_WatchEvent event, PyFunctionObject *function, 
     case PyFunction_EVENT_MODIFY_KWDEFAULTS:
         pepjit_rs_function_event(PEPJIT_FUNCTION_KWDEFAULTS, (PyObject *)function, new_value);
         break;
-    case PyFunction_EVENT_CREATE:
-        pepjit_generator_function_made(function);
-        break;
-    case PyFunction_EVENT_DESTROY:
-        if (is_known(function)) {
-            if (pepjit_rs_function_event(PEPJIT_FUNCTION_DESTROYED, (PyObject *)function, NULL)) {
-                *forgotten_slot((PyObject *)function) = (PyObject *)function;
-            }
-        }
-        break;
     default:
         break;
     }
     return 0;
+}
+
+/* Functions come and go all the time, and hardly any concerns us. (No `switch` decides what happens to each: that would be a jump through a table,
+ * whose target alternates; and what needs registers of its own is called last.) */
+static int on_function(PyFunction_WatchEvent event, PyFunctionObject *function, PyObject *new_value)
+{
+    if (event == PyFunction_EVENT_CREATE) {
+        return ((PyCodeObject *)function->func_code)->co_extra != NULL ? pepjit_generator_function_made(function) : 0;
+    }
+    if (event == PyFunction_EVENT_DESTROY) {
+        uint64_t bit;
+        return (*known_word(function, &bit) & bit) != 0 ? known_function_goes((PyObject *)function) : 0;
+    }
+    return function_changed(event, function, new_value);
 }
 
 static int on_code(PyCodeEvent event, PyCodeObject *code)

@@ -312,7 +312,7 @@ int pepjit_caches(int opcode);
 /* The opcode without specialisation. */
 int pepjit_base_opcode(int opcode);
 /* A function has been made: if its code is a generator's that is compiled, it makes generators of ours. */
-void pepjit_generator_function_made(PyFunctionObject *function);
+int pepjit_generator_function_made(PyFunctionObject *function);
 int pepjit_frames_init(void);
 int pepjit_hooks_init(void);
 int pepjit_layout_check(void);
