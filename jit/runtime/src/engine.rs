@@ -4,6 +4,7 @@ use crate::assumptions::Assumption;
 use crate::budget::{Budget, thread_time};
 use crate::counters::Counters;
 use crate::ffi::{self, Object, Site};
+use crate::generators::Asker;
 use crate::lifecycle::{Event, Patience, Queued};
 use crate::linkage::{Process, UnitAddresses, UnitLinkage};
 use crate::listening::Listening;
@@ -120,8 +121,8 @@ pub(crate) struct Engine {
     pub(crate) subscripts: ByAddress<HashMap<u32, Rc<Site>>>,
     /// What the values of the frame whose loop is about to be compiled are where they're subscripted.
     pub(crate) containers: Vec<u64>,
-    /// Whether the interpreter's own loop asks for the generator that is about to be compiled.
-    pub(crate) resumed_in_place: bool,
+    /// Who asks for the next of the generator that is about to be compiled.
+    pub(crate) resumed_by: Asker,
     /// Handlers of exceptions that have been seen to run, by code object.
     pub(crate) hot_handlers: HashMap<usize, BTreeSet<u32>>,
     /// Of loops that were hot, by code object and header: whether they went round a few times in each of many calls.
@@ -377,7 +378,7 @@ impl Engine {
         let mut built = built.map_err(|BuildError::Unsupported(what)| Refusal::Unsupported(what))?;
         let worthwhile = match entry {
             Entry::Resume { offset, .. } => {
-                let loses = self.resumed_in_place && crate::generators::loses_in_place(&built, &facts.input, offset);
+                let loses = self.resumed_by == Asker::Loop && crate::generators::loses_in_place(&built, &facts.input, offset);
                 if loses && !self.policy.force {
                     return Err(Refusal::Unsupported("little between yields".into()));
                 }

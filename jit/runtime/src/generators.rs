@@ -9,6 +9,15 @@ use pepjit_ir::{Op, Type};
 use std::ffi::c_int;
 use std::ptr::NonNull;
 
+/// Who asks a generator for the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A loop of the interpreter's own, which goes on with interpreted generators in place.
+    Loop,
+    /// Anybody else, who'd have to call the interpreter.
+    Other,
+}
+
 impl Engine {
     /// A generator function is hot: the generators that it makes from now on run compiled code.
     pub(crate) fn make_native_generators(&mut self, function: Object) {
@@ -130,7 +139,7 @@ extern "C" fn pepjit_rs_forced() -> c_int {
 extern "C" fn pepjit_rs_resume(frame: Frame, code: Object, function: Object, point: *mut Resume, in_place: c_int) {
     let Some(point) = NonNull::new(point) else { return };
     let outcome = engine::with(|engine| {
-        engine.resumed_in_place = in_place != 0;
+        engine.resumed_by = if in_place == 0 { Asker::Other } else { Asker::Loop };
         if engine.enabled { engine.resume(frame, code, function, point) } else { Ok(()) }
     });
     if matches!(outcome, Some(Err(_))) {

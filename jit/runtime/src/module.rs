@@ -142,7 +142,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             call_sites: HashMap::default(),
             subscripts: HashMap::default(),
             containers: Vec::new(),
-            resumed_in_place: false,
+            resumed_by: crate::generators::Asker::Other,
             hot_handlers: HashMap::new(),
             left_soon: HashMap::default(),
             queue: Vec::new(),
