@@ -17,12 +17,17 @@ const void *pepjit_evaluator;
 
 /* Native code uses at most half of the thread's stack, the rest is for C code and nested interpreters. */
 static __thread uint64_t thread_limit;
+static __thread uint64_t thread_end;
+
+/* What the compiler takes of the stack at most: twice what it was seen to. */
+enum { COMPILER = 384 * 1024 };
 
 static uint64_t find_thread_limit(PyThreadState *tstate)
 {
 #if PEPJIT_314
     _PyThreadStateImpl *impl = (_PyThreadStateImpl *)tstate;
     if (impl->c_stack_hard_limit != 0) {
+        thread_end = impl->c_stack_hard_limit;
         return impl->c_stack_soft_limit + (impl->c_stack_top - impl->c_stack_soft_limit) / 2;
     }
 #else
@@ -37,8 +42,10 @@ static uint64_t find_thread_limit(PyThreadState *tstate)
     }
     uint64_t here = (uint64_t)(uintptr_t)__builtin_frame_address(0);
     if (size == 0) {
+        thread_end = here - 512 * 1024;
         return here - 256 * 1024;
     }
+    thread_end = (uint64_t)(uintptr_t)low;
     uint64_t top = (uint64_t)(uintptr_t)low + size;
     /* An unlimited stack is reported with an absurd size; nobody needs more than this. */
     uint64_t usable = size < ((size_t)64 << 20) ? size : ((size_t)64 << 20);
@@ -89,6 +96,12 @@ void pepjit_restore_limit(void)
 int pepjit_stack_low(PyThreadState *tstate)
 {
     return (uint64_t)(uintptr_t)__builtin_frame_address(0) < pepjit_stack_limit + 64 * 1024 || c_counter_low(tstate);
+}
+
+int pepjit_compiler_fits(void)
+{
+    check_owner(PyThreadState_GetUnchecked());
+    return (uint64_t)(uintptr_t)__builtin_frame_address(0) > thread_end + COMPILER;
 }
 
 /* ---------------------------------------------------------------- boxes */

@@ -260,6 +260,8 @@ int pepjit_other_jit(void);
 int pepjit_listen_again(PyObject *code, int64_t jump);
 /* How many code units a code object has. */
 int64_t pepjit_code_units(PyObject *code);
+/* Whether the running thread has enough of its stack left for the compiler. */
+int pepjit_compiler_fits(void);
 /* Others may have begun or ended to monitor single code objects: don't enter those that they do. 0 if it can't be done now. */
 int pepjit_rs_monitoring_changed(void);
 

@@ -215,6 +215,19 @@ class Start(unittest.TestCase):
         self.gives(program.format(1), "False True True\n")
         self.gives("sys.setswitchinterval(1e-6)\n" + textwrap.dedent(program.format(8)), "False True True\n")
 
+    def test_a_thread_with_next_to_no_stack_leaves_it_to_others(self):
+        program = """
+            import threading
+            def work():
+                print(heat(), loaded())
+            threading.stack_size(64 * 1024)
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+            print(heat(), loaded())
+        """
+        self.gives(program, "199990000 False\n199990000 True\n")
+
     def test_a_fork_takes_the_starter_along(self):
         program = """
             import os

@@ -250,6 +250,11 @@ impl Engine {
         if let Some(reason) = &history.refused {
             return Err(reason.clone());
         }
+        // SAFETY: no preconditions.
+        if unsafe { ffi::pepjit_compiler_fits() } == 0 {
+            self.counters.too_early += 1;
+            return Err("this thread has too little of its stack left for the compiler".into());
+        }
         if history.attempts >= self.policy.max_attempts {
             history.refused = Some("speculation kept failing".into());
             self.counters.given_up += 1;

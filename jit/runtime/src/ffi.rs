@@ -332,6 +332,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_other_jit() -> c_int;
     pub(crate) fn pepjit_listen_again(code: Object, jump: i64) -> c_int;
     pub(crate) fn pepjit_code_units(code: Object) -> i64;
+    pub(crate) fn pepjit_compiler_fits() -> c_int;
     pub(crate) fn pepjit_watchers_begin() -> c_int;
     pub(crate) fn pepjit_watchers_end();
     pub(crate) fn pepjit_rely_on_name(dict: Object, utf8: *const u8, length: i64);

@@ -11,6 +11,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,8 +25,9 @@ enum {
      * stays below both; what the JIT compiles in a process this young has to run several times as often. */
     HOT = 5000,
     MOST = 50000,
-    /* Frames of the recursion limit that loading may take. */
+    /* Frames of the recursion limit, and bytes of the stack, that loading may take. */
     FRAMES = 100,
+    STACK = 256 * 1024,
 };
 
 /* Who sets one of these wants the JIT in the whole process. */
@@ -178,6 +180,20 @@ static int is_hot(PyObject *code)
     return ++heat->events >= HOT;
 }
 
+/* Whether there's room for loading here. Otherwise the program is about to exhaust the stack, and is to do so by itself, or it has threads with next to none. */
+static int has_room(void)
+{
+    pthread_attr_t attributes;
+    void *end = NULL;
+    size_t size = 0;
+    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+        pthread_attr_getstack(&attributes, &end, &size);
+        pthread_attr_destroy(&attributes);
+    }
+    char *here = __builtin_frame_address(0);
+    return PyThreadState_Get()->py_recursion_remaining >= FRAMES && (size == 0 || (size_t)(here - (char *)end) >= STACK);
+}
+
 static PyObject *on_event(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     (void)self;
@@ -193,8 +209,8 @@ static PyObject *on_event(PyObject *self, PyObject *const *args, Py_ssize_t narg
     if (Py_IsFinalizing()) {
         Py_RETURN_NONE;
     }
-    if (PyThreadState_Get()->py_recursion_remaining < FRAMES) {
-        /* Not here: the program is about to exhaust the stack, and is to do so by itself. */
+    if (!has_room()) {
+        /* At the next opportunity. */
         memset(heats, 0, sizeof heats);
         events_left = events_left < HOT ? HOT : events_left;
         Py_RETURN_NONE;
