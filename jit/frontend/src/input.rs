@@ -105,6 +105,8 @@ pub struct CodeInput {
     /// For a function: the observed classes of its arguments (`Type::OBJECT` where unknown or varied). For a loop: of the frame's locals,
     /// then stack (`Type::NULL` where unbound).
     pub observed: Vec<Type>,
+    /// For a function: the versions of the classes of each argument that has come with several.
+    pub classes: Vec<Vec<u32>>,
     /// For a loop: what the same are where they're subscripted (as [`crate::World::subscripted`] takes it; 0: nothing known).
     pub containers: Vec<u64>,
     /// Sites (offsets of the bytecode in code units) where speculation failed too often: compile them without.

@@ -112,7 +112,7 @@ pub(crate) struct Several {
     pub(crate) classes: Vec<u32>,
     /// The region where a guard failed: whatever follows in it sees the same classes.
     pub(crate) region: u32,
-    /// Guards failed in more than one region: branches in between don't tell the classes apart.
+    /// Branches in between don't tell the classes apart: guards failed in more than one region, or it's an argument that comes with them.
     pub(crate) everywhere: bool,
 }
 

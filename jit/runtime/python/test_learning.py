@@ -111,6 +111,17 @@ class Learning(unittest.TestCase):
     def test_what_branches_tell_apart_stays_apart(self):
         self.assertIn(self.look("divided"), range(1, 4))
 
+    def test_arguments_that_come_with_several_classes(self):
+        objects = [self.names[cls](3) for cls in ("One", "Two", "Base")]
+        for name in ("straight", "branching", "divided"):
+            with self.subTest(name):
+                function = self.names[name]
+                for _ in range(500):
+                    for value in objects:
+                        function(value)
+                told = pepjit.explain(function)
+                self.assertEqual((told["compiled"], told["attempts"]), (True, 1), told)
+
     def attempts_with(self, name, *values):
         function = self.names[name]
         for _ in range(100):

@@ -151,7 +151,7 @@ impl Budget {
         if self.denied.is_some_and(|denied| denied.elapsed() < LOOK_AGAIN) {
             return false;
         }
-        let affords = self.affords(units, cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID));
+        let affords = self.affords(units, process_time());
         self.denied = (!affords).then(Instant::now);
         affords
     }
@@ -197,6 +197,11 @@ fn work(units: u64) -> u64 {
 /// The time that this thread has had on a processor.
 pub(crate) fn thread_time() -> Duration {
     Duration::from_nanos(cpu_time(libc::CLOCK_THREAD_CPUTIME_ID))
+}
+
+/// The time that this process has had on processors, in nanoseconds.
+pub(crate) fn process_time() -> u64 {
+    cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 
 fn cpu_time(clock: c_int) -> u64 {

@@ -8,6 +8,7 @@ use crate::generators::Asker;
 use crate::lifecycle::{Event, Patience, Queued};
 use crate::linkage::{Process, UnitAddresses, UnitLinkage};
 use crate::listening::Listening;
+use crate::log::Log;
 use crate::objects::{code_facts, function_info};
 use crate::policy::{self, Policy};
 use crate::registry::{EntryCell, Key, OsrProfile, Registry, Unit, UnitId, Words};
@@ -71,6 +72,8 @@ impl Hasher for AddressHasher {
 pub(crate) struct Profile {
     pub(crate) count: u64,
     pub(crate) observed: Vec<Type>,
+    /// The versions of the classes of each argument that isn't of CPython's own classes: a few.
+    pub(crate) classes: Vec<Vec<u32>>,
 }
 
 /// The state of the process.
@@ -133,6 +136,8 @@ pub(crate) struct Engine {
     pub(crate) queue_seen: Instant,
     /// Who waits until compiling is affordable.
     pub(crate) listening: Listening,
+    /// Who wants to know what the compiler does.
+    pub(crate) log: Log,
 }
 
 struct Global(RefCell<Option<Engine>>);
@@ -276,6 +281,7 @@ impl Engine {
         let nested_before = self.nested_time;
         let outcome = catch_unwind(AssertUnwindSafe(|| self.compile_unit(function, &info, key, entry, observed, failed_sites)));
         let spent = thread_time().saturating_sub(start);
+        let own = spent.saturating_sub(self.nested_time.saturating_sub(nested_before));
         self.nested_time = nested_before + spent;
         if let Some(before) = before {
             let took = crate::heap::peak().saturating_sub(before) as u64;
@@ -288,6 +294,7 @@ impl Engine {
         }
         let refusal = match outcome {
             Ok(Ok(id)) => {
+                self.log_compiled(id, info.code, own);
                 self.end_rests();
                 return Ok(id);
             }
@@ -305,6 +312,7 @@ impl Engine {
         }
         if matches!(refusal, Refusal::Later) {
             self.counters.too_early += 1;
+            self.log_refused("early", function, header, "what it calls isn't affordable yet", own);
             if let Some(history) = self.registry.history.get_mut(&key) {
                 history.attempts -= 1;
             }
@@ -322,12 +330,34 @@ impl Engine {
                 format!("internal error: {reason}")
             }
         };
+        self.log_refused("refused", function, header, &reason, own);
         let counter = reason.split(':').next().unwrap_or("unknown").to_string();
         *self.counters.unsupported.entry(counter).or_default() += 1;
         if let Some(history) = self.registry.history.get_mut(&key) {
             history.refused = Some(reason.clone());
         }
         Err(reason)
+    }
+
+    fn log_compiled(&mut self, id: UnitId, code: Object, took: Duration) {
+        let Some(unit) = self.registry.units.get(&id).filter(|_| self.log.is_on()) else { return };
+        let facts = serde_json::json!({
+            "units": crate::objects::code_units(code),
+            "us": took.as_micros() as u64,
+            "bytes": unit.compiled.code_bytes,
+            "specialised": unit.specialised,
+            "generic": unit.generic,
+            "attempt": self.registry.history.get(&unit.key).map_or(0, |history| history.attempts),
+        });
+        self.log.note("compiled", &unit.name, unit.key.header, facts);
+    }
+
+    fn log_refused(&mut self, what: &str, function: Object, header: Option<u32>, reason: &str, took: Duration) {
+        if self.log.is_on() {
+            let name =
+                code_facts(function, Entry::Function, Vec::new(), Vec::new()).map_or_else(String::new, |facts| facts.input.name);
+            self.log.note(what, &name, header, serde_json::json!({ "reason": reason, "us": took.as_micros() as u64 }));
+        }
     }
 
     fn compile_unit(
@@ -364,6 +394,11 @@ impl Engine {
         facts.input.site_functions = self.call_sites.get(&(info.code as usize)).cloned().unwrap_or_default();
         facts.input.shared = key.header.is_none() && key.owner != function as usize;
         let shared = facts.input.shared;
+        if entry == Entry::Function
+            && let Some(profile) = self.calls.get(&(info.code as usize))
+        {
+            facts.input.classes.clone_from(&profile.classes);
+        }
         let params = if key.header.is_none() { pepjit_frontend::parameters(&facts.input) } else { Vec::new() };
         let name = facts.input.name.clone();
         let namespaces = (info.globals as usize, info.builtins as usize);
@@ -477,6 +512,8 @@ impl Engine {
             osr: OsrProfile::new(policy::osr_worthwhile(&built)),
             resume: None,
             gain: crate::generators::gain(&built),
+            specialised: built.specialised,
+            generic: built.generic,
             made: Instant::now(),
             params: mine.params,
             exits,

@@ -52,15 +52,27 @@ fn frame_values(frame: Frame) -> Vec<Object> {
 
 impl Profile {
     /// Adds an observation: a class that varies is unknown.
-    fn observe(&mut self, seen: &[Type]) {
+    fn observe(&mut self, frame: Frame) {
+        let values = frame_values(frame);
+        self.classes.resize(values.len(), Vec::new());
+        for (value, classes) in values.iter().zip(&mut self.classes) {
+            if observed_type(*value) == Type::OTHER {
+                // SAFETY: a live object: the frame holds it.
+                let version = unsafe { ffi::pepjit_class_version(ffi::pepjit_type_of(*value)) };
+                if version != 0 && classes.len() < MOST_CLASSES && !classes.contains(&version) {
+                    classes.push(version);
+                }
+            }
+        }
+        let seen: Vec<Type> = values.into_iter().map(observed_type).collect();
         if self.count == 0 || self.observed.len() != seen.len() {
-            self.observed = seen.to_vec();
+            self.observed = seen;
             return;
         }
         for (known, seen) in self.observed.iter_mut().zip(seen) {
-            if known != seen {
+            if *known != seen {
                 let ints = Type::INT.union(Type::WIDE_INT);
-                *known = if known.union(*seen).is_subtype(ints) { Type::WIDE_INT } else { Type::OBJECT };
+                *known = if known.union(seen).is_subtype(ints) { Type::WIDE_INT } else { Type::OBJECT };
             }
         }
     }
@@ -126,10 +138,9 @@ fn start(engine: &mut Engine, frame: Frame, code: Object, function: Object) -> c
     engine.wake_rested();
     let threshold = engine.threshold(code);
     note_caller(engine, frame, function);
-    let seen = observe(frame);
     let site = Site::start(code);
     let profile = engine.calls.entry(code as usize).or_default();
-    profile.observe(&seen);
+    profile.observe(frame);
     profile.count += 1;
     if profile.count <= threshold {
         profile.count += wait(code, ffi::WAIT_START, policy::calls_unseen(profile.count, threshold));

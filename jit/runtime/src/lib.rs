@@ -19,6 +19,7 @@ mod hooks;
 mod lifecycle;
 mod linkage;
 mod listening;
+mod log;
 mod module;
 mod objects;
 mod policy;

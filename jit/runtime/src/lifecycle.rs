@@ -7,6 +7,7 @@ use crate::objects::function_info;
 use crate::registry::{History, Key, Unit, UnitId};
 use pepjit_frontend::Entry;
 use pepjit_ir::op::Reason;
+use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::c_void;
 use std::time::{Duration, Instant};
@@ -260,6 +261,7 @@ impl Engine {
             let Some(unit) = self.registry.units.get(&id).filter(|unit| unit.is_valid()) else { continue };
             let (key, function, queued) = (unit.key, unit.function as usize, Queued::new(unit));
             self.counters.invalidations += 1;
+            self.log.note("invalidated", &unit.name, key.header, Value::Null);
             self.drop_unit(id);
             if key.header.is_none() && function != 0 {
                 self.queue.push(queued);
@@ -301,7 +303,7 @@ impl Engine {
             self.give_up(key, "left too often");
             return;
         }
-        self.compile_again(key, function, hooked);
+        self.compile_again(id, key, function, hooked);
     }
 
     /// Enough has been seen of what comes by at a subscript: compiles for it. False if there is nothing new.
@@ -311,6 +313,7 @@ impl Engine {
         if !unit.sites.iter().any(|site| crate::world::is_known(site)) {
             return false;
         }
+        self.log.note("learned", &unit.name, key.header, Value::Null);
         self.drop_unit(id);
         let history = self.registry.history.entry(key).or_default();
         history.attempts = history.attempts.saturating_sub(1);
@@ -318,15 +321,18 @@ impl Engine {
             // What hardly gained yet was worth compiling: it still is.
             self.jumps.entry(key.owner).or_default().insert(header, ENOUGH_ROUNDS);
         }
-        self.compile_again(key, function, hooked);
+        self.compile_again(id, key, function, hooked);
         true
     }
 
     /// Speculation failed too often at an exit, and compiling without it is too dear for now: until it isn't, the interpreter alone is faster.
     pub(crate) fn postpone(&mut self, id: UnitId, offset: u32, reason: Reason) {
-        let Some(queued) = self.registry.units.get(&id).map(Queued::new) else { return };
+        let Some((queued, name)) = self.registry.units.get(&id).map(|unit| (Queued::new(unit), unit.name.clone())) else {
+            return;
+        };
         let Some((key, function, _)) = self.note_failure(id, offset, reason) else { return };
         self.counters.postponed += 1;
+        self.log.note("postponed", &name, key.header, Value::Null);
         // Loops, and code that several functions share, are found again by the events of monitoring.
         if key.header.is_none() && key.owner == function as usize {
             self.queue.push(queued);
@@ -347,6 +353,7 @@ impl Engine {
                 && exit.count * 4 >= exit.limit
         };
         let others: Vec<u32> = unit.exits.iter().filter(fails).map(|holder| holder.exit.offset).collect();
+        self.log.note("failed", &unit.name, key.header, json!({ "reason": reason.name(), "offset": offset, "others": others }));
         self.drop_unit(id);
         if reason.is_speculation() {
             let history: &mut History = self.registry.history.entry(key).or_default();
@@ -367,22 +374,27 @@ impl Engine {
         if !self.hot_handlers.entry(unit.code as usize).or_default().insert(target) {
             return false;
         }
+        self.log.note("handler", &unit.name, key.header, json!({ "offset": target }));
         self.drop_unit(id);
         let history = self.registry.history.entry(key).or_default();
         history.attempts = history.attempts.saturating_sub(1);
-        self.compile_again(key, function, hooked);
+        self.compile_again(id, key, function, hooked);
         true
     }
 
     /// Compiles again what has been given up since more is known of it: a function at once, a loop when it is entered next.
-    fn compile_again(&mut self, key: Key, function: Object, hooked: BTreeSet<usize>) {
+    fn compile_again(&mut self, id: UnitId, key: Key, function: Object, hooked: BTreeSet<usize>) {
         self.counters.recompilations += 1;
         if key.header.is_none() && !function.is_null() {
             let observed = self.registry.history.get(&key).map_or_else(Vec::new, |known| known.observed.clone());
+            let queued = self.registry.units.get(&id).map(Queued::new);
             if let Ok(id) = self.compile(function, Entry::Function, observed) {
                 for function in hooked {
                     self.hook(id, function as Object);
                 }
+            } else if self.is_early(key) && key.owner == function as usize {
+                // Nobody counts its calls meanwhile.
+                self.queue.extend(queued.map(Queued::rest));
             }
         }
     }
@@ -390,6 +402,9 @@ impl Engine {
     /// Leaves a function or loop to the interpreter for good.
     pub(crate) fn give_up(&mut self, key: Key, reason: &str) {
         if let Some(id) = self.registry.current.get(&key).copied() {
+            if let Some(unit) = self.registry.units.get(&id) {
+                self.log.note("given up", &unit.name, key.header, json!({ "reason": reason }));
+            }
             self.drop_unit(id);
         }
         self.counters.given_up += 1;

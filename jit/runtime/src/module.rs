@@ -8,6 +8,7 @@ use crate::hooks::compile_now;
 use crate::lifecycle::Patience;
 use crate::linkage::Process;
 use crate::listening::Listening;
+use crate::log::Log;
 use crate::objects::{text, tuple};
 use crate::policy::Policy;
 use crate::registry::Registry;
@@ -148,6 +149,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             queue: Vec::new(),
             queue_seen: Instant::now(),
             listening: listening(),
+            log: Log::from_env()?,
             callees_denied: 0,
             released: Vec::new(),
         })

@@ -178,6 +178,7 @@ pub(crate) fn code_facts(function: Object, entry: Entry, observed: Vec<Type>, fa
             site_functions: HashMap::new(),
             observed,
             failed_sites,
+            classes: Vec::new(),
             containers: Vec::new(),
             site_classes: HashMap::new(),
         };

@@ -127,6 +127,9 @@ pub(crate) struct Unit {
     pub(crate) resume: Option<NonNull<ffi::Resume>>,
     /// And roughly how many nanoseconds each time saves.
     pub(crate) gain: i32,
+    /// Instructions that gain, and those that call generic helpers.
+    pub(crate) specialised: u32,
+    pub(crate) generic: u32,
     pub(crate) params: Vec<Parameter>,
     pub(crate) exits: Vec<ExitHolder>,
     /// What others see of its frames.

@@ -1,6 +1,6 @@
 //! The way through the bytecode: entry, regions in reverse post-order, edges and what merges where they meet, loops.
 
-use super::{Header, Pending, Step, Translator, unsupported};
+use super::{Header, Pending, Several, Step, Translator, unsupported};
 use crate::decode::Insn;
 use crate::input::{Entry as CodeEntry, LocalKind};
 use crate::questions::parameters_of;
@@ -40,6 +40,14 @@ impl Translator<'_> {
                         _ => continue,
                     };
                     self.frame.locals[index] = Entry::Value(boxed, Owner::Slot);
+                }
+                for (local, classes) in self.frame.locals.iter().zip(&self.input.classes) {
+                    if let Entry::Value(value, _) = local
+                        && classes.len() > 1
+                    {
+                        let several = Several { classes: classes.clone(), region: entry, everywhere: true };
+                        self.several.insert(*value, several);
+                    }
                 }
             }
             CodeEntry::Loop { depth, .. } | CodeEntry::Resume { depth, .. } => {
