@@ -568,3 +568,76 @@ def one_value_unpacked_iterated_and_asked_again_and_again():
     for x in ((), [1] * 7, Odd(*range(8)), Odd(1), None):
         out.append(outcome(moves, x, 3))
     return out
+
+
+@case
+def arguments_of_several_classes_from_the_first_call_on():
+    class One:
+        word = "of One"
+
+        def __init__(self, x):
+            self.x = x
+            self.y = [x]
+
+        def say(self, other):
+            return "one", other.x
+
+    class Two(One):
+        word = "of Two"
+
+        def say(self, other):
+            return "two", self.x, type(other).__name__
+
+    class Slots:
+        __slots__ = ("x", "y")
+        word = "of Slots"
+        __init__ = One.__init__
+
+        def say(self, other):
+            return "slots", other.word
+
+    class Asked(One):
+        @property
+        def word(self):
+            return self.x, "asked"
+
+        def __getattr__(self, name):
+            return name
+
+    def look(a, b):
+        return a.x, b.word, a.y, a.say(b), b.say(a), a.word
+
+    def put(a, b):
+        a.x, b.y = b.x, a.y
+        a.y = a.x
+        return a.x, b.y
+
+    def replaced(a, b):
+        x = a.x
+        a = b
+        return x, a.x, a.say(b)
+
+    def divided(a, b):
+        if type(a) is One:
+            return a.x, b.x
+        if isinstance(a, Two):
+            return a.say(b), a.word
+        del b.y
+        b.y = a.x
+        return a.word, b.y
+
+    out = []
+    for f in (look, put, replaced, divided):
+        objects = [cls(n) for n, cls in enumerate((One, Two, Slots, Asked))]
+        pairs = [(a, b) for a in objects for b in objects]
+        for _ in range(40):
+            found = [f(a, b) for a, b in pairs]
+        out.append(found)
+        out.append([outcome(f, objects[0], wrong) for wrong in (5, None, One, object())])
+        out.append([outcome(f, wrong, objects[1]) for wrong in (5, None, One, object())])
+        del objects[2].x
+        out.append([outcome(f, a, b) for a, b in pairs])
+    say, Two.say, One.word = Two.say, lambda self, other: "changed", "later"
+    out.append([look(a, b) for a, b in pairs if Slots not in (type(a), type(b))])
+    Two.say = say
+    return out
