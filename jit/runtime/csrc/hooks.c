@@ -60,32 +60,43 @@ static PyObject *verdict_object(int verdict)
     return Py_NewRef(verdict == PEPJIT_VERDICT_DISABLE ? disable : Py_None);
 }
 
-/* Events that nobody wants to hear of yet, in one of two places that hashing gives. (Of code that has got the address of freed code the first
- * ones may not be reported: it's called hot a little late.) */
+/* Events that nobody wants to hear of yet, in one of a few places that hashing gives. (Of code that has got the address of freed code the first
+ * ones may not be reported: it's called hot a little late.) Most of what a program runs as it starts is never heard of again, and leaves its place
+ * to those who come later. */
+enum { WAIT_PLACES = 4, WAIT_BITS = 9 };
 static struct wait {
     PyObject *code;
     int64_t header;
-    uint64_t events;
-} waits[2048];
+    uint32_t events;
+    uint32_t heard; /* since others last wanted the place */
+} waits[1 << WAIT_BITS][WAIT_PLACES];
 
-static struct wait *find_wait(PyObject *code, int64_t header)
+static struct wait *wait_places(PyObject *code, int64_t header)
 {
-    uint64_t hash = ((uint64_t)(uintptr_t)code ^ (uint64_t)(header + 1) << 4) * UINT64_C(0x9e3779b97f4a7c15) >> 53;
-    struct wait *wait = &waits[hash];
-    return wait->code == code && wait->header == header ? wait : &waits[hash ^ 1];
+    uint64_t hash = ((uint64_t)(uintptr_t)code ^ (uint64_t)(header + 1) << 4) * UINT64_C(0x9e3779b97f4a7c15);
+    return waits[hash >> (64 - WAIT_BITS)];
 }
 
-uint64_t pepjit_wait(PyObject *code, int64_t header, uint64_t events)
+uint64_t pepjit_wait(PyObject *code, int64_t header, uint64_t events, struct pepjit_given_up *given_up)
 {
-    struct wait *wait = find_wait(code, header);
-    if (wait->events != 0) {
-        wait = &waits[(wait - waits) ^ 1];
+    struct wait *places = wait_places(code, header), *wait = NULL;
+    *given_up = (struct pepjit_given_up){NULL, 0, 0};
+    for (int i = 0; i < WAIT_PLACES && wait == NULL; i++) {
+        wait = places[i].events == 0 ? &places[i] : NULL;
     }
-    if (wait->events != 0) {
+    for (int i = 0; i < WAIT_PLACES && wait == NULL; i++) {
+        if (!places[i].heard) {
+            wait = &places[i];
+            *given_up = (struct pepjit_given_up){wait->code, wait->header, wait->events};
+        }
+        places[i].heard = 0;
+    }
+    if (wait == NULL) {
         return 0;
     }
-    *wait = (struct wait){code, header, events};
-    return events;
+    uint32_t most = events < UINT32_MAX ? (uint32_t)events : UINT32_MAX;
+    *wait = (struct wait){code, header, most, 1};
+    return most;
 }
 
 void pepjit_wait_no_more(void)
@@ -132,12 +143,15 @@ int pepjit_listen_again(PyObject *object, int64_t jump)
 
 static bool waits_on(PyObject *code, int64_t header)
 {
-    struct wait *wait = find_wait(code, header);
-    if (wait->code != code || wait->header != header || wait->events == 0) {
-        return false;
+    struct wait *places = wait_places(code, header);
+    for (int i = 0; i < WAIT_PLACES; i++) {
+        if (places[i].code == code && places[i].header == header && places[i].events != 0) {
+            places[i].events--;
+            places[i].heard = 1;
+            return true;
+        }
     }
-    wait->events--;
-    return true;
+    return false;
 }
 
 uint64_t pepjit_events;

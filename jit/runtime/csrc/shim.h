@@ -248,9 +248,15 @@ int pepjit_others_monitor(PyThreadState *tstate);
 
 /* Whether anybody else monitors events of this code object alone. */
 int pepjit_code_monitored(PyObject *code);
+/* Who waits no more although not all of its events have come, because others needed the place; the code may be gone. */
+struct pepjit_given_up {
+    PyObject *code;
+    int64_t header;
+    uint64_t events; /* those that haven't come; 0: nobody */
+};
 /* The next `events` starts of the code (or backward jumps in it to `header`) won't be reported. Returns how many: none if too many others wait. */
 enum { PEPJIT_WAIT_START = -1 };
-uint64_t pepjit_wait(PyObject *code, int64_t header, uint64_t events);
+uint64_t pepjit_wait(PyObject *code, int64_t header, uint64_t events, struct pepjit_given_up *given_up);
 /* Nobody waits any more. */
 void pepjit_wait_no_more(void);
 /* Whether CPython's own JIT is on. */

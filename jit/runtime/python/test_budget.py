@@ -134,6 +134,24 @@ for turn in range(6):
         gc.collect()
 """
 
+# More loops than can wait at a time, each of which goes round less often than is hot.
+MANY = """
+source = "def f(count):\\n    total = 0\\n    for i in range(count):\\n        total += i\\n    return total\\n"
+spaces = [{} for _ in range(6000)]
+for space in spaces:
+    exec(source, space)
+for _ in range(3):
+    for space in spaces[:3000]:
+        space["f"](100)
+    for space in spaces[3000:]:
+        space["f"](100)
+print(pepjit.stats()["loops_compiled"] <= 3)
+for _ in range(2):
+    for space in spaces[:10]:
+        space["f"](100)
+print(pepjit.stats()["loops_compiled"] >= 10)
+"""
+
 
 def run(program=PROGRAM, **environment):
     """The counters of a process that runs the program, and what it prints."""
@@ -238,6 +256,10 @@ class Budget(unittest.TestCase):
         self.assertEqual(printed, f"{expected} True True\n")
         # Tried in vain again and again, it would be all that the process does.
         self.assertIn(counters["too_early"], range(1, 30))
+
+    def test_what_leaves_its_place_to_others_who_wait_is_not_called_hot_for_that(self):
+        _, printed = run(MANY, PEPJIT_SHARE="0")
+        self.assertEqual(printed.splitlines(), ["True", "True"])
 
 
 if __name__ == "__main__":

@@ -83,6 +83,17 @@ impl Default for Views {
     }
 }
 
+/// Who waits no more although not all of its events have come.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct GivenUp {
+    /// It may be gone.
+    pub(crate) code: Object,
+    pub(crate) header: i64,
+    /// Those that haven't come; 0: nobody.
+    pub(crate) events: u64,
+}
+
 /// Where a generator goes on.
 #[repr(C)]
 #[derive(Debug)]
@@ -327,7 +338,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_views_begin() -> c_int;
     pub(crate) fn pepjit_views_end();
     pub(crate) fn pepjit_code_monitored(code: Object) -> c_int;
-    pub(crate) fn pepjit_wait(code: Object, header: i64, events: u64) -> u64;
+    pub(crate) fn pepjit_wait(code: Object, header: i64, events: u64, given_up: *mut GivenUp) -> u64;
     pub(crate) fn pepjit_wait_no_more();
     pub(crate) fn pepjit_other_jit() -> c_int;
     pub(crate) fn pepjit_listen_again(code: Object, jump: i64) -> c_int;

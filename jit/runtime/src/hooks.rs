@@ -3,7 +3,7 @@
 use crate::engine::{self, Engine, Profile};
 use crate::ffi::{self, Exit, Frame, LoopEntry, Object, ThreadState};
 use crate::lifecycle::Event;
-use crate::listening::{Site, Verdict, wait};
+use crate::listening::{Site, Verdict};
 use crate::objects::{class_type, function_info, observed_type, with_text};
 use crate::policy;
 use crate::registry::{Key, UnitId};
@@ -143,7 +143,9 @@ fn start(engine: &mut Engine, frame: Frame, code: Object, function: Object) -> c
     profile.observe(frame);
     profile.count += 1;
     if profile.count <= threshold {
-        profile.count += wait(code, ffi::WAIT_START, policy::calls_unseen(profile.count, threshold));
+        let events = policy::calls_unseen(profile.count, threshold);
+        let unseen = engine.wait(code, ffi::WAIT_START, events);
+        engine.calls.entry(code as usize).or_default().count += unseen;
         return NOTHING;
     }
     profile.count += engine.listening.missed(site, Instant::now());
@@ -339,7 +341,7 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
     if function.is_null() || unsafe { ffi::pepjit_frame_plain_names(frame) } == 0 {
         if engine.listening.any_rests() {
             // It won't be compiled, but it tells when a rest is over.
-            wait(code, to.into(), ROUNDS_OF_OTHERS);
+            engine.wait(code, to.into(), ROUNDS_OF_OTHERS);
             return Err(NOTHING);
         }
         return Err(DISABLE);
@@ -353,16 +355,17 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
     let site = Site::jump(code, from, to);
     if engine.registry.find(key).is_none() {
         let missed = engine.listening.missed(site, Instant::now());
-        let count = engine.jumps.entry(code as usize).or_default().entry(to).or_default();
+        let count = engine.rounds_of(code as usize, to);
         *count += 1 + missed;
-        if *count <= engine.policy.jumps {
-            *count += wait(code, to.into(), engine.policy.jumps - *count);
+        let rounds = *count;
+        if rounds <= engine.policy.jumps {
+            let more = engine.policy.jumps - rounds;
+            *engine.rounds_of(code as usize, to) += engine.wait(code, to.into(), more);
             return Err(NOTHING);
         }
         if engine.idle {
             return Err(DISABLE);
         }
-        let rounds = *count;
         if comes_with_its_function(engine, function, code, to, rounds)
             || !engine.budget.allows_rounds(code, u64::from(from.saturating_sub(to)), rounds)
         {
@@ -394,10 +397,12 @@ fn jump(engine: &mut Engine, frame: Frame, code: Object, from: u32, to: u32) -> 
     }
     let misfits = |(then, now): (&Type, &Type)| *then == Type::NULL && *now != Type::NULL;
     if made_for.iter().zip(&observed).any(misfits) {
-        let count = engine.jumps.entry(code as usize).or_default().entry(to).or_default();
+        let count = engine.rounds_of(code as usize, to);
         *count += 1;
-        if !engine.budget.allows_rounds(code, u64::from(from.saturating_sub(to)), *count) {
-            *count += wait(code, to.into(), policy::until_asked_again(*count));
+        let rounds = *count;
+        if !engine.budget.allows_rounds(code, u64::from(from.saturating_sub(to)), rounds) {
+            let more = policy::until_asked_again(rounds);
+            *engine.rounds_of(code as usize, to) += engine.wait(code, to.into(), more);
             return Err(NOTHING);
         }
         let either = made_for.iter().zip(&observed).map(|(then, now)| if *then == Type::NULL { *now } else { *then }).collect();

@@ -37,12 +37,6 @@ impl Site {
     }
 }
 
-/// So many events of the code, or of this loop of it, won't be reported: to be counted now.
-pub(crate) fn wait(code: Object, header: i64, events: u64) -> u64 {
-    // SAFETY: a live code object; no more than its address is kept.
-    unsafe { ffi::pepjit_wait(code, header, events) }
-}
-
 /// Events that are further apart cost nothing to speak of.
 const SELDOM: Duration = Duration::from_micros(50);
 
@@ -249,12 +243,36 @@ impl Listening {
 }
 
 impl Engine {
+    /// So many events of the code, or of this loop of it, won't be reported: to be counted now. Of what leaves its place to that and hasn't raised
+    /// all of its events the rest is counted no more.
+    pub(crate) fn wait(&mut self, code: Object, header: i64, events: u64) -> u64 {
+        let mut given_up = ffi::GivenUp { code: std::ptr::null_mut(), header: 0, events: 0 };
+        // SAFETY: a live code object; no more than its address is kept.
+        let unseen = unsafe { ffi::pepjit_wait(code, header, events, &raw mut given_up) };
+        if given_up.events > 0 {
+            let code = given_up.code as usize;
+            let count = match u32::try_from(given_up.header) {
+                Ok(header) => self.jumps.get_mut(&code).and_then(|loops| loops.get_mut(&header)),
+                Err(_) => self.calls.get_mut(&code).map(|profile| &mut profile.count),
+            };
+            if let Some(count) = count {
+                *count = count.saturating_sub(given_up.events);
+            }
+        }
+        unseen
+    }
+
     /// How many events of a site have been counted.
     fn count_of(&mut self, site: Site) -> &mut u64 {
         match site.jump {
             None => &mut self.calls.entry(site.code).or_default().count,
-            Some((_, to)) => self.jumps.entry(site.code).or_default().entry(to).or_default(),
+            Some((_, to)) => self.rounds_of(site.code, to),
         }
+    }
+
+    /// How often a loop has gone round.
+    pub(crate) fn rounds_of(&mut self, code: usize, header: u32) -> &mut u64 {
+        self.jumps.entry(code).or_default().entry(header).or_default()
     }
 
     /// Compiling is too dear for a site, or was tried in vain for that reason: when it's heard of again.
@@ -264,7 +282,7 @@ impl Engine {
         match verdict {
             Verdict::Rest => self.counters.rests += 1,
             Verdict::After(events) => {
-                let unseen = wait(site.code as Object, site.header(), events);
+                let unseen = self.wait(site.code as Object, site.header(), events);
                 self.listening.unseen(site, unseen, now);
                 *self.count_of(site) += unseen;
             }
@@ -293,7 +311,7 @@ impl Engine {
                 self.listening.rest_on(site, now);
                 continue;
             }
-            let unseen = wait(code, site.header(), WAKING_EVENTS);
+            let unseen = self.wait(code, site.header(), WAKING_EVENTS);
             *self.count_of(site) += unseen;
             self.listening.wake(site, unseen, now);
         }

@@ -56,9 +56,11 @@ void pepjit_rs_resume_hooks(void)
     }
 }
 
+static long starts;
 int pepjit_rs_start(PyThreadState *tstate, pepjit_frame *frame, PyObject *code, PyObject *function)
 {
     (void)tstate, (void)frame, (void)code, (void)function;
+    starts++;
     return PEPJIT_VERDICT_NOTHING;
 }
 
@@ -298,6 +300,35 @@ static PyObject *monitor(PyObject *self, PyObject *number)
     Py_RETURN_NONE;
 }
 
+/* So many starts of the code aren't reported: how many, and who waits no more for that, with the starts that haven't come. */
+static PyObject *wait_for(PyObject *self, PyObject *args)
+{
+    (void)self;
+    PyObject *code;
+    unsigned long long starts;
+    struct pepjit_given_up given_up;
+    if (!PyArg_ParseTuple(args, "O!K", &PyCode_Type, &code, &starts)) {
+        return NULL;
+    }
+    uint64_t taken = pepjit_wait(code, PEPJIT_WAIT_START, starts, &given_up);
+    PyObject *who = given_up.events != 0 ? given_up.code : Py_None;
+    return Py_BuildValue("KOLK", (unsigned long long)taken, who, (long long)given_up.header, (unsigned long long)given_up.events);
+}
+
+static PyObject *wait_no_more(PyObject *self, PyObject *none)
+{
+    (void)self, (void)none;
+    pepjit_wait_no_more();
+    Py_RETURN_NONE;
+}
+
+/* How many starts of functions have been reported. */
+static PyObject *starts_told(PyObject *self, PyObject *none)
+{
+    (void)self, (void)none;
+    return PyLong_FromLong(starts);
+}
+
 /* Watches a dict, relying on its name "a", or a class. */
 static PyObject *watch(PyObject *self, PyObject *object)
 {
@@ -453,7 +484,8 @@ static PyMethodDef methods[] = {
     {"unwatch", unwatch, METH_NOARGS, NULL},      {"poll", poll, METH_NOARGS, NULL}, {"poll_after_signal", poll_after_signal, METH_O, NULL},        {"attribute", attribute, METH_VARARGS, NULL},
     {"class_attribute", class_attribute, METH_VARARGS, NULL}, {"peek", peek, METH_VARARGS, NULL}, {"describe", describe, METH_O, NULL},
     {"code", code_info, METH_O, NULL},            {"helpers", helpers, METH_NOARGS, NULL},  {"fields", fields, METH_NOARGS, NULL},
-    {"scratch", scratch, METH_O, NULL},           {NULL, NULL, 0, NULL},
+    {"scratch", scratch, METH_O, NULL},           {"wait_for", wait_for, METH_VARARGS, NULL},
+    {"wait_no_more", wait_no_more, METH_NOARGS, NULL}, {"starts_told", starts_told, METH_NOARGS, NULL}, {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "shimtest", NULL, -1, methods, NULL, NULL, NULL, NULL};

@@ -153,6 +153,41 @@ class Monitoring(unittest.TestCase):
         sys.settrace(None)
         self.assertEqual(shimtest.poll(), 0)
 
+    def test_starts_that_nobody_wants_to_hear_of_are_not_told(self):
+        self.addCleanup(shimtest.wait_no_more)
+        shimtest.monitor(START)
+        self.addCleanup(shimtest.monitor, -1)
+        function = clone(once)
+        self.assertEqual(shimtest.wait_for(function.__code__, 3), (3, None, 0, 0))
+        before = shimtest.starts_told()
+        for _ in range(5):
+            function(1, 2, 3)
+        self.assertEqual(shimtest.starts_told() - before, 2)
+
+    def test_what_is_no_longer_heard_of_leaves_its_place_to_what_is(self):
+        self.addCleanup(shimtest.wait_no_more)
+        shimtest.monitor(START)
+        self.addCleanup(shimtest.monitor, -1)
+        silent = [clone(once).__code__ for _ in range(20000)]
+        told = [shimtest.wait_for(code, 7) for code in silent]
+        # (Code objects that look the same are equal.)
+        taken = {id(code) for code, (events, *_) in zip(silent, told) if events}
+        given_up = [(id(who), header, left) for _, who, header, left in told if who is not None]
+        self.assertEqual({(header, left) for _, header, left in given_up}, {(-1, 7)})
+        self.assertEqual(len({who for who, *_ in given_up}), len(given_up), "each has been told of once")
+        self.assertLessEqual({who for who, *_ in given_up}, taken)
+        self.assertTrue(0 < len(taken) - len(given_up) < 10000, "so many wait")
+
+        function = clone(once)
+        # The first time those in its places may have come a moment ago.
+        events = shimtest.wait_for(function.__code__, 2000)[0] or shimtest.wait_for(function.__code__, 2000)[0]
+        self.assertEqual(events, 2000)
+        before = shimtest.starts_told()
+        for code in silent[:2000]:
+            shimtest.wait_for(code, 7)
+            function(1, 2, 3)
+        self.assertEqual(shimtest.starts_told(), before, "what is heard of keeps its place")
+
     def test_polling_runs_signal_handlers(self):
         def handler(*_):
             raise KeyboardInterrupt("from the handler")
