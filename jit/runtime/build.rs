@@ -168,7 +168,12 @@ fn build_starter(python: &Python) {
     let library = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join(STARTER_LIBRARY);
     let mut build = cc::Build::new();
     let compiler = with_headers(&mut build, python, false).flag("-fvisibility=hidden").get_compiler();
-    let status = compiler.to_command().args(["-shared", "-s", "-Wall", "-Wextra", "-o"]).arg(&library).arg(STARTER).status();
+    let status = compiler
+        .to_command()
+        .args(["-shared", "-s", "-Wl,-z,relro,-z,now", "-Wall", "-Wextra", "-o"])
+        .arg(&library)
+        .arg(STARTER)
+        .status();
     match status {
         Ok(status) if status.success() => {}
         Ok(status) => fail(&format!("{STARTER} doesn't compile ({status}); the compiler's messages are above")),

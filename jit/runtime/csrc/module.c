@@ -105,6 +105,11 @@ int pepjit_init(void)
 
 PyObject *pepjit_module_create(void)
 {
+    /* The state is the process's: whoever loads the same file again, by another path or while the starter does, gets the module that is there. */
+    static PyObject *only;
+    if (only != NULL && PyInterpreterState_Get() == PyInterpreterState_Main()) {
+        return Py_NewRef(only);
+    }
     if (pepjit_init() < 0) {
         return NULL;
     }
@@ -120,5 +125,6 @@ PyObject *pepjit_module_create(void)
         }
         Py_XDECREF(result);
     }
+    only = Py_XNewRef(module);
     return module;
 }

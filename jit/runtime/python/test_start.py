@@ -139,6 +139,20 @@ class Start(unittest.TestCase):
         self.assertEqual(by_itself, imported)
         self.assertTrue(by_itself[0].endswith("\nTrue True\n"), by_itself[0])
 
+    def test_the_same_file_by_another_path_is_the_same_module(self):
+        program = """
+            import importlib.util, os, pepjit
+            heat(300_000)
+            before = pepjit.stats()["loops_compiled"], pepjit.is_enabled()
+            link = os.path.join(os.path.dirname(__file__), os.path.basename(pepjit.__file__))
+            os.symlink(pepjit.__file__, link)
+            spec = importlib.util.spec_from_file_location("pepjit", link)
+            again = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(again)
+            print(before, again is pepjit, (pepjit.stats()["loops_compiled"], pepjit.is_enabled()) == before)
+        """
+        self.gives(program, "(1, True) True True\n")
+
     def test_switches_of_the_whole_process_load_it_at_once(self):
         told = {"PEPJIT_THRESHOLD": "7", "PEPJIT_SHARE": "50", "PEPJIT_EXIT": "every", "PEPJIT_BACKEND": "reference"}
         for name, value in {**told, "PEPJIT_STATS": str(self.place / "stats.json")}.items():
