@@ -44,6 +44,22 @@ int64_t pepjit_code_units(PyObject *code)
     return Py_SIZE(code);
 }
 
+uint32_t pepjit_code_flags(PyObject *code)
+{
+    return (uint32_t)((PyCodeObject *)code)->co_flags;
+}
+
+int64_t pepjit_code_local_count(PyObject *code)
+{
+    return ((PyCodeObject *)code)->co_nlocalsplus;
+}
+
+PyObject *pepjit_code_local_name(PyObject *code, int64_t local)
+{
+    PyObject *names = ((PyCodeObject *)code)->co_localsplusnames;
+    return local >= 0 && local < PyTuple_GET_SIZE(names) ? PyTuple_GET_ITEM(names, local) : NULL;
+}
+
 /* The frame that raised the event, if it runs the code and nobody else is watching. */
 static pepjit_frame *event_frame(PyThreadState *tstate, PyObject *code)
 {

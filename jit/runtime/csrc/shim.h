@@ -266,6 +266,10 @@ int pepjit_other_jit(void);
 int pepjit_listen_again(PyObject *code, int64_t jump);
 /* How many code units a code object has. */
 int64_t pepjit_code_units(PyObject *code);
+/* co_flags; how many locals, cells and free variables a frame has; the borrowed name of one, or null. */
+uint32_t pepjit_code_flags(PyObject *code);
+int64_t pepjit_code_local_count(PyObject *code);
+PyObject *pepjit_code_local_name(PyObject *code, int64_t local);
 /* Whether the running thread has enough of its stack left for the compiler. */
 int pepjit_compiler_fits(void);
 /* Others may have begun or ended to monitor single code objects: don't enter those that they do. 0 if it can't be done now. */

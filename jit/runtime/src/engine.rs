@@ -72,8 +72,8 @@ impl Hasher for AddressHasher {
 pub(crate) struct Profile {
     pub(crate) count: u64,
     pub(crate) observed: Vec<Type>,
-    /// The versions of the classes of each argument that isn't of CPython's own classes: a few.
-    pub(crate) classes: Vec<Vec<u32>>,
+    /// The arguments that aren't of CPython's own classes, each with the versions of a few of the classes that it came with.
+    pub(crate) classes: Vec<(usize, u32)>,
 }
 
 /// The state of the process.
@@ -397,7 +397,7 @@ impl Engine {
         if entry == Entry::Function
             && let Some(profile) = self.calls.get(&(info.code as usize))
         {
-            facts.input.classes.clone_from(&profile.classes);
+            facts.input.classes = profile.classes();
         }
         let params = if key.header.is_none() { pepjit_frontend::parameters(&facts.input) } else { Vec::new() };
         let name = facts.input.name.clone();

@@ -343,6 +343,9 @@ unsafe extern "C" {
     pub(crate) fn pepjit_other_jit() -> c_int;
     pub(crate) fn pepjit_listen_again(code: Object, jump: i64) -> c_int;
     pub(crate) fn pepjit_code_units(code: Object) -> i64;
+    pub(crate) fn pepjit_code_flags(code: Object) -> u32;
+    pub(crate) fn pepjit_code_local_count(code: Object) -> i64;
+    pub(crate) fn pepjit_code_local_name(code: Object, local: i64) -> Object;
     pub(crate) fn pepjit_compiler_fits() -> c_int;
     pub(crate) fn pepjit_watchers_begin() -> c_int;
     pub(crate) fn pepjit_watchers_end();

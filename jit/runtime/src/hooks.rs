@@ -54,27 +54,43 @@ impl Profile {
     /// Adds an observation: a class that varies is unknown.
     fn observe(&mut self, frame: Frame) {
         let values = frame_values(frame);
-        self.classes.resize(values.len(), Vec::new());
-        for (value, classes) in values.iter().zip(&mut self.classes) {
-            if observed_type(*value) == Type::OTHER {
-                // SAFETY: a live object: the frame holds it.
-                let version = unsafe { ffi::pepjit_class_version(ffi::pepjit_type_of(*value)) };
-                if version != 0 && classes.len() < MOST_CLASSES && !classes.contains(&version) {
-                    classes.push(version);
-                }
+        let first = self.count == 0 || self.observed.len() != values.len();
+        if first {
+            self.observed.clear();
+        }
+        for (index, value) in values.into_iter().enumerate() {
+            let seen = observed_type(value);
+            if seen == Type::OTHER {
+                self.observe_class(index, value);
+            }
+            if first {
+                self.observed.push(seen);
+            } else if self.observed[index] != seen {
+                let either = self.observed[index].union(seen);
+                self.observed[index] =
+                    if either.is_subtype(Type::INT.union(Type::WIDE_INT)) { Type::WIDE_INT } else { Type::OBJECT };
             }
         }
-        let seen: Vec<Type> = values.into_iter().map(observed_type).collect();
-        if self.count == 0 || self.observed.len() != seen.len() {
-            self.observed = seen;
-            return;
+    }
+
+    fn observe_class(&mut self, index: usize, value: Object) {
+        // SAFETY: a live object: the frame holds it.
+        let version = unsafe { ffi::pepjit_class_version(ffi::pepjit_type_of(value)) };
+        let known = self.classes.iter().filter(|(of, _)| *of == index).count();
+        if version != 0 && known < MOST_CLASSES && !self.classes.contains(&(index, version)) {
+            self.classes.push((index, version));
         }
-        for (known, seen) in self.observed.iter_mut().zip(seen) {
-            if *known != seen {
-                let ints = Type::INT.union(Type::WIDE_INT);
-                *known = if known.union(seen).is_subtype(ints) { Type::WIDE_INT } else { Type::OBJECT };
+    }
+
+    /// The versions of the classes of each argument that isn't of CPython's own classes.
+    pub(crate) fn classes(&self) -> Vec<Vec<u32>> {
+        let mut classes = vec![Vec::new(); self.observed.len()];
+        for (index, version) in &self.classes {
+            if let Some(of) = classes.get_mut(*index) {
+                of.push(*version);
             }
         }
+        classes
     }
 }
 

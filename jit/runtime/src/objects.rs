@@ -197,31 +197,14 @@ pub(crate) fn code_units(code: Object) -> u64 {
 
 /// The name of a local; null if there is no such local.
 pub(crate) fn code_name(code: Object, local: usize) -> Object {
-    let mut info = std::mem::MaybeUninit::<ffi::CodeInfo>::zeroed();
-    // SAFETY: the code object is live; the arrays are released at once, the names are the code's.
-    unsafe {
-        if ffi::pepjit_code_info(code, info.as_mut_ptr()) != 0 {
-            return std::ptr::null_mut();
-        }
-        let mut info = info.assume_init();
-        ffi::pepjit_code_release(&raw mut info);
-        tuple(info.localsplusnames).get(local).copied().unwrap_or(std::ptr::null_mut())
-    }
+    // SAFETY: a live code object; the name lives as long.
+    unsafe { ffi::pepjit_code_local_name(code, local as i64) }
 }
 
 /// How many locals, cells and free variables a function's frame has.
 pub(crate) fn local_count(function: Object) -> usize {
-    let info = function_info(function);
-    let mut code = std::mem::MaybeUninit::<ffi::CodeInfo>::zeroed();
-    // SAFETY: the function's code object is live; the arrays are released at once.
-    unsafe {
-        if ffi::pepjit_code_info(info.code, code.as_mut_ptr()) != 0 {
-            return 0;
-        }
-        let mut code = code.assume_init();
-        ffi::pepjit_code_release(&raw mut code);
-        code.nlocalsplus as usize
-    }
+    // SAFETY: a live function's code object.
+    unsafe { ffi::pepjit_code_local_count(function_info(function).code) as usize }
 }
 
 /// `CO_NESTED`: a function made inside another one.
@@ -229,17 +212,8 @@ const CO_NESTED: u32 = 0x10;
 
 /// Whether a function is made inside another one, so that there may be many of its code.
 pub(crate) fn is_nested(function: Object) -> bool {
-    let info = function_info(function);
-    let mut code = std::mem::MaybeUninit::<ffi::CodeInfo>::zeroed();
-    // SAFETY: the function's code object is live; the arrays are released at once.
-    unsafe {
-        if ffi::pepjit_code_info(info.code, code.as_mut_ptr()) != 0 {
-            return false;
-        }
-        let mut code = code.assume_init();
-        ffi::pepjit_code_release(&raw mut code);
-        code.flags & CO_NESTED != 0
-    }
+    // SAFETY: a live function's code object.
+    unsafe { ffi::pepjit_code_flags(function_info(function).code) & CO_NESTED != 0 }
 }
 
 /// `CO_GENERATOR`
@@ -247,14 +221,6 @@ const CO_GENERATOR: u32 = 0x20;
 
 /// Whether a code object is that of generators (not of coroutines).
 pub(crate) fn is_generator(code: Object) -> bool {
-    let mut info = std::mem::MaybeUninit::<ffi::CodeInfo>::zeroed();
-    // SAFETY: a live code object; the arrays are released at once.
-    unsafe {
-        if ffi::pepjit_code_info(code, info.as_mut_ptr()) != 0 {
-            return false;
-        }
-        let mut info = info.assume_init();
-        ffi::pepjit_code_release(&raw mut info);
-        info.flags & CO_GENERATOR != 0
-    }
+    // SAFETY: a live code object.
+    unsafe { ffi::pepjit_code_flags(code) & CO_GENERATOR != 0 }
 }

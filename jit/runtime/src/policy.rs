@@ -154,12 +154,22 @@ pub(crate) const SECOND_LOOKS: [u64; 2] = [4, 24];
 /// Entries over which a loop is judged.
 pub(crate) const OSR_SAMPLE: u64 = 128;
 
-/// Calls of which each is looked at: what the arguments are, and who calls.
+/// The part of the threshold's calls that go by unseen: most code of most programs runs less often.
+const FIRST_UNSEEN: u64 = 4;
+
+/// Calls after these of which each is looked at: what the arguments are, and who calls.
 const CALLS_SEEN: u64 = 8;
 
 /// How many calls go by before one is looked at again, after so many: of later ones a sample is enough.
 pub(crate) fn calls_unseen(calls: u64, threshold: u64) -> u64 {
-    if calls < CALLS_SEEN { 0 } else { (calls % 13).min(threshold.saturating_sub(calls)) }
+    let first = threshold / FIRST_UNSEEN;
+    if calls < first {
+        first - calls
+    } else if calls < first + CALLS_SEEN {
+        0
+    } else {
+        (calls % 13).min(threshold.saturating_sub(calls))
+    }
 }
 
 /// How many calls or rounds go by before it's asked again whether compiling is affordable.
@@ -235,6 +245,22 @@ pub(crate) fn exit_limit(reason: Reason, throw: bool) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_that_runs_seldom_is_hardly_looked_at() {
+        let looks = |calls: u64, threshold: u64| {
+            let (mut looks, mut count) = (0, 0);
+            while count < calls {
+                (looks, count) = (looks + 1, count + 1);
+                count += calls_unseen(count, threshold);
+            }
+            looks
+        };
+        assert_eq!(looks(24, 100), 1);
+        assert!((16..=32).contains(&looks(100, 100)), "{}", looks(100, 100));
+        assert!((10..=20).contains(&looks(20, 20)), "{}", looks(20, 20));
+        assert_eq!(looks(1, 0), 1);
+    }
 
     #[test]
     fn loops_that_are_left_soon_come_with_their_function() {
