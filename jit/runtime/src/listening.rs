@@ -44,9 +44,6 @@ const SELDOM: Duration = Duration::from_micros(50);
 const REST: Duration = Duration::from_millis(1);
 const LONG_REST: Duration = Duration::from_millis(20);
 
-/// How long ago another site may have been heard of for a site to rest.
-const RECENT: Duration = Duration::from_millis(1);
-
 /// For how long events of a site that doesn't rest aren't looked at.
 const UNSEEN: Duration = Duration::from_micros(500);
 
@@ -171,7 +168,7 @@ impl Listening {
         if tried {
             return Verdict::After(events);
         }
-        let other_audible = self.audible[1].is_some_and(|(_, at)| at > since || now.saturating_duration_since(at) < RECENT);
+        let other_audible = self.audible[1].is_some_and(|(_, at)| at > since);
         if self.restless || every >= SELDOM || !other_audible {
             let unseen = UNSEEN.as_nanos() / every.as_nanos().max(1);
             return Verdict::After(events.min(unseen as u64));
@@ -350,9 +347,6 @@ mod tests {
         let mut listening = Listening::default();
         listening.verdict(QUIET, 500, false, after(start, 1999));
         assert_eq!(loud(&mut listening, start, 3000, &[]), Verdict::After(500), "the other one has fallen silent");
-        let mut listening = Listening::default();
-        listening.verdict(QUIET, 500, false, after(start, 2001));
-        assert_eq!(loud(&mut listening, start, 3000, &[]), Verdict::Rest, "not for long");
         let mut listening = Listening::default();
         assert_eq!(loud(&mut listening, start, 3000, &[2500]), Verdict::Rest);
         assert_eq!(listening.over(after(start, 4999)), None);
