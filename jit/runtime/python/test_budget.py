@@ -195,6 +195,41 @@ drive(1000)
 print(compiled, broken, pepjit.is_compiled(short), pepjit.stats()["loops_compiled"] - before)
 """
 
+# By turns two functions that are called often, and one that alone is while it is: its calls and its loop are all that is heard of.
+ALONE = """
+def inner(x, y):
+    return abs(x - y) == 1
+
+def outer(items):
+    found = 0
+    for x in items:
+        for y in items:
+            if inner(x, y):
+                found += 1
+    return found
+
+def deep(size):
+    full = (1 << size) - 1
+    def place(columns, left, right):
+        if columns == full:
+            return 1
+        found = 0
+        free = full & ~(columns | left | right)
+        while free:
+            bit = free & -free
+            free ^= bit
+            found += place(columns | bit, (left | bit) << 1, (right | bit) >> 1)
+        return found
+    return place(0, 0, 0), place
+
+turns = []
+for turn in range(6):
+    outer(range(150))
+    found, place = deep(11)
+    turns.append(pepjit.is_compiled(place))
+print(found, True in turns[:3])
+"""
+
 
 class Budget(unittest.TestCase):
     def test_code_that_leaves_too_often_waits_in_the_interpreter(self):
@@ -215,6 +250,10 @@ class Budget(unittest.TestCase):
         self.assertGreater(poor["rests"], 20)
         # Each of most of the calls would raise one.
         self.assertLess(poor["events"], 20 * 40000 / 4)
+
+    def test_two_that_wait_for_each_other_are_heard_of(self):
+        _, printed = run(ALONE)
+        self.assertEqual(printed, "2680 True\n")
 
     def test_nobody_rests_beside_the_interpreter_s_own_jit(self):
         # What it compiles raises no events that were asked for later.
