@@ -24,7 +24,7 @@ const FILES: &[&str] = &[
     "views.c",
     "world.c",
 ];
-const HEADERS: &[&str] = &["generators.h", "internal.h", "shim.h"];
+const HEADERS: &[&str] = &["generators.h", "internal.h", "shim.h", "tool.h"];
 
 /// The module that the .pth file imports, and what the linker calls it: whoever builds renames it for the interpreter.
 const STARTER: &str = "csrc/start/start.c";

@@ -301,11 +301,7 @@ static int register_callback(int event, PyMethodDef *method)
 
 int pepjit_starter_waits(void)
 {
-    PyObject *name = tool_taken ? NULL : PyObject_CallMethod(monitoring, "get_tool", "i", PEPJIT_TOOL);
-    int waits = name != NULL && PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "pepjit") == 0;
-    Py_XDECREF(name);
-    PyErr_Clear();
-    return waits;
+    return !tool_taken && pepjit_holds_tool(monitoring);
 }
 
 int pepjit_monitoring_begin(void)
@@ -314,7 +310,7 @@ int pepjit_monitoring_begin(void)
         return 0;
     }
     /* From the starter the tool id is taken over with the events that are on: to turn them off and on would change all code that has run. */
-    if (!pepjit_starter_waits() && call_monitoring("use_tool_id", "(is)", PEPJIT_TOOL, "pepjit") < 0) {
+    if (!pepjit_starter_waits() && call_monitoring("use_tool_id", "(is)", PEPJIT_TOOL, PEPJIT_TOOL_NAME) < 0) {
         return -1;
     }
     tool_taken = 1;

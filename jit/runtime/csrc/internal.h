@@ -3,6 +3,7 @@
 #define PEPJIT_INTERNAL_H
 
 #include "shim.h"
+#include "tool.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -83,7 +84,6 @@ static inline PyObject *frame_function(pepjit_frame *frame) { return frame->f_fu
 
 /* ---------------------------------------------------------------- shared by the shim's files */
 
-#define PEPJIT_TOOL 5 /* sys.monitoring.OPTIMIZER_ID */
 
 /* The id of the thread state whose stack pepjit_stack_limit belongs to (addresses are reused, ids are not). */
 extern uint64_t pepjit_owner;

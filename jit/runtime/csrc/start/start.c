@@ -9,6 +9,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "../tool.h"
+
 #include <dlfcn.h>
 #include <limits.h>
 #include <pthread.h>
@@ -18,7 +20,6 @@
 #include <string.h>
 
 enum {
-    TOOL = 5, /* sys.monitoring.OPTIMIZER_ID, like the JIT's */
     EVENT_START = 1 << PY_MONITORING_EVENT_PY_START,
     EVENT_JUMP = 1 << PY_MONITORING_EVENT_JUMP,
     /* Calls and jumps of one function after which the JIT is loaded, and those of all together. Importing a dozen modules of the standard library
@@ -70,37 +71,27 @@ static int told_monitoring(PyObject *result)
     return 1;
 }
 
-/* Whether the tool id is taken under the JIT's name. */
-static int is_armed(void)
-{
-    PyObject *name = call_monitoring("get_tool", "(i)", TOOL);
-    int ours = name != NULL && PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "pepjit") == 0;
-    Py_XDECREF(name);
-    PyErr_Clear();
-    return ours;
-}
-
 static void disarm(void)
 {
-    if (!is_armed()) {
+    if (!pepjit_holds_tool(monitoring)) {
         return;
     }
-    told_monitoring(call_monitoring("set_events", "(ii)", TOOL, 0));
-    told_monitoring(call_monitoring("register_callback", "(iiO)", TOOL, EVENT_START, Py_None));
-    told_monitoring(call_monitoring("register_callback", "(iiO)", TOOL, EVENT_JUMP, Py_None));
-    told_monitoring(call_monitoring("free_tool_id", "(i)", TOOL));
+    told_monitoring(call_monitoring("set_events", "(ii)", PEPJIT_TOOL, 0));
+    told_monitoring(call_monitoring("register_callback", "(iiO)", PEPJIT_TOOL, EVENT_START, Py_None));
+    told_monitoring(call_monitoring("register_callback", "(iiO)", PEPJIT_TOOL, EVENT_JUMP, Py_None));
+    told_monitoring(call_monitoring("free_tool_id", "(i)", PEPJIT_TOOL));
 }
 
 /* Takes the tool id and asks for the events. 0: somebody else has it. */
 static int arm(void)
 {
-    if (!told_monitoring(call_monitoring("use_tool_id", "(is)", TOOL, "pepjit"))) {
+    if (!told_monitoring(call_monitoring("use_tool_id", "(is)", PEPJIT_TOOL, PEPJIT_TOOL_NAME))) {
         return 0;
     }
     events_left = MOST;
-    int good = told_monitoring(call_monitoring("register_callback", "(iiO)", TOOL, EVENT_START, callback)) &&
-               told_monitoring(call_monitoring("register_callback", "(iiO)", TOOL, EVENT_JUMP, callback)) &&
-               told_monitoring(call_monitoring("set_events", "(ii)", TOOL, EVENT_START | EVENT_JUMP));
+    int good = told_monitoring(call_monitoring("register_callback", "(iiO)", PEPJIT_TOOL, EVENT_START, callback)) &&
+               told_monitoring(call_monitoring("register_callback", "(iiO)", PEPJIT_TOOL, EVENT_JUMP, callback)) &&
+               told_monitoring(call_monitoring("set_events", "(ii)", PEPJIT_TOOL, EVENT_START | EVENT_JUMP));
     if (!good) {
         disarm();
     }
