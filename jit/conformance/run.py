@@ -13,13 +13,11 @@ import argparse
 import difflib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-import tomllib
 from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -257,18 +255,11 @@ def compare(mode, path, base, other):
             yield name, "runs only with the JIT"
 
 
-KNOWN_DIFFERENCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "known_differences.toml")
-# How the description of a death, a hang, a case that never ran or a fault of the JIT's own starts: none of these is ever accepted.
-DEATH = re.compile(r"killed by|timed out|did not run|ended with|internal errors")
-
-
 class Report:
     """Counts, prints and remembers."""
 
-    def __init__(self, verbose, known):
+    def __init__(self, verbose):
         self.verbose = verbose
-        self.known = known
-        self.known_seen = set()
         self.passed = 0
         self.failures = []
         self.lock = threading.Lock()
@@ -279,9 +270,6 @@ class Report:
                 self.passed += 1
                 if self.verbose:
                     print(f"ok   {mode} {name}")
-            elif name in self.known and not DEATH.match(failure):
-                self.known_seen.add(name)
-                print(f"known {mode} {name}: {self.known[name]}")
             else:
                 self.failures.append({"mode": mode, "case": name, "text": failure})
                 print(f"FAIL {mode} {name}")
@@ -297,12 +285,6 @@ class Report:
         """Prints the last line; the exit code."""
         print(f"{self.passed} passed, {len(self.failures)} failed")
         return 1 if self.failures else 0
-
-
-def known_differences(path):
-    """What differs under the JIT and is accepted for now: case -> reason. Deaths and hangs are never accepted."""
-    with open(path, "rb") as stream:
-        return {entry["case"]: entry["reason"] for entry in tomllib.load(stream).get("difference", [])}
 
 
 def files_of(folder):
@@ -356,7 +338,7 @@ def run_everything(options):
             print(os.path.basename(path))
         return 0
     runner = Runner(options, module_path)
-    report = Report(options.verbose, known_differences(KNOWN_DIFFERENCES))
+    report = Report(options.verbose)
     by_mode = {mode: [] for mode in modes}
 
     def one_file(path):
@@ -384,8 +366,6 @@ def run_everything(options):
         print("failures by case:")
         for case in dict.fromkeys(case for case, _ in failing):
             print(f"    {case}: {', '.join(mode for name, mode in failing if name == case)}")
-    if report.known_seen:
-        print(f"{len(report.known_seen)} cases differ in the way that known_differences.toml describes")
     return report.conclude()
 
 

@@ -15,7 +15,7 @@ const FILES: &[&str] = &[
     "frames.c",
     "generators.c",
     "genslots.c",
-    "getsets.c",
+    "overrides.c",
     "helpers.c",
     "hooks.c",
     "layout.c",

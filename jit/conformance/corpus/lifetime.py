@@ -493,6 +493,81 @@ def refcounts_of_arguments():
 
 
 @case
+def refcounts_of_what_was_passed_through_many_hands():
+    count = sys.getrefcount
+
+    class Box:
+        def __init__(self, o, counts):
+            self.o = o
+            counts.append(count(o))
+
+        def look(self, counts):
+            counts.append((count(self), count(self.o)))
+
+        def __getitem__(self, o):
+            return count(o)
+
+        @property
+        def counted(self):
+            return count(self), count(self.o)
+
+    def by_name(counts, *, o):
+        counts.append(count(o))
+
+    def by_star(counts, *objects, **named):
+        counts.append((count(objects[0]), count(objects), len(named)))
+
+    def in_a_generator(o):
+        p = o
+        yield count(o)
+        yield count(p)
+
+    def in_c(o):
+        return list(map(sys.getrefcount, [o, o]))
+
+    def deeper(o, counts, depth):
+        if depth:
+            deeper(o, counts, depth - 1)
+        else:
+            counts.append(count(o))
+
+    def f():
+        o, counts = [], []
+        box = Box(o, counts)
+        box.look(counts)
+        counts.append((box[o], box.counted))
+        by_name(counts, o=o)
+        by_star(counts, o, n=1)
+        counts.extend(in_a_generator(o))
+        counts.append(in_c(o))
+        deeper(o, counts, 5)
+        for x in [o, (o,)]:
+            counts.append(count(x))
+        by_name(counts, o=[])
+        return counts
+    return heat(f)
+
+
+@case
+def refcounts_asked_for_late():
+    def nothing(o):
+        return 0
+
+    def f(ask, o, rounds):
+        last = None
+        for _ in range(rounds):
+            last = ask(o)
+        return last
+
+    def g(ask):
+        return f(ask, [], 1), f(ask, [g], 20)
+    # All of this is hot before it has anything to do with counts.
+    heat(g, nothing)
+    g(sys.getrefcount)
+    return g(sys.getrefcount), g(nothing), g(sys.getrefcount)
+
+
+@case
 def refcounts_unchanged_by_hot_code():
     token = object()
 

@@ -224,13 +224,11 @@ static PyMethodDef callbacks[] = {
 };
 
 /* sys.monitoring.set_local_events tells nobody. */
-static PyCFunctionObject *local_events;
-static PyMethodDef *local_events_original;
-static PyMethodDef local_events_replaced;
+static pepjit_override local_events;
 
 static PyObject *set_local_events(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *result = ((PyCFunctionFast)(void (*)(void))local_events_original->ml_meth)(self, args, nargs);
+    PyObject *result = ((PyCFunctionFast)(void (*)(void))local_events.original->ml_meth)(self, args, nargs);
     if (result != NULL) {
         pepjit_rs_monitoring_changed();
         pepjit_quiet_breaker = UINT64_MAX; /* frames that run leave after the call */
@@ -244,22 +242,8 @@ static void hear_local_events(void)
     if (function == NULL) {
         PyErr_Clear();
     }
-    else if (PyCFunction_CheckExact(function) && PyCFunction_GET_FLAGS(function) == METH_FASTCALL) {
-        local_events = (PyCFunctionObject *)Py_NewRef(function);
-        local_events_original = local_events->m_ml;
-        local_events_replaced = *local_events_original;
-        local_events_replaced.ml_meth = (PyCFunction)(void (*)(void))set_local_events;
-        local_events->m_ml = &local_events_replaced;
-    }
+    pepjit_override_begin(&local_events, function, METH_FASTCALL, (PyCFunction)(void (*)(void))set_local_events);
     Py_XDECREF(function);
-}
-
-static void ignore_local_events(void)
-{
-    if (local_events != NULL) {
-        local_events->m_ml = local_events_original;
-        Py_CLEAR(local_events);
-    }
 }
 
 static int call_monitoring(const char *name, const char *format, ...)
@@ -374,7 +358,7 @@ void pepjit_monitoring_end(void)
         call_monitoring("free_tool_id", "(i)", PEPJIT_TOOL) < 0) {
         PyErr_Clear();
     }
-    ignore_local_events();
+    pepjit_override_end(&local_events);
     events_on = 0;
     tool_taken = 0;
     note_quiet();

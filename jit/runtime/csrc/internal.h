@@ -211,6 +211,16 @@ typedef struct {
 /* NULL functions leave the original's. 0, or -1 with an ImportError. Idempotent. */
 int pepjit_getset_begin(pepjit_getset *hook, PyTypeObject *type, const char *name, getter get, setter set);
 void pepjit_getset_end(pepjit_getset *hook);
+
+/* A function in C whose callers come to us first. */
+typedef struct {
+    PyCFunctionObject *function; /* NULL: not in place */
+    PyMethodDef *original, replaced;
+} pepjit_override;
+/* Nothing happens if the function (borrowed; or NULL) isn't one in C that is called as the flags say. Idempotent. */
+void pepjit_override_begin(pepjit_override *hook, PyObject *function, int flags, PyCFunction replacement);
+void pepjit_override_end(pepjit_override *hook);
+
 /* ---------------------------------------------------------------- exceptions */
 
 /* The exception that is set, with its reference; afterwards none is. */

@@ -365,6 +365,10 @@ void pepjit_know_function(PyObject *function);
 /* Tells the code object of each frame that native code runs on, in any thread. 0: it can't be told now, because native code without a frame
  * waits for a finaliser, or because stacks may be switched behind our back (greenlets). Code that has left for the interpreter is `active`. */
 int pepjit_running(void (*visit)(void *context, PyObject *code), void *context);
+/* Tells the code object of each frame of this thread, however it runs. */
+void pepjit_stack(void (*visit)(void *context, PyObject *code), void *context);
+/* A program asks how many references there are to an object (sys.getrefcount), of which compiled code holds fewer, or more, than the interpreter. */
+void pepjit_rs_references_counted(void);
 
 /* ------------------------------------------------------------------------------------------------ hooks */
 

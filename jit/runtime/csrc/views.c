@@ -121,12 +121,34 @@ static PyObject *get_locals(PyObject *self, void *closure)
     return locals_hook.original->get(self, closure);
 }
 
+/* ---------------------------------------------------------------- sys.getrefcount */
+
+static pepjit_override count_hook;
+
+void pepjit_stack(void (*visit)(void *context, PyObject *code), void *context)
+{
+    for (pepjit_frame *frame = PyThreadState_GetUnchecked()->current_frame; frame != NULL; frame = frame->previous) {
+        PyObject *code = frame_executable(frame);
+        if (code != NULL && PyCode_Check(code)) {
+            visit(context, code);
+        }
+    }
+}
+
+static PyObject *get_count(PyObject *self, PyObject *object)
+{
+    pepjit_rs_references_counted();
+    return count_hook.original->ml_meth(self, object);
+}
+
 int pepjit_views_begin(void)
 {
+    pepjit_override_begin(&count_hook, PySys_GetObject("getrefcount"), METH_O, get_count);
     return pepjit_getset_begin(&locals_hook, &PyFrame_Type, "f_locals", get_locals, NULL);
 }
 
 void pepjit_views_end(void)
 {
+    pepjit_override_end(&count_hook);
     pepjit_getset_end(&locals_hook);
 }

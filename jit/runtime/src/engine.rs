@@ -5,7 +5,7 @@ use crate::budget::{Budget, thread_time};
 use crate::counters::Counters;
 use crate::ffi::{self, Object, Site};
 use crate::generators::Asker;
-use crate::lifecycle::{Event, Patience, Queued};
+use crate::lifecycle::{COUNTED, Event, Patience, Queued};
 use crate::linkage::{Process, UnitAddresses, UnitLinkage};
 use crate::listening::Listening;
 use crate::log::Log;
@@ -97,6 +97,8 @@ pub(crate) struct Engine {
     pub(crate) callees_denied: u32,
     /// Time that compilations have taken, so that one which another waits for is not counted as part of that one too.
     pub(crate) nested_time: Duration,
+    /// Code objects of functions that were running when references were counted.
+    pub(crate) counted: HashSet<usize, BuildHasherDefault<AddressHasher>>,
     /// Whether code objects are those of nested functions.
     pub(crate) nested: ByAddress<bool>,
     /// The unit of each function whose vectorcall is compiled code, and the function's version from before.
@@ -254,6 +256,10 @@ impl Engine {
         let history = self.registry.history.entry(key).or_default();
         if let Some(reason) = &history.refused {
             return Err(reason.clone());
+        }
+        if self.counted.contains(&(info.code as usize)) {
+            self.give_up(key, COUNTED);
+            return Err(COUNTED.into());
         }
         // SAFETY: no preconditions.
         if unsafe { ffi::pepjit_compiler_fits() } == 0 {

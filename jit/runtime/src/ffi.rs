@@ -358,6 +358,7 @@ unsafe extern "C" {
     pub(crate) fn pepjit_unhook(function: Object, version: u32);
     pub(crate) fn pepjit_hooks_suspended() -> c_int;
     pub(crate) fn pepjit_running(visit: extern "C" fn(*mut c_void, Object), context: *mut c_void) -> c_int;
+    pub(crate) fn pepjit_stack(visit: extern "C" fn(*mut c_void, Object), context: *mut c_void);
 
     pub(crate) fn pepjit_object_type(object: Object) -> u32;
     pub(crate) fn pepjit_well_known(bit: u32) -> Object;

@@ -590,6 +590,11 @@ extern "C" fn pepjit_rs_monitoring_changed() -> c_int {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn pepjit_rs_references_counted() {
+    engine::with(Engine::spare_counted);
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn pepjit_rs_suspend_hooks() {
     engine::with(|engine| {
         for (function, (_, version)) in &engine.hooked {

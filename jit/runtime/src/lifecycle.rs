@@ -36,6 +36,9 @@ pub(crate) enum Event {
 /// Events between two attempts to free what others may still be running: twice as many each time, up to this.
 const MOST_PATIENCE: u32 = 1024;
 
+/// Why what runs when references are counted isn't compiled.
+pub(crate) const COUNTED: &str = "sys.getrefcount was called while it ran";
+
 /// When to look again for code that nobody runs any more.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
@@ -255,6 +258,26 @@ impl Engine {
         self.invalidate_all(units);
     }
 
+    /// A program counts references to an object: all that is on the stack is left to the interpreter, which holds other numbers of them to what it
+    /// passes on. Nearly no program does, and those that do want to see what CPython does.
+    pub(crate) fn spare_counted(&mut self) {
+        let mut stack: HashSet<usize> = HashSet::new();
+        // SAFETY: the callback gets what it expects.
+        unsafe { ffi::pepjit_stack(note_running, (&raw mut stack).cast()) };
+        stack.retain(|code| self.counted.insert(*code));
+        if stack.is_empty() {
+            return;
+        }
+        let units = self.registry.units.values().filter(|unit| unit.is_valid() && stack.contains(&(unit.code as usize)));
+        for key in units.map(|unit| unit.key).collect::<Vec<_>>() {
+            self.give_up(key, COUNTED);
+        }
+        let makes = |function: &usize| stack.contains(&(function_info(*function as Object).code as usize));
+        for function in self.makers.keys().copied().filter(makes).collect::<Vec<_>>() {
+            self.unhook_maker(function);
+        }
+    }
+
     /// Gives units up that are to be compiled again.
     pub(crate) fn invalidate_all(&mut self, units: BTreeSet<UnitId>) {
         for id in units {
@@ -442,6 +465,7 @@ impl Engine {
         self.nested.remove(&code);
         self.looping.remove(&code);
         self.hot_handlers.remove(&code);
+        self.counted.remove(&code);
         self.left_soon.remove(&code);
         self.call_sites.remove(&code);
         self.subscripts.remove(&code);

@@ -145,6 +145,7 @@ extern "C" fn pepjit_rs_init(_module: Object) -> c_int {
             containers: Vec::new(),
             resumed_by: crate::generators::Asker::Other,
             hot_handlers: HashMap::new(),
+            counted: HashSet::default(),
             left_soon: HashMap::default(),
             queue: Vec::new(),
             queue_seen: Instant::now(),
@@ -300,6 +301,7 @@ fn disable() -> Object {
         engine.jumps.clear();
         engine.left_soon.clear();
         engine.nested.clear();
+        engine.counted.clear();
         engine.queue.clear();
         engine.listening = listening();
         std::mem::replace(&mut engine.enabled, false)

@@ -1,4 +1,4 @@
-/* Putting ourselves in front of a computed attribute of a built-in class. */
+/* Putting ourselves in front of a computed attribute of a built-in class, or of a function in C. */
 #include "internal.h"
 
 #include "internal/pycore_descrobject.h"
@@ -35,5 +35,25 @@ void pepjit_getset_end(pepjit_getset *hook)
     if (hook->descriptor != NULL) {
         ((PyGetSetDescrObject *)hook->descriptor)->d_getset = hook->original;
         Py_CLEAR(hook->descriptor);
+    }
+}
+
+void pepjit_override_begin(pepjit_override *hook, PyObject *function, int flags, PyCFunction replacement)
+{
+    if (hook->function != NULL || function == NULL || !PyCFunction_CheckExact(function) || PyCFunction_GET_FLAGS(function) != flags) {
+        return;
+    }
+    hook->function = (PyCFunctionObject *)Py_NewRef(function);
+    hook->original = hook->function->m_ml;
+    hook->replaced = *hook->original;
+    hook->replaced.ml_meth = replacement;
+    hook->function->m_ml = &hook->replaced;
+}
+
+void pepjit_override_end(pepjit_override *hook)
+{
+    if (hook->function != NULL) {
+        hook->function->m_ml = hook->original;
+        Py_CLEAR(hook->function);
     }
 }
