@@ -396,7 +396,7 @@ def run_everything(options):
     """The whole test; returns the exit code."""
     modes = run.parse_modes(options.modes)
     module_path = run.find_module(options)
-    report = run.Report(options.verbose, {})
+    report = run.Report(options.verbose)
     compiled = dict.fromkeys(modes, 0)
 
     def batch(first):

@@ -216,7 +216,7 @@ def run_everything(options):
     total = max(1, len(corpus_api.CASES) - before)
     options.repeats = max(8 * STRETCHES, -(-options.runs // total))
     print(f"{total} cases, {options.repeats} runs each: {total * options.repeats} runs per mode", flush=True)
-    report = run.Report(options.verbose, {})
+    report = run.Report(options.verbose)
     for mode in modes:
         with ThreadPoolExecutor(max_workers=options.jobs) as pool:
             each = list(pool.map(lambda path: check_file(options, mode, path, module_path, report), paths))  # noqa: B023

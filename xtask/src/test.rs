@@ -210,7 +210,7 @@ fn python_steps(root: &Path, python: &Interpreter, args: &Args, newest: bool) ->
     }
     if !args.quick {
         with_module("conformance", "jit/conformance/run.py", &["--workloads", "--modes", "on,forced,exits"]);
-        with_module("both back ends", "jit/conformance/run.py", &["--fast", "--modes", "random-exits-1,reference"]);
+        with_module("both back ends", "jit/conformance/run.py", &["--workloads", "--modes", "random-exits-1,reference"]);
     } else if newest {
         with_module("conformance", "jit/conformance/run.py", &["--fast"]);
     }
