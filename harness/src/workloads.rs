@@ -138,7 +138,12 @@ impl Suite {
                 let tags = suite.tags();
                 suite.workloads.retain(|workload| workload.tags.iter().any(|tag| tag == name));
                 if suite.workloads.is_empty() {
-                    let known = suites.keys().map(String::as_str).chain([BUILT_IN, START_UP]).collect::<Vec<_>>().join(", ");
+                    let known = suites
+                        .keys()
+                        .map(String::as_str)
+                        .chain([BUILT_IN, START_UP, pyperformance::PYPERFORMANCE])
+                        .collect::<Vec<_>>()
+                        .join(", ");
                     return Err(WorkloadError::UnknownSuite { name: name.to_owned(), known, tags });
                 }
             }

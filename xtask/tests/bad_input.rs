@@ -109,7 +109,9 @@ fn unknown_names() {
         .measure(&suite, &["--tiers", "interp,cpython-jit"])
         .says(USAGE, &["cannot run on CPython 3.14.1", "built without it"]);
     machine.measure(&suite, &["--workloads", "goood"]).says(USAGE, &["unknown workload `goood`", "did you mean `good`?"]);
-    machine.run(&["measure", "--suite", "pyperformance9"]).says(USAGE, &["unknown suite `pyperformance9`", "built-in"]);
+    machine
+        .run(&["measure", "--suite", "pyperformance9"])
+        .says(USAGE, &["unknown suite `pyperformance9`", "built-in", "start-up, pyperformance, a tag"]);
     machine.run(&["measure", "--suite", "no/such.toml"]).says(USAGE, &["no/such.toml cannot be read"]);
     machine.measure(&suite, &["--resume", "nothing"]).says(USAGE, &["--resume", "cannot be used with"]);
     let runs = machine.path("runs").display().to_string();
