@@ -479,6 +479,7 @@ static int on_function(PyFunction_WatchEvent event, PyFunctionObject *function, 
 static int on_code(PyCodeEvent event, PyCodeObject *code)
 {
     if (event == PY_CODE_EVENT_DESTROY) {
+        pepjit_forget_counted((PyObject *)code);
         pepjit_rs_code_destroyed((PyObject *)code);
     }
     return 0;

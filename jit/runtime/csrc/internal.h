@@ -84,7 +84,6 @@ static inline PyObject *frame_function(pepjit_frame *frame) { return frame->f_fu
 
 /* ---------------------------------------------------------------- shared by the shim's files */
 
-
 /* The id of the thread state whose stack pepjit_stack_limit belongs to (addresses are reused, ids are not). */
 extern uint64_t pepjit_owner;
 /* The id that this thread last had there. In the static block of thread-local storage: read at every return from a helper. */
@@ -220,6 +219,8 @@ typedef struct {
 /* Nothing happens if the function (borrowed; or NULL) isn't one in C that is called as the flags say. Idempotent. */
 void pepjit_override_begin(pepjit_override *hook, PyObject *function, int flags, PyCFunction replacement);
 void pepjit_override_end(pepjit_override *hook);
+/* A code object goes away that may have been running when references were counted. */
+void pepjit_forget_counted(PyObject *code);
 
 /* ---------------------------------------------------------------- exceptions */
 

@@ -367,8 +367,9 @@ void pepjit_know_function(PyObject *function);
 int pepjit_running(void (*visit)(void *context, PyObject *code), void *context);
 /* Tells the code object of each frame of this thread, however it runs. */
 void pepjit_stack(void (*visit)(void *context, PyObject *code), void *context);
-/* A program asks how many references there are to an object (sys.getrefcount), of which compiled code holds fewer, or more, than the interpreter. */
-void pepjit_rs_references_counted(void);
+/* A program asks how many references there are to an object (sys.getrefcount), of which compiled code holds fewer, or more, than the interpreter.
+ * 0 if nothing can be done about what is on the stack now. */
+int pepjit_rs_references_counted(void);
 
 /* ------------------------------------------------------------------------------------------------ hooks */
 

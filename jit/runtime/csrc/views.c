@@ -135,9 +135,39 @@ void pepjit_stack(void (*visit)(void *context, PyObject *code), void *context)
     }
 }
 
+/* Code that the engine has been told of, as far as there's a place for it: who counts references does so again and again. */
+enum { COUNTED_BITS = 10 };
+static PyObject *counted[1 << COUNTED_BITS];
+
+static PyObject **counted_place(PyObject *code)
+{
+    return &counted[(uint64_t)(uintptr_t)code * UINT64_C(0x9e3779b97f4a7c15) >> (64 - COUNTED_BITS)];
+}
+
+void pepjit_forget_counted(PyObject *code)
+{
+    PyObject **place = counted_place(code);
+    *place = *place == code ? NULL : *place;
+}
+
+static void look_for_news(void *news, PyObject *code)
+{
+    *(bool *)news |= *counted_place(code) != code;
+}
+
+static void note_counted(void *context, PyObject *code)
+{
+    (void)context;
+    *counted_place(code) = code;
+}
+
 static PyObject *get_count(PyObject *self, PyObject *object)
 {
-    pepjit_rs_references_counted();
+    bool news = false;
+    pepjit_stack(look_for_news, &news);
+    if (news && pepjit_rs_references_counted()) {
+        pepjit_stack(note_counted, NULL);
+    }
     return count_hook.original->ml_meth(self, object);
 }
 
@@ -150,5 +180,6 @@ int pepjit_views_begin(void)
 void pepjit_views_end(void)
 {
     pepjit_override_end(&count_hook);
+    memset(counted, 0, sizeof counted);
     pepjit_getset_end(&locals_hook);
 }

@@ -90,6 +90,20 @@ class Counts(unittest.TestCase):
         self.heat()
         self.assertEqual(repr(sys.getrefcount), text)
 
+    def test_code_in_the_place_of_freed_code_is_no_old_acquaintance(self):
+        numbers, places = set(), set()
+        for _ in range(200):
+            names = {"count": sys.getrefcount}
+            exec("def pass_on(o):\n return count(o)\ndef asks(o):\n return pass_on(o)", names)
+            asks = names.pop("asks")
+            asks([])
+            numbers.add(asks([]))
+            places.add(id(asks.__code__))
+            names.clear()
+            del asks
+        self.assertEqual(len(numbers), 1)
+        self.assertLess(len(places), 200, "no address was used again")
+
     def test_it_takes_what_it_took(self):
         for arguments in ((), (1, 2)):
             with self.assertRaisesRegex(TypeError, r"getrefcount\(\) takes exactly one argument \(\d given\)"):

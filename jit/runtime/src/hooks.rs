@@ -590,8 +590,8 @@ extern "C" fn pepjit_rs_monitoring_changed() -> c_int {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn pepjit_rs_references_counted() {
-    engine::with(Engine::spare_counted);
+extern "C" fn pepjit_rs_references_counted() -> c_int {
+    engine::with(Engine::spare_counted).is_some().into()
 }
 
 #[unsafe(no_mangle)]

@@ -40,7 +40,7 @@ int pepjit_rs_function_event(int event, PyObject *function, PyObject *value)
 void pepjit_rs_code_destroyed(PyObject *code) { (void)code; }
 
 int pepjit_rs_monitoring_changed(void) { return 1; }
-void pepjit_rs_references_counted(void) {}
+int pepjit_rs_references_counted(void) { return 1; }
 void pepjit_rs_suspend_hooks(void)
 {
     suspends++;
